@@ -1,0 +1,55 @@
+# What a developer and a first user type. Everything happens in .venv; nothing else is touched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PINNED := .ci/constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check soak format schema clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+
+run: $(VENV)/.run  ## set everything up and start the daemon
+	@$(BIN)/bgzero run
+
+test: check $(VENV)/.dev  ## set everything up and run every check and test
+	@$(BIN)/python -m coverage run -m pytest
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report --skip-covered --show-missing
+
+check: $(VENV)/.dev  ## format, lint, types, architecture
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --config pyproject.toml
+
+soak: $(VENV)/.dev  ## the long runs
+	@$(BIN)/python -m pytest -m soak --timeout 7200
+
+format: $(VENV)/.dev  ## format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+schema: $(VENV)/.dev  ## write the configuration's JSON Schema anew
+	@$(BIN)/bgzero config schema > config/config.schema.json
+
+clean:  ## remove what this Makefile made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* .import_linter_cache dist
+
+# A half-made environment has no python -m pip; it is made anew.
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: apt install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, this is $$($(PYTHON) --version); name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is incomplete here: apt install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV) (once)."
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/.run: $(BIN)/python pyproject.toml $(PINNED)
+	@$(PIP) install --constraint $(PINNED) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml $(PINNED)
+	@$(PIP) install --constraint $(PINNED) --editable '.[dev]'
+	@touch $@ $(VENV)/.run

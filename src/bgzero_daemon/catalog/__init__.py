@@ -1,0 +1,1 @@
+"""Models as data: cards, and the shelf that finds cards and weights."""

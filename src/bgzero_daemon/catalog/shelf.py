@@ -1,0 +1,118 @@
+"""Finding models: the user's folder first, then what ships with the program."""
+
+import hashlib
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bgzero_daemon.catalog.card import Model, ModelCard
+from bgzero_daemon.core import paths
+from bgzero_daemon.core.errors import ModelError
+from bgzero_daemon.core.names import display
+from bgzero_daemon.core.texts import _
+
+
+def folders() -> list[Path]:
+    """Return the folders that are searched for cards and weights, in their order."""
+    found = [paths.shipped("models")]
+    if data := paths.data_dir():
+        found.insert(0, data / "models")
+    return found
+
+
+def read_card(file: Path) -> ModelCard:
+    """Read and check one card. Raises ModelError with the file, the key and what is wrong with it."""
+    try:
+        return ModelCard.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ModelError(
+            _("The model card {file} is wrong at {key}: {why}.").format(
+                file=display(file), key=key, why=first["msg"][:1].lower() + first["msg"][1:]
+            )
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ModelError(
+            _("The model card {file} cannot be read: {why}.").format(file=display(file), why=error)
+        ) from None
+
+
+def _card_files() -> dict[str, Path]:
+    cards: dict[str, Path] = {}
+    for folder in folders():
+        for file in sorted(folder.glob("*.toml")):
+            cards.setdefault(file.stem, file)
+    return cards
+
+
+def _with_weights(name: str, card: ModelCard) -> Model:
+    weights = next((at for folder in folders() if (at := folder / card.file).is_file()), None)
+    return Model(name=name, card=card, weights=weights)
+
+
+def models() -> Iterator[Model]:
+    """Yield every model there is a card for, by name. Raises ModelError at a card that is wrong."""
+    for name, file in sorted(_card_files().items()):
+        yield _with_weights(name, read_card(file))
+
+
+def find(wanted: str) -> Model:
+    """Find a model by its card's name, or by the path of a weight file.
+
+    A weight file belongs to the card with its SHA-256, or to a card of its own name beside it. Raises
+    ModelError where nothing fits. The weights may be missing: `Model.weights` tells.
+    """
+    if "/" in wanted or wanted.endswith(".onnx"):
+        return _find_by_file(Path(wanted).expanduser())
+    if (file := _card_files().get(wanted)) is None:
+        raise ModelError(
+            _("There is no model {name}.").format(name=display(wanted)),
+            hint=_("`bgzero model list` shows all there are."),
+        )
+    return _with_weights(wanted, read_card(file))
+
+
+def _find_by_file(weights: Path) -> Model:
+    if not weights.is_file():
+        raise ModelError(_("There is no weight file {file}.").format(file=display(weights)))
+    beside = weights.with_suffix(".toml")
+    if beside.is_file():
+        return Model(name=weights.stem, card=read_card(beside), weights=weights)
+    sha256 = hash_file(weights)
+    for model in models():
+        if model.card.sha256 == sha256:
+            return Model(name=model.name, card=model.card, weights=weights)
+    raise ModelError(
+        _("No model card knows {file}, so nobody can say how to feed it.").format(file=display(weights)),
+        hint=_("Write a card {card} beside it; `bgzero model info u2netp --card` prints one to start from.").format(
+            card=display(beside.name)
+        ),
+    )
+
+
+def hash_file(file: Path) -> str:
+    """Return the SHA-256 of a file as hex digits. Raises ModelError where it cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(
+            _("The weights {file} cannot be read: {why}.").format(file=display(file), why=error.strerror)
+        ) from None
+
+
+def installed(wanted: str) -> Model:
+    """Find a model whose weights are here. Raises ModelError with what to do where they are not."""
+    model = find(wanted)
+    if model.weights is None:
+        place = folders()[0] / model.card.file
+        raise ModelError(
+            _("The weights of {name} are not installed.").format(name=model.name),
+            hint=_(
+                "Put the file with SHA-256 {digits}… at {place}; `bgzero model info {name}` tells where it comes from."
+            ).format(digits=model.card.sha256[:12], place=display(place), name=model.name),
+        )
+    return model

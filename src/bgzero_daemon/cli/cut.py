@@ -1,0 +1,255 @@
+"""`bgzero cut`: single photos, through the same worker and the same publishing as the daemon."""
+
+import argparse
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO
+
+from bgzero_daemon.catalog import shelf
+from bgzero_daemon.core.errors import (
+    BgzeroError,
+    Exit,
+    PhotoCrashed,
+    PhotoSkipped,
+    UsageError,
+    WorkforceLost,
+)
+from bgzero_daemon.core.job import Staged, Task
+from bgzero_daemon.core.names import cutout_names, display, to_wire
+from bgzero_daemon.core.recipe import Product, Recipe
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.outbox import Outbox, StagedFile, read_umask
+from bgzero_daemon.service.pool import LocalWorkforce
+from bgzero_daemon.settings.load import load
+
+_STREAM = "-"
+_TRIES_ALONE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a photo's output goes: a folder and the names to try there; no folder means standard output."""
+
+    folder: Path | None
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, photo: str, output: str | None, *, is_single: bool, product: Product) -> "Target":
+        """Choose from the photo's name and `--output`. Raises UsageError where the two do not fit."""
+        if output == _STREAM or (output is None and photo == _STREAM):
+            if not is_single:
+                raise UsageError(_("Standard output takes one photo at a time."))
+            return cls(None)
+        name = "stdin" if photo == _STREAM else os.path.basename(photo)
+        if output is None:
+            return cls(Path(photo).parent, tuple(cutout_names(name, f"-{product.value}.png")))
+        place = Path(output)
+        if place.is_dir() or output.endswith("/") or not is_single or not place.suffix:
+            if place.exists() and not place.is_dir():
+                raise UsageError(_("{file} is a file; several photos need a folder.").format(file=display(place)))
+            return cls(place, tuple(cutout_names(name)))
+        if place.suffix.lower() != ".png":
+            raise UsageError(_("Cut-outs are PNG files: {file} has to end in .png.").format(file=display(place)))
+        return cls(place.parent, (place.name,))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A photo in work, with what was opened for it."""
+
+    photo: str
+    target: Target
+    source: BinaryIO
+    staged: StagedFile | BinaryIO
+
+    @property
+    def descriptor(self) -> int:
+        """The staged file's descriptor."""
+        return self.staged.descriptor if isinstance(self.staged, StagedFile) else self.staged.fileno()
+
+    def let_go(self) -> None:
+        """Close everything; what was not published goes away."""
+        self.source.close()
+        if isinstance(self.staged, StagedFile):
+            self.staged.discard()
+        else:
+            self.staged.close()
+
+
+class Cutter:
+    """Cuts a list of photos. `report` is called with each photo and what became of it."""
+
+    def __init__(self, workforce: LocalWorkforce, recipe: Recipe) -> None:
+        self._workforce, self._recipe = workforce, recipe
+        self._umask = read_umask()
+        self._taken: dict[Path, str] = {}
+        self._held: dict[Future[Staged], Held] = {}
+        self.done = self.failed = 0
+
+    def cut(self, photos: list[tuple[str, Target]], report: Callable[[], None]) -> None:
+        """Cut every photo once; those that went down with a worker again, one at a time.
+
+        Raises WorkforceLost where the worker cannot be had at all.
+        """
+        waiting, again = deque(photos), []
+        while waiting or self._held:
+            while waiting and self._workforce.places() > 0:
+                self._start(*waiting.popleft(), report)
+            for future in wait(self._held, return_when=FIRST_COMPLETED).done:
+                held = self._held.pop(future)
+                if self._end(held, future, is_last=False):
+                    again.append((held.photo, held.target))
+                else:
+                    report()
+        for photo, target in again:
+            for attempt in range(1, _TRIES_ALONE + 1):
+                self._start(photo, target, report)
+                future, held = self._held.popitem()
+                wait([future])
+                if not self._end(held, future, is_last=attempt == _TRIES_ALONE):
+                    break
+            report()
+
+    def _start(self, photo: str, target: Target, report: Callable[[], None]) -> None:
+        try:
+            source = _open(photo)
+        except OSError as error:
+            self._fail(photo, _("it cannot be read: {why}.").format(why=error.strerror))
+            report()
+            return
+        try:
+            staged = self._stage(target)
+        except BgzeroError as error:
+            source.close()
+            self._fail(photo, str(error), error.hint)
+            report()
+            return
+        held = Held(photo, target, source, staged)
+        name = to_wire(os.path.basename(photo))
+        task = Task(str(len(self._held)) + photo[-40:], name, self._recipe, source.fileno(), held.descriptor)
+        self._held[self._workforce.submit(task)] = held
+
+    def _stage(self, target: Target) -> StagedFile | BinaryIO:
+        if target.folder is None:
+            return tempfile.TemporaryFile()
+        try:
+            target.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BgzeroError(
+                _("{folder} cannot be made: {why}.").format(folder=display(target.folder), why=error.strerror)
+            ) from error
+        return Outbox(target.folder, umask=self._umask).stage()
+
+    def _end(self, held: Held, future: "Future[Staged]", *, is_last: bool) -> bool:
+        """Publish a result or say what went wrong. Returns True where the photo is worth another try."""
+        try:
+            self._publish(held, future.result())
+        except (PhotoCrashed, WorkforceLost) as error:
+            if not is_last:
+                return True
+            if isinstance(error, WorkforceLost):
+                raise
+            self._fail(held.photo, _("the worker crashed on it every time."))
+        except PhotoSkipped as error:
+            print(f"{display(held.photo)}: {_('skipped.')} {error}", file=sys.stderr)
+        except BgzeroError as error:
+            self._fail(held.photo, str(error), error.hint)
+        else:
+            self.done += 1
+        finally:
+            held.let_go()
+        return False
+
+    def _publish(self, held: Held, staged: Staged) -> None:
+        if isinstance(held.staged, StagedFile) and held.target.folder is not None:
+            folder = held.target.folder
+            names = [name for name in held.target.names if self._taken.get(folder / name, held.photo) == held.photo]
+            name = Outbox(folder, umask=self._umask).publish(
+                held.staged, staged, source_name=to_wire(os.path.basename(held.photo)), folder="", names=names
+            )
+            self._taken[folder / name] = held.photo
+            print(display(folder / name))
+        elif not isinstance(held.staged, StagedFile):
+            held.staged.seek(0)
+            shutil.copyfileobj(held.staged, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+
+    def _fail(self, photo: str, sentence: str, hint: str = "") -> None:
+        self.failed += 1
+        print(f"{display(photo)}: {sentence}" + (f" {hint}" if hint else ""), file=sys.stderr)
+
+    def abandon(self) -> None:
+        """Let go of everything that is still in work."""
+        for held in self._held.values():
+            held.let_go()
+
+
+def _open(photo: str) -> BinaryIO:
+    if photo == _STREAM:
+        spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever holds the photo
+        shutil.copyfileobj(sys.stdin.buffer, spool)
+        spool.flush()
+        return spool
+    file = open(  # noqa: SIM115 - likewise
+        os.open(photo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0
+    )
+    if not os.path.isfile(file.fileno()):
+        file.close()
+        raise OSError(0, _("it is not a regular file"))
+    return file
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[Callable[[], None]]:
+    """Show a bar where there is more than one photo and somebody to look at it."""
+    if count < 2 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(_("Cutting"), total=count)
+        yield lambda: bar.advance(task)
+
+
+def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def cut(arguments: argparse.Namespace) -> int:
+    """Cut the photos named; print the path of each result."""
+    if not arguments.verbose:
+        logging.getLogger().setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    config = load(arguments.config).config
+    product = Product.MASK if arguments.mask_only else Product.CUTOUT
+    recipe = Recipe(arguments.model or config.model.name, config.output.metadata, product)
+    models = {recipe.model: shelf.installed(recipe.model)}
+    photos = [
+        (photo, Target.of(photo, arguments.output, is_single=len(arguments.photos) == 1, product=product))
+        for photo in arguments.photos
+    ]
+    workforce = LocalWorkforce(config, models)
+    cutter = Cutter(workforce, recipe)
+    try:
+        with _progress(len(photos)) as report:
+            cutter.cut(photos, report)
+    except BaseException:
+        workforce.close(kill=True)
+        cutter.abandon()
+        raise
+    workforce.close()
+    return Exit.OK if cutter.done and not cutter.failed else Exit.SOME_FAILED

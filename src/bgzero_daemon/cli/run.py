@@ -1,0 +1,32 @@
+"""`bgzero run`: watch the inboxes."""
+
+import argparse
+import logging
+
+from bgzero_daemon.core.errors import UsageError
+from bgzero_daemon.core.names import display
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.settings import folders
+from bgzero_daemon.settings.load import load
+
+log = logging.getLogger(__name__)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the service until it is told to stop."""
+    if bool(arguments.inbox) != bool(arguments.outbox):
+        raise UsageError(_("--inbox and --outbox belong together: name both or none."))
+    flags: dict[str, str] = {}
+    if arguments.inbox:
+        flags |= {"folder.0.inbox": arguments.inbox, "folder.0.outbox": arguments.outbox}
+    if arguments.model:
+        flags["model.name"] = arguments.model
+    loaded = load(arguments.config, flags)
+    if not arguments.verbose:
+        logging.getLogger().setLevel(loaded.config.log.level.upper())
+    for made in folders.prepare(loaded):
+        log.info(_("Made %s."), display(made))
+
+    from bgzero_daemon.service import app
+
+    return app.run(loaded.config, once=arguments.once)

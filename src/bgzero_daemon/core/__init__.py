@@ -1,0 +1,1 @@
+"""What every process may import: errors, names, paths and plain values."""

@@ -1,0 +1,92 @@
+"""Everything that can go wrong, as sentences a person can act on.
+
+An error says what happened in one sentence (`str(error)`), what to do about it (`hint`), and fits a
+notification bubble (`title`, at most 40 characters). Foreign exceptions are translated into these by
+the adapter that met them.
+"""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of `bgzero`; 75 and 78 are those of sysexits.h."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    NO_DAEMON = 3
+    SOME_FAILED = 4
+    ALREADY_RUNNING = 75
+    BAD_CONFIG = 78
+
+
+class BgzeroError(Exception):
+    """Anything this program expects to go wrong."""
+
+    title = "Something went wrong"
+    exit_code = Exit.FAILURE
+    retry = False
+
+    def __init__(self, sentence: str, *, hint: str = "") -> None:
+        super().__init__(sentence)
+        self.hint = hint
+
+
+class UsageError(BgzeroError):
+    """The command line asks for something that makes no sense."""
+
+    title = "Wrong usage"
+    exit_code = Exit.USAGE
+
+
+class ConfigError(BgzeroError):
+    """The configuration cannot be used as it is."""
+
+    title = "The configuration has a mistake"
+    exit_code = Exit.BAD_CONFIG
+
+
+class AlreadyRunning(BgzeroError):
+    """Another daemon watches this inbox."""
+
+    title = "Already running"
+    exit_code = Exit.ALREADY_RUNNING
+
+
+class ModelError(BgzeroError):
+    """A model card or its weights cannot be used."""
+
+    title = "The model cannot be used"
+
+
+class OutputError(BgzeroError):
+    """An output could not be written. The photo is fine; trying again later makes sense."""
+
+    title = "Cannot write the cut-out"
+    retry = True
+
+
+class PhotoRefused(BgzeroError):
+    """This photo cannot be cut, and trying the same bytes again would not help."""
+
+    title = "This photo cannot be cut"
+
+
+class PhotoSkipped(PhotoRefused):
+    """Not a failure: a kind of file that this installation does not cut."""
+
+    title = "Skipped"
+
+
+class PhotoCrashed(BgzeroError):
+    """The worker died while it had this photo in hand: one strike against the photo."""
+
+    title = "The worker crashed on this photo"
+    retry = True
+
+
+class WorkforceLost(BgzeroError):
+    """The worker went away for a reason that has nothing to do with the photo: no strike."""
+
+    title = "The worker went away"
+    retry = True

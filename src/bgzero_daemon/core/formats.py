@@ -1,0 +1,128 @@
+"""What a file is, judged by its first bytes. Names decide only what content cannot: RAW.
+
+Signatures: the formats' own specifications; RAW families as LibRaw and exiftool list them.
+"""
+
+import os
+import struct
+from enum import StrEnum
+
+HEAD_BYTES = 64
+
+
+class Kind(StrEnum):
+    """What the first bytes say, as far as this program cares."""
+
+    PHOTO = "photo"
+    LATER = "later"  # a photo of a kind that this installation does not cut
+    OTHER = "other"  # certainly no photo
+    UNKNOWN = "unknown"
+
+
+_RAW_SUFFIXES = frozenset(
+    b".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef "
+    b".raf .raw .rw2 .rwl .sr2 .srf .srw .x3f".split()
+)
+_PHOTO_SUFFIXES = frozenset(b".jpg .jpeg .jpe .jfif .png .webp .tif .tiff .bmp .dib .gif .avif".split())
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_BMP_HEADER_SIZES = frozenset(struct.pack("<I", size) for size in (12, 40, 52, 56, 64, 108, 124))
+_MAGIC: dict[Kind, dict[bytes, str]] = {
+    Kind.PHOTO: {
+        b"\xff\xd8\xff": "JPEG",
+        b"\x89PNG\r\n\x1a\n": "PNG",
+        b"GIF87a": "GIF",
+        b"GIF89a": "GIF",
+        b"II*\0": "TIFF",
+        b"MM\0*": "TIFF",
+        b"II+\0": "TIFF",
+        b"MM\0+": "TIFF",
+    },
+    Kind.LATER: dict.fromkeys(
+        (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM"),
+        "RAW",
+    ),
+    Kind.OTHER: {
+        b"<!DOCTYPE": "HTML page",
+        b"<!doctype": "HTML page",
+        b"<html": "HTML page",
+        b"<HTML": "HTML page",
+        b"<?xml": "XML text",
+        b"<svg": "SVG drawing",
+        b"%PDF": "PDF document",
+        b"%!PS": "PostScript document",
+        b"\x7fELF": "program",
+        b"#!": "script",
+        b"PK\x03\x04": "ZIP archive",
+        b"\x1f\x8b": "gzip archive",
+        b"8BPS": "Photoshop document",
+        b"\x1aE\xdf\xa3": "Matroska video",
+        b"ID3": "audio file",
+        b"OggS": "audio file",
+    },
+}
+
+
+def has_raw_suffix(name: str | bytes) -> bool:
+    """Say whether the name is that of a camera's RAW file, whatever is inside."""
+    return os.path.splitext(os.fsencode(name))[1].lower() in _RAW_SUFFIXES
+
+
+def has_photo_suffix(name: str | bytes) -> bool:
+    """Say whether the name is that of a photo this program cuts."""
+    return os.path.splitext(os.fsencode(name))[1].lower() in _PHOTO_SUFFIXES
+
+
+def sniff(head: bytes) -> tuple[Kind, str]:
+    """Judge a file by its first `HEAD_BYTES` bytes: its kind, and a word for it ("JPEG", "HTML page")."""
+    if head[4:8] == b"ftyp":
+        return _sniff_iso_media(head)
+    if head[:4] == b"RIFF":
+        return (Kind.PHOTO, "WebP") if head[8:12] == b"WEBP" else (Kind.OTHER, "RIFF audio or video file")
+    if head[:4] == b"II*\0" and head[8:10] == b"CR":
+        return Kind.LATER, "RAW"
+    if head[:2] == b"BM" and head[14:18] in _BMP_HEADER_SIZES:
+        return Kind.PHOTO, "BMP"
+    for kind, table in _MAGIC.items():
+        for magic, word in table.items():
+            if head.startswith(magic) or (kind is Kind.OTHER and head.lstrip().startswith(magic)):
+                return kind, word
+    return Kind.UNKNOWN, "unknown format"
+
+
+def _sniff_iso_media(head: bytes) -> tuple[Kind, str]:
+    end = min(struct.unpack_from(">I", head, 0)[0], len(head))
+    brands = {head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))}
+    if brands & _AVIF_BRANDS:
+        return Kind.PHOTO, "AVIF"
+    if b"crx " in brands:
+        return Kind.LATER, "RAW"
+    if brands & _HEIF_BRANDS:
+        return Kind.LATER, "HEIC"
+    return Kind.OTHER, "video file"
+
+
+def is_raw_tiff(head: bytes) -> bool:
+    """Say whether a TIFF's first directory is that of a RAW file, whose first picture is a thumbnail.
+
+    Pillow opens such a file as TIFF and hands out the thumbnail without a word. The mark is
+    NewSubfileType (254) with bit 0 set, or DNGVersion (50706). `head` is the file from its start;
+    a directory behind its end answers False. Classic TIFF only: no camera writes BigTIFF.
+    """
+    if head[:4] not in (b"II*\0", b"MM\0*"):
+        return False
+    order = "<" if head[:2] == b"II" else ">"
+    try:
+        (at,) = struct.unpack_from(order + "I", head, 4)
+        (count,) = struct.unpack_from(order + "H", head, at)
+        for index in range(count):
+            tag, _type, _count = struct.unpack_from(order + "HHI", head, at + 2 + 12 * index)
+            if tag == 50706:
+                return True
+            if tag == 254:
+                (value,) = struct.unpack_from(order + "I", head, at + 10 + 12 * index)
+                if value & 1:
+                    return True
+    except struct.error:
+        return False
+    return False

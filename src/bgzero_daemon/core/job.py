@@ -1,0 +1,103 @@
+"""One photo on its way through the house."""
+
+import os
+import stat as stat_module
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bgzero_daemon.core.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a file system says of a file without reading it. Compared for equality only.
+
+    Times are never compared with a clock: cameras back-date them. ctime is part of it because a
+    deleted and recreated file with a back-dated mtime can have the same inode, size and mtime.
+    """
+
+    dev: int
+    ino: int
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, stat: os.stat_result) -> "Fingerprint":
+        """Take the fingerprint of a stat result."""
+        return cls(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def is_regular(stat: os.stat_result) -> bool:
+    """Say whether this is a plain file: no link, pipe, socket, device or folder."""
+    return stat_module.S_ISREG(stat.st_mode)
+
+
+class Outcome(StrEnum):
+    """How a job ended for good."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoKey:
+    """Which photo: the inbox's number in the configuration's order, and the path below it."""
+
+    folder: int
+    rel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A photo that passed the gate, with the fingerprint it had then and the recipe to follow.
+
+    `done_sha256` is the hash of the content last cut under this path, or "": the same content again
+    is dropped.
+    """
+
+    id: str
+    key: PhotoKey
+    fingerprint: Fingerprint
+    recipe: Recipe
+    done_sha256: str = ""
+    strikes: int = 0
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a workforce needs to cut one photo.
+
+    `name` is the photo's name as `core.names.to_wire` writes it. `source` (readable) and `staged`
+    (readable, writable, empty) are descriptors that stay the caller's, who keeps them open until the
+    task's future has ended. Content whose SHA-256 is `done_sha256` is dropped.
+    """
+
+    job: str
+    name: str
+    recipe: Recipe
+    source: int
+    staged: int
+    done_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A task's result: a finished PNG in the staged file, or nothing where it was dropped.
+
+    `seconds` maps each step to its wall time.
+    """
+
+    source_sha256: str
+    dropped: bool = False
+    size_bytes: int = 0
+    sha256: str = ""
+    width_px: int = 0
+    height_px: int = 0
+    model: str = ""
+    provider: str = ""
+    note: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)

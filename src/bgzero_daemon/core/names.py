@@ -1,0 +1,75 @@
+"""Names that came from outside: how they are shown, carried and turned into output names.
+
+A name is bytes to the kernel and a surrogate-escaped `str` inside Python. It may hold anything but
+NUL and '/': newlines, terminal escapes, right-to-left overrides, bytes that are no UTF-8.
+"""
+
+import hashlib
+import os
+import unicodedata
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+NAME_MAX_BYTES = 255
+_SHOWN_COLUMNS = 80
+
+
+def _is_hostile(char: str) -> bool:
+    # Cc control, Cf format (bidi and zero width), Cs lone surrogate, Zl/Zp line and paragraph separator
+    return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that was not UTF-8, as os.fsdecode carries it
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def display(name: str | bytes | os.PathLike[str]) -> str:
+    """Make an untrusted name fit for a log line, a terminal, a menu or JSON.
+
+    Control, format and bidi characters and bytes that are no UTF-8 become visible escapes; what is
+    longer than 80 characters is cut in the middle. One line, always printable.
+    """
+    text = os.fsdecode(name)
+    shown = "".join(_escape(char) if _is_hostile(char) else char for char in text)
+    if len(shown) > _SHOWN_COLUMNS:
+        half = (_SHOWN_COLUMNS - 1) // 2
+        shown = f"{shown[:half]}…{shown[-half:]}"
+    return shown
+
+
+def to_wire(path: str | bytes | os.PathLike[str]) -> str:
+    """Carry any path through text: percent-encoded bytes, '/' kept."""
+    return quote_from_bytes(os.fsencode(path), safe="/")
+
+
+def from_wire(text: str) -> str:
+    """Undo `to_wire`."""
+    return os.fsdecode(unquote_to_bytes(text))
+
+
+def cutout_names(source_name: str, suffix: str = ".png") -> list[str]:
+    """Return the output names of a photo in the order in which they are tried.
+
+    `a.jpg` gives `a.png`, then `a.jpg.png`, then one with eight hex digits of the name's SHA-256. A
+    name that would be longer than a file system takes is shortened and carries the digits too.
+    """
+    raw = os.fsencode(source_name)
+    digits = hashlib.sha256(raw).hexdigest()[:8]
+    stem = os.path.splitext(source_name)[0]
+    wanted = [f"{stem}{suffix}", f"{source_name}{suffix}", f"{source_name}-{digits}{suffix}"]
+    fitting = [_fit(name, f"-{digits}{suffix}") for name in wanted]
+    return list(dict.fromkeys(fitting))
+
+
+def _fit(name: str, ending: str) -> str:
+    raw = os.fsencode(name)
+    if len(raw) <= NAME_MAX_BYTES:
+        return name
+    kept = raw[: NAME_MAX_BYTES - len(ending)]
+    while kept and (kept[-1] & 0xC0) == 0x80:  # never cut a UTF-8 character in two
+        kept = kept[:-1]
+    if kept and kept[-1] >= 0xC0:
+        kept = kept[:-1]
+    return os.fsdecode(kept) + ending

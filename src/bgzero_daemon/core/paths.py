@@ -1,0 +1,63 @@
+"""Where things live. The one reader of HOME, of the XDG variables and of systemd's STATE_DIRECTORY."""
+
+import os
+from importlib import resources
+from pathlib import Path
+
+import platformdirs
+
+APP = "bgzero"
+
+
+def home() -> Path | None:
+    """Return the account's home folder, or None where it has none (service accounts, bare containers)."""
+    try:
+        folder = Path.home()
+    except RuntimeError:
+        return None
+    return folder if folder != Path("/") and folder.is_dir() else None
+
+
+def _place(variable: str, named: str) -> Path | None:
+    return Path(named) if os.environ.get(variable) or home() else None
+
+
+def config_file() -> Path | None:
+    """Return the configuration file's place, whether it exists or not; None without a home."""
+    folder = _place("XDG_CONFIG_HOME", platformdirs.user_config_dir(APP))
+    return folder / "config.toml" if folder else None
+
+
+def data_dir() -> Path | None:
+    """Return the folder of the user's own models; None without a home."""
+    return _place("XDG_DATA_HOME", platformdirs.user_data_dir(APP))
+
+
+def state_dir() -> Path | None:
+    """Return the folder of ledger and state; None without a home.
+
+    A system unit names it through STATE_DIRECTORY. A user unit must not: systemd 252 points that
+    variable elsewhere, and daemon and commands would see two ledgers.
+    """
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if given and not os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(given)
+    return _place("XDG_STATE_HOME", platformdirs.user_state_dir(APP))
+
+
+def pictures_dir() -> Path | None:
+    """Return the user's pictures folder as the desktop knows it; None without a home."""
+    return Path(platformdirs.user_pictures_dir()) if home() else None
+
+
+def shipped(*parts: str) -> Path:
+    """Find a file that travels with the program: in a wheel under `_data`, in a checkout at its root.
+
+    Raises FileNotFoundError where neither has it.
+    """
+    package = Path(str(resources.files("bgzero_daemon")))
+    for root in (package / "_data", package.parents[1]):
+        found = root.joinpath(*parts)
+        if found.exists():
+            return found
+    raise FileNotFoundError(f"{'/'.join(parts)} is missing from this installation of bgzero-daemon")

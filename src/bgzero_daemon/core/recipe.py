@@ -1,0 +1,28 @@
+"""How a photo is to be cut: everything beside the photo and the model that decides the output's bytes."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Metadata(StrEnum):
+    """Which of the photo's metadata the output keeps. Thumbnail and orientation never pass."""
+
+    KEEP = "keep"
+    NO_LOCATION = "no-location"
+    NONE = "none"
+
+
+class Product(StrEnum):
+    """What is written: the photo with transparency, or its matte alone as a grey picture."""
+
+    CUTOUT = "cutout"
+    MASK = "mask"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The settings of one cut. `model` names a card, or is the path of a weight file."""
+
+    model: str
+    metadata: Metadata = Metadata.NO_LOCATION
+    product: Product = Product.CUTOUT

@@ -1,0 +1,1 @@
+"""ONNX Runtime: one session for one card on one execution provider."""

@@ -1,0 +1,89 @@
+"""A card's weights, loaded: from a tensor to what the network says."""
+
+import hashlib
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgzero_daemon.catalog.card import ModelCard
+from bgzero_daemon.core.errors import ModelError
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.engine import providers
+
+log = logging.getLogger(__name__)
+
+F32 = NDArray[np.float32]
+_TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+
+
+class Engine:
+    """One ONNX session on one provider. `run` may be called from one thread at a time.
+
+    `provider` is the one that runs, not the one that was asked for; `note` says why they differ.
+    """
+
+    def __init__(self, weights: bytes, card: ModelCard, *, asked: str, threads: int) -> None:
+        """Check and load the weights. Raises ModelError where no provider can run them."""
+        _check(weights, card)
+        self._weights, self._card, self._threads = weights, card, threads
+        self.note = ""
+        self.provider = ""
+        for provider in providers.candidates(asked):
+            try:
+                self._open(provider)
+                break
+            except ModelError as error:
+                log.warning("%s", error)
+                self.note = str(error)
+        else:
+            raise ModelError(_("The model cannot be loaded ({why}).").format(why=self.note))
+
+    def _open(self, provider: str) -> None:
+        session = providers.open_session(self._weights, provider, self._threads)
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        wanted = self._card.output.output or outputs[0].name
+        if wanted not in [output.name for output in outputs]:
+            raise ModelError(_("The network has no output {name}.").format(name=wanted))
+        if len(inputs) != 1 or inputs[0].type not in _TYPES:
+            raise ModelError(_("The network does not take one picture."))
+        size = self._card.input.size_px
+        fixed = [side for side in inputs[0].shape[1:] if isinstance(side, int)]
+        if len(inputs[0].shape) != 4 or any(side not in (3, size) for side in fixed):
+            raise ModelError(
+                _("The network wants {shape}; its card says {size} pixels.").format(shape=inputs[0].shape, size=size)
+            )
+        self._session, self.provider = session, provider
+        self._input, self._dtype, self._output = inputs[0].name, _TYPES[inputs[0].type], wanted
+
+    def run(self, tensor: F32) -> NDArray[np.generic]:
+        """Return the raw output for a (1, 3, S, S) tensor.
+
+        Where a provider other than the CPU fails, this and all later photos run on the CPU and `note`
+        says why. Raises ModelError where the CPU fails too.
+        """
+        try:
+            return self._run(tensor)
+        except Exception as error:  # drivers raise what they like
+            if self.provider == providers.CPU:
+                raise ModelError(_("The network failed ({why}).").format(why=error)) from error
+            log.warning("%s failed, this photo and the next ones run on the CPU: %s", self.provider, error)
+            self.note = f"{self.provider}: {error}"
+            self._open(providers.CPU)
+            return self.run(tensor)
+
+    def _run(self, tensor: F32) -> NDArray[np.generic]:
+        (raw,) = self._session.run([self._output], {self._input: tensor.astype(self._dtype, copy=False)})
+        return np.asarray(raw)
+
+
+def _check(weights: bytes, card: ModelCard) -> None:
+    """Raise ModelError unless these are the very bytes that the card describes."""
+    digits = hashlib.sha256(weights).hexdigest()
+    if digits != card.sha256:
+        raise ModelError(
+            _("The weight file {file} is not the one its card describes (SHA-256 {have}…, expected {want}…).").format(
+                file=card.file, have=digits[:12], want=card.sha256[:12]
+            ),
+            hint=_("Copy the file again; it is damaged, incomplete or another version."),
+        )

@@ -1,0 +1,165 @@
+"""From a file's bytes to an upright photo in memory, with its colour profile and metadata kept aside."""
+
+import io
+import struct
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from bgzero_daemon.core.errors import PhotoRefused, PhotoSkipped
+from bgzero_daemon.core.formats import HEAD_BYTES, Kind, is_raw_tiff, sniff
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.photo import colour
+
+U8 = NDArray[np.uint8]
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
+"""What may be decoded, in Pillow's names. Never EPS (runs a program) or PSD."""
+
+# The limit is ours, in pixels, checked before anything is decoded; Pillow's own would only warn.
+Image.MAX_IMAGE_PIXELS = None
+
+# What Pillow's decoders raise for bytes they cannot make sense of.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    struct.error,
+    Image.DecompressionBombError,
+    ZeroDivisionError,
+    AttributeError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """An upright photo.
+
+    `rgb` is (h, w, 3) and `own_alpha` (h, w), uint8, straight; `own_alpha` is None where the file has
+    no transparency. `icc` is the profile of `rgb`, b"" for sRGB or unknown. `dpi` is (x, y) in pixels
+    per inch. `exif` is what the file's EXIF holds, unfiltered. `note` tells what was left out.
+    """
+
+    rgb: U8
+    own_alpha: U8 | None = None
+    icc: bytes = b""
+    dpi: tuple[float, float] | None = None
+    exif: Image.Exif | None = None
+    note: str = ""
+
+    @property
+    def width_px(self) -> int:
+        """Columns."""
+        return int(self.rgb.shape[1])
+
+    @property
+    def height_px(self) -> int:
+        """Rows."""
+        return int(self.rgb.shape[0])
+
+
+def decode(content: bytes, *, max_pixels: int) -> Photo:
+    """Decode a photo: first frame, EXIF orientation applied once, 8 bits a channel.
+
+    16-bit and floating-point grey is scaled, never clipped. Raises PhotoSkipped for kinds that are
+    left to a later version, and PhotoRefused for everything that is not a whole photo of an allowed
+    format within `max_pixels` (width times height).
+    """
+    _check_kind(content)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and TIFF tags; the pixels decide
+            return _decode(content, max_pixels)
+    except UnidentifiedImageError:
+        word = sniff(content[:HEAD_BYTES])[1]
+        raise PhotoRefused(_("This is not a picture that can be read ({word}).").format(word=word)) from None
+    except MemoryError:
+        raise PhotoRefused(_("There is not enough memory to decode this photo.")) from None
+    except _DECODER_ERRORS as error:
+        raise PhotoRefused(
+            _("The photo is damaged or incomplete ({why}).").format(why=_short(error)),
+            hint=_("Copy it again from where it came from."),
+        ) from None
+
+
+def _short(error: BaseException) -> str:
+    return " ".join((str(error) or type(error).__name__).split())[:120]
+
+
+def _check_kind(content: bytes) -> None:
+    if not content:
+        raise PhotoRefused(_("The file is empty."), hint=_("Copy it again from where it came from."))
+    kind, word = sniff(content[:HEAD_BYTES])
+    if kind is Kind.OTHER:
+        raise PhotoRefused(_("This is not a photo ({word}).").format(word=word))
+    if kind is Kind.LATER or is_raw_tiff(content):
+        raise PhotoSkipped(
+            _("{word} photos are not cut by this version.").format(word=word if kind is Kind.LATER else "RAW"),
+            hint=_("Export the photo as JPEG, TIFF or PNG."),
+        )
+
+
+def _decode(content: bytes, max_pixels: int) -> Photo:
+    with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+        width, height = opened.size
+        if width * height > max_pixels:
+            raise PhotoRefused(
+                _("The photo has {have} megapixels; the limit is {limit}.").format(
+                    have=_mega(width * height), limit=_mega(max_pixels)
+                ),
+                hint=_("Raise limits.megapixels in the configuration."),
+            )
+        frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
+        opened.load()  # before asking for EXIF: a PNG may carry it behind its pixels
+        icc, dpi, exif = opened.info.get("icc_profile") or b"", _dpi(opened), _exif(opened)
+        upright = _upright(opened)
+    if dpi and upright.size != (width, height) and upright.size == (height, width):
+        dpi = dpi[::-1]
+    rgb, alpha, icc = colour.split(upright, icc)
+    note = _("first of {count} pictures").format(count=frames) if frames > 1 else ""
+    return Photo(
+        rgb=np.asarray(rgb, np.uint8),
+        own_alpha=None if alpha is None else np.asarray(alpha, np.uint8),
+        icc=icc,
+        dpi=dpi,
+        exif=exif,
+        note=note,
+    )
+
+
+def _mega(pixels: int) -> str:
+    return f"{pixels / 1e6:.1f}".removesuffix(".0")
+
+
+def _upright(opened: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(opened)
+    except _DECODER_ERRORS:  # EXIF beyond reading: the photo stays as it lies in the file
+        return opened
+
+
+def _exif(opened: Image.Image) -> Image.Exif | None:
+    try:
+        exif = opened.getexif()
+        for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+            exif.get_ifd(ifd)  # read now: later the file is closed
+        return exif
+    except _DECODER_ERRORS:
+        return None
+
+
+def _dpi(opened: Image.Image) -> tuple[float, float] | None:
+    try:
+        across, down = (float(value) for value in opened.info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    usable = 1 <= across <= 100_000 and 1 <= down <= 100_000
+    return (across, down) if usable else None

@@ -1,0 +1,109 @@
+"""Looking into a PNG without decoding it: is it whole, and did this program make it?
+
+Standard library only, so that the service can check what the worker wrote. Chunks: PNG specification
+(third edition), sections 5.3 and 11.3.3.
+"""
+
+import hashlib
+import json
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+TAG_KEYWORD = "bgzero"
+_PIECE_BYTES = 1 << 20
+_TAG_MAX_BYTES = 1 << 16
+
+
+class DamagedPng(Exception):
+    """Not a whole PNG; the message says where it stops making sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a whole PNG file is: its length, SHA-256, size in pixels, and this program's tag ({} without)."""
+
+    size_bytes: int
+    sha256: str
+    width_px: int
+    height_px: int
+    tag: dict[str, object]
+
+
+class _Stream:
+    """Reads a descriptor from its start without moving its offset, and hashes what it reads."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.at = 0
+        self.hash = hashlib.sha256()
+
+    def take(self, count: int) -> bytes:
+        parts = []
+        while count:
+            part = os.pread(self._descriptor, min(count, _PIECE_BYTES), self.at)
+            if not part:
+                raise DamagedPng(f"it ends after {self.at} bytes, in the middle of a chunk")
+            self.hash.update(part)
+            self.at += len(part)
+            count -= len(part)
+            parts.append(part)
+        return b"".join(parts)
+
+
+def inspect(descriptor: int) -> Inspection:
+    """Read a PNG from start to end: signature, every chunk's CRC, IEND, and nothing behind it.
+
+    Raises DamagedPng for anything less, OSError where the file cannot be read.
+    """
+    stream = _Stream(descriptor)
+    if stream.take(len(SIGNATURE)) != SIGNATURE:
+        raise DamagedPng("it does not begin like a PNG")
+    size: tuple[int, int] | None = None
+    tag: dict[str, object] = {}
+    seen_data = False
+    while True:
+        length, kind = struct.unpack(">I4s", stream.take(8))
+        payload = _chunk(stream, kind, length, keep=kind == b"IHDR" or (kind == b"iTXt" and length <= _TAG_MAX_BYTES))
+        if size is None:
+            if kind != b"IHDR" or length != 13:
+                raise DamagedPng("its first chunk is not IHDR")
+            size = struct.unpack_from(">II", payload)
+        elif kind == b"iTXt":
+            tag = tag or _tag(payload)
+        elif kind == b"IDAT":
+            seen_data = True
+        elif kind == b"IEND":
+            break
+    if not seen_data:
+        raise DamagedPng("it holds no pixels")
+    if os.pread(descriptor, 1, stream.at):
+        raise DamagedPng("something stands behind its end")
+    return Inspection(stream.at, stream.hash.hexdigest(), *size, tag)
+
+
+def _chunk(stream: _Stream, kind: bytes, length: int, *, keep: bool) -> bytes:
+    crc, left, kept = zlib.crc32(kind), length, []
+    while left:
+        piece = stream.take(min(left, _PIECE_BYTES))
+        crc = zlib.crc32(piece, crc)
+        left -= len(piece)
+        if keep:
+            kept.append(piece)
+    if stream.take(4) != struct.pack(">I", crc):
+        raise DamagedPng(f"the checksum of a {kind!r} chunk is wrong")
+    return b"".join(kept)
+
+
+def _tag(payload: bytes) -> dict[str, object]:
+    keyword, _, rest = payload.partition(b"\0")
+    if keyword != TAG_KEYWORD.encode() or rest[:2] != b"\0\0":  # uncompressed only: that is how it is written
+        return {}
+    text = rest[2:].split(b"\0", 2)[-1]
+    try:
+        tag = json.loads(text)
+    except ValueError:
+        return {}
+    return tag if isinstance(tag, dict) else {}

@@ -1,0 +1,208 @@
+"""The composition root of `bgzero run`: builds the service from a configuration and keeps it going.
+
+One thread (the main one) owns gate, ledger and scheduler. Everything else leaves a message and wakes it.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+
+from bgzero_daemon.catalog import shelf
+from bgzero_daemon.catalog.card import Model
+from bgzero_daemon.core import paths
+from bgzero_daemon.core.errors import ConfigError, Exit, ModelError
+from bgzero_daemon.core.formats import HEAD_BYTES, Kind, has_photo_suffix, has_raw_suffix, sniff
+from bgzero_daemon.core.job import Fingerprint, Outcome, PhotoKey
+from bgzero_daemon.core.names import display
+from bgzero_daemon.core.recipe import Recipe
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.gate import Gate, ignore_lease_breaks
+from bgzero_daemon.service.inbox import Inbox
+from bgzero_daemon.service.ledger import Entry, Ledger
+from bgzero_daemon.service.lock import lock_inbox
+from bgzero_daemon.service.outbox import Outbox, read_umask
+from bgzero_daemon.service.pool import LocalWorkforce
+from bgzero_daemon.service.scheduler import Place, Scheduler, Tally
+from bgzero_daemon.settings.schema import Config, Folder
+
+log = logging.getLogger(__name__)
+
+_STOP_SECONDS = 30.0
+_ONCE_TRIES = 3
+_SCAN_SHARE = 1000.0  # a scan that took t seconds of CPU is followed by a pause of at least 1,000 t
+
+
+def models_of(config: Config) -> dict[str, Model]:
+    """Find every model the configuration names. Raises ConfigError where one cannot be used."""
+    names = {folder.model or config.model.name for folder in config.folder} | {config.model.name}
+    try:
+        return {name: shelf.installed(name) for name in sorted(names)}
+    except ModelError as error:
+        raise ConfigError(str(error), hint=error.hint) from error
+
+
+class Service:
+    """The watched folders of one configuration, from a photo's arrival to its cut-out."""
+
+    def __init__(self, config: Config, models: Mapping[str, Model], *, once: bool) -> None:
+        """Take the locks and open the ledger. Raises BgzeroError where the service cannot start."""
+        self._config, self._once = config, once
+        self._wake = threading.Event()
+        self._stops = 0
+        state = paths.state_dir() or config.folder[0].outbox / ".bgzero"
+        self._locks = [lock_inbox(state, folder.inbox) for folder in config.folder]
+        self._ledger = Ledger(state / "ledger.db")
+        umask = read_umask()
+        self._places = [self._place(folder, umask) for folder in config.folder]
+        self._gate = Gate(config.watch.settle_seconds)
+        self._inboxes = [Inbox(number, folder, self._wake.set) for number, folder in enumerate(config.folder)]
+        self._workforce = LocalWorkforce(config, models)
+        self._scheduler = Scheduler(
+            self._workforce, self._ledger, self._places, config.worker.queue, self._wake.set,
+            most_tries=_ONCE_TRIES if once else None,
+        )  # fmt: skip
+        self._next_scan = 0.0
+
+    def _place(self, folder: Folder, umask: int) -> Place:
+        recipe = Recipe(folder.model or self._config.model.name, folder.metadata or self._config.output.metadata)
+        return Place(folder.inbox, folder.outbox, Outbox(folder.outbox, umask=umask), recipe)
+
+    def run(self) -> Tally:
+        """Work until told to stop, or with `once` until everything that was there is decided."""
+        ignore_lease_breaks()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        for place in self._places:
+            if swept := place.outbox.sweep():
+                log.info("%d unfinished files of an earlier run removed from %s", swept, display(place.outbox_root))
+        try:
+            if not self._once:
+                for inbox in self._inboxes:  # armed first, scanned second: nothing falls in between
+                    inbox.arm()
+            for place in self._places:
+                log.info(
+                    _("Drop photos into %s; the cut-outs appear in %s."),
+                    display(place.inbox),
+                    display(place.outbox_root),
+                )
+            while not self._is_over():
+                self._turn()
+            self._finish()
+        finally:
+            self._close()
+        return self._scheduler.tally
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stops += 1
+        self._wake.set()
+
+    def _is_over(self) -> bool:
+        nothing_left = self._next_scan > 0 and not len(self._gate) and self._scheduler.is_idle
+        return self._stops > 0 or (self._once and nothing_left)
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        self._notice(now)
+        self._scheduler.collect(now)
+        self._admit(now)
+        self._scheduler.pump(now)
+        if not self._is_over():
+            self._wake.wait(self._patience())
+            self._wake.clear()
+
+    def _patience(self) -> float:
+        """Return how long there is certainly nothing to do, in seconds."""
+        due = [self._next_scan, self._scheduler.next_due()]
+        if self._scheduler.room() > 0:  # else the gate has to wait for a photo to end
+            due.append(self._gate.next_due())
+        return max(0.0, min(moment for moment in due if moment is not None) - time.monotonic())
+
+    def _notice(self, now: float) -> None:
+        """Bring what events and scans found before the gate."""
+        for inbox in self._inboxes:
+            for key, path in inbox.take_dirty():
+                self._consider(key, path, now)
+        changed, self._scheduler.changed = self._scheduler.changed, []
+        for key in changed:
+            self._consider(key, self._places[key.folder].inbox / key.rel, now)
+        if now >= self._next_scan and not (self._once and self._next_scan):
+            self._scan(now)
+
+    def _scan(self, now: float) -> None:
+        before = time.thread_time()
+        for inbox in self._inboxes:
+            for key, path in inbox.scan():
+                self._consider(key, path, now)
+        cost = time.thread_time() - before
+        self._next_scan = time.monotonic() + max(self._config.watch.rescan_seconds, _SCAN_SHARE * cost)
+
+    def _consider(self, key: PhotoKey, path: Path, now: float) -> None:
+        if self._scheduler.holds(key):
+            return  # looked at again when its job ends
+        known = self._ledger.get(str(self._places[key.folder].inbox), key.rel)
+        if known:
+            try:
+                if Fingerprint.of(os.lstat(path)) == known.fingerprint:
+                    return
+            except OSError:
+                return
+        self._gate.notice(key, path, now)
+
+    def _admit(self, now: float) -> None:
+        """Let ready files through the gate for as long as there is room."""
+        ready = self._gate.ready(now)
+        while self._scheduler.room() > 0 and (passed := next(ready, None)):
+            key, fingerprint = passed
+            if reason := _reason_to_skip(self._places[key.folder].inbox / key.rel):
+                log.info("%s: skipped. %s", display(key.rel), reason)
+                self._scheduler.decide(key, Entry(fingerprint, Outcome.SKIPPED, sentence=reason))
+            else:
+                self._scheduler.add(key, fingerprint)
+
+    def _finish(self) -> None:
+        """Finish the photos in work; those that take too long, and all after a second signal, are put back."""
+        deadline = time.monotonic() + _STOP_SECONDS
+        while self._scheduler.in_work and self._stops < 2 and (left := deadline - time.monotonic()) > 0:
+            self._wake.wait(left)
+            self._wake.clear()
+            self._scheduler.collect(time.monotonic())
+
+    def _close(self) -> None:
+        for inbox in self._inboxes:
+            inbox.close()
+        self._workforce.close(kill=self._scheduler.in_work > 0)
+        self._scheduler.close()
+        self._ledger.close()
+        for lock in self._locks:
+            os.close(lock)
+
+
+def _reason_to_skip(path: Path) -> str:
+    """Return why a file is none of this program's business, or "". Content decides; a name only where it is RAW."""
+    if has_raw_suffix(path.name):
+        return _("RAW photos are not cut by this version.")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""  # the scheduler meets the same trouble and knows what to do
+    try:
+        kind, word = sniff(os.pread(descriptor, HEAD_BYTES, 0))
+    finally:
+        os.close(descriptor)
+    if kind is Kind.LATER:
+        return _("{word} photos are not cut by this version.").format(word=word)
+    if kind in (Kind.OTHER, Kind.UNKNOWN) and not has_photo_suffix(path.name):
+        return _("Not a photo ({word}).").format(word=word)
+    return ""
+
+
+def run(config: Config, *, once: bool) -> Exit:
+    """Run the service in this process. Raises BgzeroError where it cannot start."""
+    tally = Service(config, models_of(config), once=once).run()
+    log.info(_("%d cut, %d failed, %d skipped."), tally.done, tally.failed + tally.given_up, tally.skipped)
+    return Exit.SOME_FAILED if once and tally.failed + tally.given_up else Exit.OK

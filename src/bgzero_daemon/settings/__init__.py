@@ -1,0 +1,1 @@
+"""The configuration: one frozen class per table, read from TOML and the environment."""

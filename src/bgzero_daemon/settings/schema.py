@@ -1,0 +1,119 @@
+"""The configuration as frozen pydantic classes, one per table. `config/config.toml` explains every key.
+
+The classes check single values; what needs the file system or two values at once is `settings.load`'s
+and `settings.folders`' work.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from bgzero_daemon.core.recipe import Metadata
+
+
+def _expand(value: object) -> object:
+    return Path(value).expanduser() if isinstance(value, str) else value
+
+
+FolderPath = Annotated[Path, BeforeValidator(_expand)]
+MetadataPolicy = Annotated[
+    Metadata,
+    Field(
+        description="what the cut-out keeps of the photo's metadata: everything useful, that without the place, nothing"
+    ),
+]
+
+
+class Table(BaseModel):
+    """One table of the file: frozen, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Folder(Table):
+    """An inbox and where its cut-outs go."""
+
+    inbox: FolderPath = Field(description="the folder to watch")
+    outbox: FolderPath = Field(description="the folder for the cut-outs")
+    recursive: bool = Field(default=True, description="watch sub-folders too and mirror them in the outbox")
+    originals: Literal["keep"] = Field(default="keep", description="what happens to a photo once it is cut")
+    model: str | None = Field(default=None, description="model for this folder; unset: that of [model]")
+    metadata: MetadataPolicy | None = Field(
+        default=None, description="metadata policy for this folder; unset: that of [output]"
+    )
+
+
+class Model(Table):
+    """The network and where it runs."""
+
+    name: str = Field(
+        default="u2netp", min_length=1, description="name of a card (bgzero model list) or path of a weight file"
+    )
+    provider: Literal["auto", "cpu"] = Field(default="auto", description="auto: a GPU where one works, else the CPU")
+
+
+class Watch(Table):
+    """How arrivals are noticed."""
+
+    settle_seconds: float = Field(
+        default=1.0, ge=0.1, le=3600, description="seconds a file must stay unchanged before it is cut"
+    )
+    rescan_seconds: float = Field(
+        default=30.0, ge=1, le=86400, description="shortest time in seconds between two full scans"
+    )
+
+
+class Worker(Table):
+    """The process that cuts."""
+
+    lanes: int = Field(default=0, ge=0, le=64, description="photos in work at once; 0: chosen from the cores")
+    threads: int = Field(
+        default=0, ge=0, le=256, description="threads of the network; 0: all cores this process may use"
+    )
+    queue: int = Field(
+        default=64, ge=1, le=10000, description="photos held ready in memory; the rest waits in the folder"
+    )
+
+
+class Limits(Table):
+    """What is refused before it is decoded."""
+
+    megapixels: float = Field(default=100.0, gt=0, le=10000, description="largest photo, in millions of pixels")
+    megabytes: float = Field(default=512.0, gt=0, le=65536, description="largest file, in millions of bytes")
+
+
+class Output(Table):
+    """What the cut-outs carry."""
+
+    metadata: MetadataPolicy = Metadata.NO_LOCATION
+
+
+class Log(Table):
+    """What is written to the log."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least important message that is shown"
+    )
+
+
+class Config(Table):
+    """The whole configuration. A change is a new Config."""
+
+    folder: tuple[Folder, ...] = Field(
+        default=(), description="inboxes; none: Inbox and Cutouts in the pictures folder"
+    )
+    model: Model = Model()
+    watch: Watch = Watch()
+    worker: Worker = Worker()
+    limits: Limits = Limits()
+    output: Output = Output()
+    log: Log = Log()
+
+
+def json_schema() -> dict[str, object]:
+    """Return the JSON Schema of the configuration file, for editors."""
+    schema: dict[str, object] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    schema.update(Config.model_json_schema())
+    schema["title"] = "BGZero Daemon configuration"
+    return schema

@@ -1,0 +1,175 @@
+"""Service and worker: versioned frames over a socketpair, with file descriptors beside them.
+
+A frame is eight bytes of header ("BGZ", the protocol version, the body's length as u32, big-endian)
+and a body of JSON, one of the classes below. Descriptors travel with the header (SCM_RIGHTS).
+
+One job goes: service sends `Cut` with two descriptors (source, staged); the worker reads the source
+once and sends `Hashed`; the service answers `Verdict`; the worker sends `Done` or `Refused`. A socket
+that closes is the end of the other side.
+"""
+
+import array
+import os
+import socket
+import struct
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from bgzero_daemon.catalog.card import ModelCard
+from bgzero_daemon.core.recipe import Metadata, Product
+
+VERSION = 1
+MAX_BODY_BYTES = 64 * 1024
+_HEADER = struct.Struct(">3sBI")
+_MAX_DESCRIPTORS = 2
+
+
+class _Frame(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Setup(_Frame):
+    """Service: the model to load. Descriptor: the weights, open for reading."""
+
+    kind: Literal["setup"] = "setup"
+    model: str
+    card: ModelCard
+    provider: Literal["auto", "cpu"]
+    threads: int
+    lanes: int
+    max_pixels: int
+    max_bytes: int
+
+
+class Cut(_Frame):
+    """Service: one photo. Descriptors: source (read), staged (read and write, empty).
+
+    `name` is the source's name as `core.names.to_wire` writes it; it goes into the output's tag.
+    """
+
+    kind: Literal["cut"] = "cut"
+    job: str
+    name: str
+    metadata: Metadata
+    product: Product
+
+
+class Verdict(_Frame):
+    """Service: go on with this job, or drop it because this very content is done already."""
+
+    kind: Literal["verdict"] = "verdict"
+    job: str
+    go: bool
+
+
+class Ready(_Frame):
+    """Worker: the model is loaded and runs on `provider`; `note` says why not on a better one."""
+
+    kind: Literal["ready"] = "ready"
+    provider: str
+    note: str = ""
+    seconds: float
+
+
+class Unfit(_Frame):
+    """Worker: the model cannot be loaded; the worker ends."""
+
+    kind: Literal["unfit"] = "unfit"
+    sentence: str
+    hint: str = ""
+
+
+class Hashed(_Frame):
+    """Worker: the source's bytes were read once; this is their SHA-256."""
+
+    kind: Literal["hashed"] = "hashed"
+    job: str
+    sha256: str
+
+
+class Done(_Frame):
+    """Worker: the staged file is complete. `seconds` maps each step to its wall time."""
+
+    kind: Literal["done"] = "done"
+    job: str
+    staged_bytes: int
+    staged_sha256: str
+    width_px: int
+    height_px: int
+    provider: str
+    note: str = ""
+    seconds: dict[str, float]
+
+
+class Refused(_Frame):
+    """Worker: this photo was not cut. `verdict` says whether that is a failure, a skip or worth another try."""
+
+    kind: Literal["refused"] = "refused"
+    job: str
+    verdict: Literal["failed", "skipped", "retry"]
+    sentence: str
+    hint: str = ""
+
+
+Frame = Annotated[Setup | Cut | Verdict | Ready | Unfit | Hashed | Done | Refused, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[Frame] = TypeAdapter(Frame)
+
+
+class ProtocolError(Exception):
+    """The other side speaks another protocol, or sent something that is no frame."""
+
+
+def send(sock: socket.socket, frame: Frame, descriptors: tuple[int, ...] = ()) -> None:
+    """Send one frame. Raises OSError where the other side is gone."""
+    body = frame.model_dump_json().encode()
+    if len(body) > MAX_BODY_BYTES:
+        raise ProtocolError(f"a {frame.kind} frame of {len(body)} bytes is too large")
+    header = _HEADER.pack(b"BGZ", VERSION, len(body))
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+    sent = sock.sendmsg([header], ancillary)
+    sock.sendall(header[sent:] + body)
+
+
+def receive(sock: socket.socket) -> tuple[Frame, tuple[int, ...]] | None:
+    """Receive one frame and its descriptors, which the caller owns; None where the other side ended.
+
+    Raises ProtocolError for anything that is not a frame of this version.
+    """
+    room = socket.CMSG_LEN(_MAX_DESCRIPTORS * array.array("i").itemsize)
+    head, ancillary, _flags, _address = sock.recvmsg(_HEADER.size, room)
+    descriptors: list[int] = []
+    for level, kind, payload in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            numbers = array.array("i")
+            numbers.frombytes(payload[: len(payload) - len(payload) % numbers.itemsize])
+            descriptors.extend(numbers)
+    if not head:
+        return None
+    try:
+        frame = _parse(sock, head)
+    except (ValueError, EOFError, ProtocolError) as error:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise ProtocolError(f"not a frame: {error}") from error
+    return frame, tuple(descriptors)
+
+
+def _parse(sock: socket.socket, head: bytes) -> Frame:
+    head += _exactly(sock, _HEADER.size - len(head))
+    magic, version, length = _HEADER.unpack(head)
+    if magic != b"BGZ" or version != VERSION:
+        raise ProtocolError(f"expected protocol {VERSION}, got {magic!r} {version}")
+    if length > MAX_BODY_BYTES:
+        raise ProtocolError(f"it announces {length} bytes")
+    return _ADAPTER.validate_json(_exactly(sock, length))
+
+
+def _exactly(sock: socket.socket, count: int) -> bytes:
+    parts = []
+    while count:
+        if not (part := sock.recv(count)):
+            raise EOFError("the other side ended in the middle of a frame")
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)

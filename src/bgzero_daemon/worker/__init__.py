@@ -1,0 +1,1 @@
+"""The worker process: from a source descriptor to a finished staged descriptor."""

@@ -1,0 +1,121 @@
+"""Lanes: threads that share one pipeline, so that one photo decodes while another is in the network."""
+
+import errno
+import hashlib
+import logging
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Lock
+
+from bgzero_daemon.core.errors import BgzeroError, PhotoRefused, PhotoSkipped
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.wire import work
+from bgzero_daemon.worker.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+
+_PIECE_BYTES = 1 << 20
+# The output's file system is in trouble, not the photo.
+_STORAGE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS, errno.ESTALE}
+
+
+class Lanes:
+    """Runs jobs and sends their frames; `verdict` hands a lane the service's answer."""
+
+    def __init__(self, sock: socket.socket, pipeline: Pipeline, lanes: int, *, max_bytes: int) -> None:
+        self._sock, self._pipeline, self._max_bytes = sock, pipeline, max_bytes
+        self._sending = Lock()
+        self._verdicts: dict[str, SimpleQueue[bool]] = {}
+        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
+
+    def start(self, order: work.Cut, source: int, staged: int) -> None:
+        """Take a job and own its descriptors."""
+        self._verdicts[order.job] = SimpleQueue()
+        self._pool.submit(self._job, order, source, staged)
+
+    def verdict(self, verdict: work.Verdict) -> None:
+        """Let the job go on, or drop it."""
+        if waiting := self._verdicts.get(verdict.job):
+            waiting.put(verdict.go)
+
+    def _job(self, order: work.Cut, source: int, staged: int) -> None:
+        try:
+            answer = self._answer(order, source, staged)
+        except Exception as error:  # whatever a hostile photo provokes ends that photo, never the lane
+            log.exception("job %s", order.job)
+            answer = _refusal(order, "failed", _("The photo cannot be cut ({why}).").format(why=error))
+        finally:
+            os.close(source)
+            os.close(staged)
+            del self._verdicts[order.job]
+        if answer:
+            self._send(answer)
+
+    def _answer(self, order: work.Cut, source: int, staged: int) -> work.Done | work.Refused | None:
+        try:
+            content = self._read(source)
+            sha256 = hashlib.sha256(content).hexdigest()
+            self._send(work.Hashed(job=order.job, sha256=sha256))
+            if not self._verdicts[order.job].get():
+                return None
+            finished = self._pipeline.cut(content, sha256, order)
+            _write(staged, finished.png)
+        except PhotoSkipped as skipped:
+            return _refusal(order, "skipped", str(skipped), skipped.hint)
+        except PhotoRefused as refused:
+            return _refusal(order, "failed", str(refused), refused.hint)
+        except BgzeroError as error:
+            return _refusal(order, "retry" if error.retry else "failed", str(error), error.hint)
+        except OSError as error:
+            storage = error.errno in _STORAGE_ERRNOS
+            sentence = _("The cut-out cannot be written: {why}.") if storage else _("The photo cannot be read: {why}.")
+            return _refusal(order, "retry", sentence.format(why=error.strerror))
+        return work.Done(
+            job=order.job,
+            staged_bytes=len(finished.png),
+            staged_sha256=hashlib.sha256(finished.png).hexdigest(),
+            width_px=finished.width_px,
+            height_px=finished.height_px,
+            provider=finished.provider,
+            note=finished.note,
+            seconds=dict(finished.seconds),
+        )
+
+    def _read(self, source: int) -> bytes:
+        size = os.fstat(source).st_size
+        if size > self._max_bytes:
+            raise PhotoRefused(
+                _("The file has {have} MB; the limit is {limit} MB.").format(
+                    have=round(size / 1e6), limit=round(self._max_bytes / 1e6)
+                ),
+                hint=_("Raise limits.megabytes in the configuration."),
+            )
+        content = bytearray()
+        # pread: a descriptor that came over a socket shares its offset with whoever sent it
+        while part := os.pread(source, _PIECE_BYTES, len(content)):
+            content += part
+            if len(content) > self._max_bytes:
+                raise PhotoRefused(_("The file grew beyond the limit while it was read."))
+        return bytes(content)
+
+    def _send(self, frame: work.Frame) -> None:
+        with self._sending:
+            try:
+                work.send(self._sock, frame)
+            except OSError:  # the service is gone; the main thread sees it too and ends the process
+                log.debug("the service is gone")
+
+
+def _write(staged: int, png: bytes) -> None:
+    view, at = memoryview(png), 0
+    while at < len(view):
+        at += os.pwrite(staged, view[at : at + _PIECE_BYTES], at)
+    os.ftruncate(staged, at)
+
+
+def _refusal(order: work.Cut, verdict: str, sentence: str, hint: str = "") -> work.Refused:
+    return work.Refused.model_validate(
+        {"job": order.job, "verdict": verdict, "sentence": sentence[:500], "hint": hint[:500]}
+    )

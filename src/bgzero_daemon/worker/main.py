@@ -1,0 +1,62 @@
+"""The worker process. Its one argument is the number of the socket to the service.
+
+It opens no file by name: weights, photos and staged files all arrive as descriptors. It ends when
+the socket closes, and ignores SIGINT and SIGTERM, which a terminal or a service manager sends to the
+whole group: the service decides when it ends.
+"""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+
+from bgzero_daemon.wire import work
+
+
+def main() -> int:
+    """Serve one service until it closes the socket. Returns the exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logging.basicConfig(level=logging.WARNING, format="worker: %(message)s")
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    received = work.receive(sock)
+    if received is None:
+        return 0
+    setup, (weights,) = received
+    if not isinstance(setup, work.Setup):
+        raise work.ProtocolError(f"expected setup, got {setup.kind}")
+    return _serve(sock, setup, weights)
+
+
+def _serve(sock: socket.socket, setup: work.Setup, weights: int) -> int:
+    started = time.monotonic()
+    # Only now: numpy, Pillow and onnxruntime. Later the sandbox closes before this line.
+    from bgzero_daemon.core.errors import ModelError
+    from bgzero_daemon.engine.session import Engine
+    from bgzero_daemon.worker.lanes import Lanes
+    from bgzero_daemon.worker.pipeline import Pipeline
+
+    try:
+        with os.fdopen(weights, "rb") as file:
+            content = file.read()
+        engine = Engine(content, setup.card, asked=setup.provider, threads=setup.threads)
+    except ModelError as error:
+        work.send(sock, work.Unfit(sentence=str(error), hint=error.hint))
+        return 1
+    pipeline = Pipeline(engine, setup.model, setup.card, max_pixels=setup.max_pixels)
+    lanes = Lanes(sock, pipeline, setup.lanes, max_bytes=setup.max_bytes)
+    seconds = round(time.monotonic() - started, 3)
+    work.send(sock, work.Ready(provider=engine.provider, note=engine.note, seconds=seconds))
+    while received := work.receive(sock):
+        frame, descriptors = received
+        if isinstance(frame, work.Cut):
+            lanes.start(frame, *descriptors)
+        elif isinstance(frame, work.Verdict):
+            lanes.verdict(frame)
+    os._exit(0)  # the service is gone: nobody waits for what the lanes still hold
+
+
+if __name__ == "__main__":
+    sys.exit(main())
