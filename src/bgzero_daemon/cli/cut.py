@@ -1,6 +1,7 @@
 """`bgzero cut`: single photos, through the same worker and the same publishing as the daemon."""
 
 import argparse
+import itertools
 import logging
 import os
 import shutil
@@ -95,6 +96,7 @@ class Cutter:
         self._umask = read_umask()
         self._taken: dict[Path, str] = {}
         self._held: dict[Future[Staged], Held] = {}
+        self._numbers = itertools.count(1)
         self.done = self.failed = 0
 
     def cut(self, photos: list[tuple[str, Target]], report: Callable[[], None]) -> None:
@@ -137,7 +139,7 @@ class Cutter:
             return
         held = Held(photo, target, source, staged)
         name = to_wire(os.path.basename(photo))
-        task = Task(str(len(self._held)) + photo[-40:], name, self._recipe, source.fileno(), held.descriptor)
+        task = Task(str(next(self._numbers)), name, self._recipe, source.fileno(), held.descriptor)
         self._held[self._workforce.submit(task)] = held
 
     def _stage(self, target: Target) -> StagedFile | BinaryIO:
@@ -179,7 +181,7 @@ class Cutter:
                 held.staged, staged, source_name=to_wire(os.path.basename(held.photo)), folder="", names=names
             )
             self._taken[folder / name] = held.photo
-            print(display(folder / name))
+            _print_path(folder / name)
         elif not isinstance(held.staged, StagedFile):
             held.staged.seek(0)
             shutil.copyfileobj(held.staged, sys.stdout.buffer)
@@ -193,6 +195,15 @@ class Cutter:
         """Let go of everything that is still in work."""
         for held in self._held.values():
             held.let_go()
+
+
+def _print_path(path: Path) -> None:
+    """Print a result's path: fit for a terminal, or byte for byte where a program reads it."""
+    if sys.stdout.isatty():
+        print(display(path))
+    else:
+        sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+        sys.stdout.buffer.flush()
 
 
 def _open(photo: str) -> BinaryIO:

@@ -10,7 +10,7 @@ import unicodedata
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 NAME_MAX_BYTES = 255
-_SHOWN_COLUMNS = 80
+SHOWN_COLUMNS = 240
 
 
 def _is_hostile(char: str) -> bool:
@@ -29,12 +29,13 @@ def display(name: str | bytes | os.PathLike[str]) -> str:
     """Make an untrusted name fit for a log line, a terminal, a menu or JSON.
 
     Control, format and bidi characters and bytes that are no UTF-8 become visible escapes; what is
-    longer than 80 characters is cut in the middle. One line, always printable.
+    longer than `SHOWN_COLUMNS` characters is cut in the middle: long enough for a path that a person has to
+    type, short enough for a log. One line, always printable.
     """
     text = os.fsdecode(name)
     shown = "".join(_escape(char) if _is_hostile(char) else char for char in text)
-    if len(shown) > _SHOWN_COLUMNS:
-        half = (_SHOWN_COLUMNS - 1) // 2
+    if len(shown) > SHOWN_COLUMNS:
+        half = (SHOWN_COLUMNS - 1) // 2
         shown = f"{shown[:half]}…{shown[-half:]}"
     return shown
 

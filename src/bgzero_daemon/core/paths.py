@@ -45,6 +45,13 @@ def state_dir() -> Path | None:
     return _place("XDG_STATE_HOME", platformdirs.user_state_dir(APP))
 
 
+def make_private(folder: Path) -> Path:
+    """Make a folder that only this account may enter, whatever the umask. Returns it."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    return folder
+
+
 def pictures_dir() -> Path | None:
     """Return the user's pictures folder as the desktop knows it; None without a home."""
     return Path(platformdirs.user_pictures_dir()) if home() else None

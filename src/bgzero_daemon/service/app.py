@@ -54,7 +54,7 @@ class Service:
         self._config, self._once = config, once
         self._wake = threading.Event()
         self._stops = 0
-        state = paths.state_dir() or config.folder[0].outbox / ".bgzero"
+        state = _state_dir(config)
         self._locks = [lock_inbox(state, folder.inbox) for folder in config.folder]
         self._ledger = Ledger(state / "ledger.db")
         umask = read_umask()
@@ -180,6 +180,18 @@ class Service:
         self._ledger.close()
         for lock in self._locks:
             os.close(lock)
+
+
+def _state_dir(config: Config) -> Path:
+    """Return the folder of ledger and locks, made private. An account without a home keeps it beside its outputs."""
+    folder = paths.state_dir() or config.folder[0].outbox / ".bgzero"
+    try:
+        return paths.make_private(folder)
+    except OSError as error:
+        raise ConfigError(
+            _("The state folder {folder} cannot be used: {why}.").format(folder=display(folder), why=error.strerror),
+            hint=_("Correct its permissions, or set XDG_STATE_HOME."),
+        ) from error
 
 
 def _reason_to_skip(path: Path) -> str:

@@ -63,8 +63,8 @@ class Child:
                     [sys.executable, "-P", "-m", "bgzero_daemon.worker.main", str(theirs.fileno())],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
-                    # numpy's BLAS threads fight the network's for the cores
-                    env=os.environ | {"ORT_DISABLE_TELEMETRY": "1", "OPENBLAS_NUM_THREADS": "1"},
+                    # inherits what the package set against telemetry; BLAS threads would fight the network's for the cores
+                    env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
                 )
                 setup = work.Setup(
                     model=model.name,

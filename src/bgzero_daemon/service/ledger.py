@@ -58,7 +58,6 @@ class Ledger:
     def __init__(self, file: Path) -> None:
         """Open or make the ledger. Raises BgzeroError where it cannot be used."""
         try:
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             # the lock of SQLite itself is enough, and one writer is all there is
             self._base = sqlite3.connect(file, isolation_level=None)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bgzero_daemon.core.errors import AlreadyRunning
 from bgzero_daemon.core.names import display
+from bgzero_daemon.core.paths import make_private
 from bgzero_daemon.core.texts import _
 
 
@@ -15,8 +16,7 @@ def lock_inbox(state: Path, inbox: Path) -> int:
     Raises AlreadyRunning where another daemon of this account has it.
     """
     identity = inbox.stat()
-    folder = state / "locks"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = make_private(state / "locks")
     descriptor = os.open(
         folder / f"{identity.st_dev:x}-{identity.st_ino:x}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
     )

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 
 from bgzero_daemon.catalog.card import Model
-from bgzero_daemon.core.errors import BgzeroError, WorkforceLost
+from bgzero_daemon.core.errors import WorkforceLost
 from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.child import Child, Sizes
@@ -79,16 +79,27 @@ class LocalWorkforce:
         with selectors.DefaultSelector() as selector:
             selector.register(self._bell, selectors.EVENT_READ)
             while not self._is_over():
-                self._deal(selector)
-                for key, _events in selector.select():
-                    if key.fd == self._bell:
-                        os.read(self._bell, 4096)
-                    elif self._child and not self._child.listen():
-                        self._lose(selector)
+                try:
+                    self._turn(selector)
+                except Exception:  # a mistake of ours may cost this worker; the thread has to go on
+                    log.exception("the worker is given up")
+                    self._lose(selector)
+                    self._refuse_waiting(_("The worker could not be used."))
             if self._child:
                 self._child.end(kill=self._is_killing)
-        for _task, future in self._waiting:
-            future.set_exception(WorkforceLost(_("The worker is being shut down.")))
+        self._refuse_waiting(_("The worker is being shut down."))
+
+    def _refuse_waiting(self, sentence: str) -> None:
+        while self._waiting:
+            self._waiting.popleft()[1].set_exception(WorkforceLost(sentence))
+
+    def _turn(self, selector: selectors.BaseSelector) -> None:
+        self._deal(selector)
+        for key, _events in selector.select():
+            if key.fd == self._bell:
+                os.read(self._bell, 4096)
+            elif self._child and not self._child.listen():
+                self._lose(selector)
 
     def _is_over(self) -> bool:
         idle = not self._waiting and not (self._child and self._child.held)
@@ -105,14 +116,16 @@ class LocalWorkforce:
                 self._end(selector)
             if self._child and len(self._child.held) > self._sizes.lanes:
                 return
-            with self._lock:
-                self._waiting.popleft()
             try:
                 child = self._child or self._begin(model, selector)
+            except WorkforceLost as error:
+                self._waiting.popleft()
+                future.set_exception(error)
+                continue
+            self._waiting.popleft()
+            try:
                 child.give(task, future)
-            except BgzeroError as error:
-                future.set_exception(WorkforceLost(str(error), hint=error.hint))
-            except OSError:
+            except OSError:  # it just died; `bury` answers for this task too
                 self._lose(selector)
 
     def _begin(self, model: Model, selector: selectors.BaseSelector) -> Child:

@@ -1,0 +1,157 @@
+"""The photos that benchmarks run on, and a look at what came out."""
+
+import importlib.util
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from harness import BenchmarkError
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from bgzero_daemon.photo.decode import FORMATS
+from bgzero_daemon.photo.png import TAG_KEYWORD
+
+# Photos with a subject that travel inside scikit-image's wheel; its other pictures are downloads or no photos.
+SHIPPED = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
+JPEG_QUALITY = 92
+_TINY_PX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoSet:
+    """Photos in a folder of their own, beside one tiny photo which also lies alone in `tiny_folder`.
+
+    `sizes` maps every file's stem in `folder`, the tiny one's too, to (width, height) of the upright photo;
+    `names` maps it to the name that the photo came with.
+    """
+
+    folder: Path
+    tiny_folder: Path
+    sizes: dict[str, tuple[int, int]]
+    names: dict[str, str]
+
+    @property
+    def photos(self) -> int:
+        """How many photos there are, the tiny one not counted."""
+        return len(self.sizes) - 1
+
+    def describe(self) -> str:
+        """Say in one sentence what they are."""
+        mega = [width * height / 1e6 for stem, (width, height) in self.sizes.items() if stem != "tiny"]
+        return (
+            f"{self.photos} photos of {min(mega):.2f} to {max(mega):.2f} MP, mean {sum(mega) / len(mega):.2f} MP; "
+            f"with them one of {_TINY_PX} pixels, which is alone in the start-up runs"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How far two contestants' alpha channels are apart, from 0 to 1, and what their PNGs weigh."""
+
+    mean: float
+    worst: float
+    worst_photo: str
+    our_bytes: int
+    their_bytes: int
+
+
+def gather(source: Path | None, work: Path, *, megapixels: float | None) -> PhotoSet:
+    """Copy the photos of a folder (None: scikit-image's) into `work`, scaled to `megapixels` where asked.
+
+    Scaling is Lanczos, saved as JPEG of quality 92 without transparency. Raises BenchmarkError where
+    there is no photo.
+    """
+    folder, tiny_folder = work / "photos", work / "tiny"
+    sizes: dict[str, tuple[int, int]] = {}
+    names: dict[str, str] = {}
+    for made in (folder, tiny_folder):
+        made.mkdir()
+    for path in _shipped() if source is None else sorted(source.iterdir()):
+        stem = f"photo-{len(sizes) + 1:03d}"  # two photos of one stem would be one output for rembg
+        if size := _take(path, folder / stem, megapixels):
+            sizes[stem], names[stem] = size, path.name
+            if len(sizes) == 1:
+                _shrink(path, tiny_folder / "tiny.png")
+    if not sizes:
+        raise BenchmarkError(f"There are no photos in {source}.")
+    shutil.copy(tiny_folder / "tiny.png", folder)
+    with Image.open(tiny_folder / "tiny.png") as tiny:
+        sizes["tiny"], names["tiny"] = tiny.size, "the tiny one"
+    return PhotoSet(folder, tiny_folder, sizes, names)
+
+
+def _shipped() -> list[Path]:
+    found = importlib.util.find_spec("skimage")
+    if found is None or found.origin is None:
+        raise BenchmarkError("scikit-image, whose photos are used, is not installed: name a folder with --photos.")
+    return [Path(found.origin).parent / "data" / name for name in SHIPPED]
+
+
+def _take(path: Path, target: Path, megapixels: float | None) -> tuple[int, int] | None:
+    """Put a photo at `target` and return its upright size; None for what is no photo."""
+    if not path.is_file():
+        return None
+    try:
+        with Image.open(path, formats=FORMATS) as opened:
+            upright = ImageOps.exif_transpose(opened)
+    except UnidentifiedImageError:
+        return None
+    if megapixels is None:
+        shutil.copyfile(path, target.with_suffix(path.suffix.lower()))
+        return upright.size
+    grow = (megapixels * 1e6 / (upright.width * upright.height)) ** 0.5
+    size = round(upright.width * grow), round(upright.height * grow)
+    large = upright.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    large.save(target.with_suffix(".jpg"), quality=JPEG_QUALITY)
+    return size
+
+
+def _shrink(path: Path, target: Path) -> None:
+    with Image.open(path) as opened:
+        small = opened.convert("RGB")
+    small.thumbnail((_TINY_PX, _TINY_PX))
+    small.save(target)
+
+
+def check(outbox: Path, expected: dict[str, tuple[int, int]], contestant: str) -> None:
+    """Raise BenchmarkError unless there is one PNG of the right size for each photo and nothing else."""
+    have = {path.name for path in outbox.iterdir()}
+    want = {f"{stem}.png" for stem in expected}
+    if have != want:
+        raise BenchmarkError(
+            f"{contestant}: missing {sorted(want - have) or 'nothing'}, too many {sorted(have - want) or 'none'}."
+        )
+    for stem, size in expected.items():
+        with Image.open(outbox / f"{stem}.png") as cutout:
+            if (cutout.size, cutout.mode) != (size, "RGBA"):
+                raise BenchmarkError(f"{contestant}: {stem} is {cutout.mode} {cutout.size}, expected RGBA {size}.")
+
+
+def likeness(ours: Path, theirs: Path, photos: PhotoSet) -> Likeness:
+    """Compare two checked outboxes, the tiny photo left out."""
+    off = {
+        stem: float(np.abs(_alpha(ours / f"{stem}.png") - _alpha(theirs / f"{stem}.png")).mean())
+        for stem in photos.sizes
+        if stem != "tiny"
+    }
+    worst = max(off, key=lambda stem: off[stem])
+    weights = [sum((outbox / f"{stem}.png").stat().st_size for stem in off) for outbox in (ours, theirs)]
+    return Likeness(sum(off.values()) / len(off), off[worst], photos.names[worst], *weights)
+
+
+def _alpha(png: Path) -> NDArray[np.float32]:
+    with Image.open(png) as cutout:
+        return np.asarray(cutout.getchannel("A"), np.float32) / np.float32(255)
+
+
+def model_sha256(outbox: Path) -> set[str]:
+    """Return which weights made bgzero's cut-outs, as their tags tell."""
+    found = set()
+    for png in outbox.glob("*.png"):
+        with Image.open(png) as cutout:
+            cutout.load()
+            found.add(str(json.loads(cutout.info[TAG_KEYWORD])["model_sha256"]))
+    return found

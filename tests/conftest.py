@@ -1,0 +1,24 @@
+"""What every test may ask for."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+from tests.home import SHARED, Home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A fresh account with the tiny network installed."""
+    account = Home(tmp_path)
+    tiny.install(account.models)
+    return account
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The real photos beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip("no real photos beside this checkout (../shared)")
+    return SHARED

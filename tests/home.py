@@ -1,0 +1,138 @@
+"""An account of its own for each test, and the installed program as a process in it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+DEADLINE_SECONDS = 60.0
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = DEADLINE_SECONDS) -> None:
+    """Wait for a condition with a generous deadline."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s in vain: {what}"
+        time.sleep(0.02)
+
+
+def photo(path: Path, size: tuple[int, int] = (120, 80), seed: int = 0, **options: object) -> Path:
+    """Write a photo of a bright, textured shape on a dark ground: what the tiny network cuts out."""
+    width, height = size
+    noise = np.random.default_rng(seed).integers(0, 30, (height, width, 3), dtype=np.uint8)
+    noise[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] += 220
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(noise).save(path, **options)  # type: ignore[arg-type]
+    return path
+
+
+class Daemon:
+    """`bgzero run` as a child process."""
+
+    def __init__(self, process: "subprocess.Popen[str]", log: Path, outbox: Path) -> None:
+        self.process, self._log, self.outbox = process, log, outbox
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text(errors="surrogateescape")
+
+    def worker(self) -> int | None:
+        """Return the pid of the worker process, if there is one."""
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            children = task / "children"
+            for child in children.read_text().split():
+                if b"worker.main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
+        return None
+
+    def outputs(self) -> list[str]:
+        """Return the visible outputs, relative and sorted."""
+        return sorted(str(path.relative_to(self.outbox)) for path in self.outbox.rglob("*.png"))
+
+    def wait_for(self, *outputs: str) -> None:
+        """Wait until these outputs stand in the outbox."""
+        until(lambda: set(outputs) <= set(self.outputs()), f"{outputs}, have {self.outputs()}\n{self.log}")
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE_SECONDS)
+
+
+class Home:
+    """A fresh account: HOME and all that hangs on it below `root`; the tiny network is installed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.inbox, self.outbox = root / "in", root / "out"
+        self.models = root / "data" / "bgzero" / "models"
+        for folder in (self.inbox, self.outbox, root / "home"):
+            folder.mkdir()
+        kept = ("PATH", "LANG", "COVERAGE_", "PYTHON")
+        self.env = {key: value for key, value in os.environ.items() if key.startswith(kept)}
+        self.env |= {
+            "HOME": str(root / "home"),
+            "XDG_DATA_HOME": str(root / "data"),
+            "XDG_STATE_HOME": str(root / "state"),
+            "XDG_CONFIG_HOME": str(root / "config"),
+            "BGZERO_MODEL__NAME": "tiny",
+            "BGZERO_WATCH__SETTLE_SECONDS": "0.3",
+        }
+
+    def bgzero(
+        self, *arguments: str | Path, stdin: bytes = b"", timeout: float = DEADLINE_SECONDS, **env: str
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """Run a command to its end."""
+        return subprocess.run(
+            [*PROGRAM, *map(str, arguments)], input=stdin, capture_output=True, env=self.env | env, timeout=timeout
+        )
+
+    def once(self, **env: str) -> "subprocess.CompletedProcess[bytes]":
+        """`bgzero run --once` on this account's folders."""
+        return self.bgzero("run", "--once", "--inbox", self.inbox, "--outbox", self.outbox, **env)
+
+    @contextmanager
+    def started(self, *arguments: str | Path, **env: str) -> Iterator[Daemon]:
+        """Any command, running while the block lasts; ended, if it has to be by force, when it is left."""
+        log = self.root / "daemon.log"
+        log.write_text("")
+        with log.open("a") as stream:
+            process = subprocess.Popen(
+                [*PROGRAM, *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stream,
+                text=True,
+                env=self.env | env,
+            )
+        try:
+            yield Daemon(process, log, self.outbox)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+    @contextmanager
+    def daemon(self, *arguments: str | Path, **env: str) -> Iterator[Daemon]:
+        """`bgzero run` on this account's folders, watching when the block begins."""
+        places = arguments or ("--inbox", self.inbox, "--outbox", self.outbox)
+        with self.started("run", *places, **env) as daemon:
+            until(lambda: "Drop photos" in daemon.log or daemon.process.poll() is not None, "the daemon watches")
+            yield daemon
+
+
+# The command as it is installed beside this interpreter.
+PROGRAM = [str(Path(sys.executable).with_name("bgzero"))]
