@@ -88,17 +88,19 @@ class Home:
             "BGZERO_WATCH__SETTLE_SECONDS": "0.3",
         }
 
-    def bgzero(
-        self, *arguments: str | Path, stdin: bytes = b"", timeout: float = DEADLINE_SECONDS, **env: str
-    ) -> "subprocess.CompletedProcess[bytes]":
+    def bgzero(self, *arguments: str | Path, stdin: bytes = b"", **env: str) -> "subprocess.CompletedProcess[bytes]":
         """Run a command to its end."""
         return subprocess.run(
-            [*PROGRAM, *map(str, arguments)], input=stdin, capture_output=True, env=self.env | env, timeout=timeout
+            [*PROGRAM, *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            env=self.env | env,
+            timeout=DEADLINE_SECONDS,
         )
 
     def once(self, **env: str) -> "subprocess.CompletedProcess[bytes]":
         """`bgzero run --once` on this account's folders."""
-        return self.bgzero("run", "--once", "--inbox", self.inbox, "--outbox", self.outbox, **env)
+        return self.bgzero("run", "--once", "--inbox", self.inbox, "--outbox", self.outbox, stdin=b"", **env)
 
     @contextmanager
     def started(self, *arguments: str | Path, **env: str) -> Iterator[Daemon]:

@@ -6,9 +6,9 @@ It takes bright pixels for the subject, so a test knows what comes out: a white 
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-import numpy as np
 
 SIDE_PX = 320
 CARD = """

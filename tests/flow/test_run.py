@@ -222,7 +222,7 @@ def test_sixty_photos_of_mixed_formats_with_a_slow_copy_among_them(home: Home) -
     sizes: dict[str, tuple[int, int]] = {}
     for number in range(59):
         name = f"{number:02d}.{formats[number % len(formats)]}"
-        sizes[name.split(".")[0] + ".png"] = size = (60 + number, 119 - number)
+        sizes[name.split(".", maxsplit=1)[0] + ".png"] = size = (60 + number, 119 - number)
         photo(source / name, size, number)
     content = photo(home.root / "slow.png", (300, 200), 99).read_bytes()
     sizes["slow.png"] = (300, 200)

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 
 from bgzero_daemon.core.errors import UsageError
 from bgzero_daemon.core.names import display
@@ -18,7 +19,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(_("--inbox and --outbox belong together: name both or none."))
     flags: dict[str, str] = {}
     if arguments.inbox:
-        flags |= {"folder.0.inbox": arguments.inbox, "folder.0.outbox": arguments.outbox}
+        # what is typed is meant from here; what is written in a file has to be a full path
+        flags |= {f"folder.0.{key}": os.path.abspath(getattr(arguments, key)) for key in ("inbox", "outbox")}
     if arguments.model:
         flags["model.name"] = arguments.model
     loaded = load(arguments.config, flags)

@@ -63,7 +63,7 @@ class Child:
                     [sys.executable, "-P", "-m", "bgzero_daemon.worker.main", str(theirs.fileno())],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
-                    # inherits what the package set against telemetry; BLAS threads would fight the network's for the cores
+                    # BLAS threads would fight the network's; the switch against telemetry is inherited
                     env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
                 )
                 setup = work.Setup(

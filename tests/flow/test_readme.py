@@ -1,0 +1,95 @@
+"""Every command of the README does what the README says."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bgzero_daemon.settings.schema import Config
+from tests.home import Home, photo, until
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+COMMANDS = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+# Run by other means: `make test` runs this, the installers are tried with the wheel in test_install.
+ELSEWHERE = {"make test", "make run", "uv tool install .", "pipx install .", "pip install ."}
+WATCHING = {"bgzero run", "bgzero run --inbox in --outbox out"}
+
+
+def test_readme_is_short_enough_to_be_read() -> None:
+    """At most 200 lines."""
+    assert len(README.splitlines()) <= 200
+
+
+def test_every_command_is_known_to_these_tests() -> None:
+    """A command that is added to the README is run here, or the list above says where."""
+    assert set(COMMANDS) >= ELSEWHERE | WATCHING
+    assert all(command in ELSEWHERE or "bgzero" in command for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ELSEWHERE | WATCHING])
+def test_command_works_as_printed(home: Home, command: str) -> None:
+    """Typed into a shell in a folder with a photo, it ends well and says nothing bad."""
+    photo(home.root / "photo.jpg")
+    photo(home.inbox / "a.jpg")
+    bin_folder = Path(sys.executable).parent
+    env = home.env | {"PATH": f"{bin_folder}{os.pathsep}{home.env['PATH']}"}
+    done = subprocess.run(
+        ["/bin/bash", "-o", "pipefail", "-c", command], cwd=home.root, env=env, capture_output=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    promised = {"-o result.png": "result.png", "> result.png": "result.png", "-o cutouts/": "cutouts/photo.png"}
+    for part, file in promised.items():
+        if part in command:
+            assert (home.root / file).read_bytes()[:4] == b"\x89PNG"
+    if command == "bgzero cut photo.jpg":
+        assert (home.root / "photo-cutout.png").is_file()
+    if command.endswith("--once"):
+        assert (home.outbox / "a.png").is_file()
+
+
+@pytest.mark.parametrize("command", sorted(WATCHING))
+def test_watching_command_watches(home: Home, command: str) -> None:
+    """It says where the inbox is and cuts what is dropped there; Ctrl-C ends it."""
+    pictures = home.root / "home" / "Pictures"
+    inbox, home.outbox = (
+        (home.inbox, home.outbox) if "--inbox" in command else (pictures / "Inbox", pictures / "Cutouts")
+    )
+    arguments = [str(home.root / word) if word in ("in", "out") else word for word in command.split()[1:]]
+    with home.started(*arguments) as daemon:
+        until(lambda: f"Drop photos into {inbox}" in daemon.log, "the first line")
+        photo(inbox / "a.jpg")
+        daemon.wait_for("a.png")
+        assert daemon.stop(2) == 0
+
+
+def test_make_run_starts_the_daemon(home: Home) -> None:
+    """`make run` from the checkout, in an environment that is set up already."""
+    if not (ROOT / ".venv" / ".run").is_file() or not shutil.which("make"):
+        pytest.skip("this checkout's environment was not made by its Makefile")
+    home.outbox = home.root / "home" / "Pictures" / "Cutouts"
+    log = home.root / "make.log"
+    with log.open("w") as stream:
+        make = subprocess.Popen(
+            ["make", "run"], cwd=ROOT, env=home.env, stderr=stream, stdout=stream, start_new_session=True
+        )
+    try:
+        until(lambda: "Drop photos into" in log.read_text() or make.poll() is not None, "the first line")
+        photo(home.root / "home" / "Pictures" / "Inbox" / "a.jpg")
+        until((home.outbox / "a.png").is_file, "the cut-out")
+    finally:
+        os.killpg(make.pid, 2)
+        make.wait(30)
+
+
+def test_configuration_example_is_valid() -> None:
+    """The TOML in the README passes the schema."""
+    (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    assert len(Config.model_validate(tomllib.loads(example)).folder) == 2
