@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PINNED := .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check soak format schema clean
+.PHONY: help run test coverage check soak format schema clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -15,6 +15,9 @@ run: $(VENV)/.run  ## set everything up and start the daemon
 	@$(BIN)/bgzero run
 
 test: check $(VENV)/.dev  ## set everything up and run every check and test
+	@$(BIN)/python -m pytest -n 2
+
+coverage: $(VENV)/.dev  ## run the tests and show which lines no test reaches, in no process
 	@$(BIN)/python -m coverage run -m pytest
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --skip-covered --show-missing

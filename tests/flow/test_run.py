@@ -67,7 +67,7 @@ def test_file_that_is_still_written_is_left_alone(home: Home) -> None:
                 time.sleep(0.7)  # the pause is the case: longer than settle_seconds
             assert not daemon.outputs()
         daemon.wait_for("slow.png")
-        assert daemon.log.count("slow.png") == 1
+        until(lambda: daemon.log.count("slow.png: done") == 1, "the log line")
     home.bgzero("cut", home.root / "whole.png", "-o", home.root / "expected.png")
     with Image.open(home.outbox / "slow.png") as got, Image.open(home.root / "expected.png") as expected:
         assert (np.asarray(got) == np.asarray(expected)).all()
@@ -91,7 +91,7 @@ def test_worker_killed_at_the_third_of_ten_costs_nothing(home: Home) -> None:
         assert worker
         os.kill(worker, signal.SIGKILL)
         daemon.wait_for(*(f"{number}.png" for number in range(10)))
-        assert daemon.log.count(": done") == 10
+        until(lambda: daemon.log.count(": done") == 10, "ten log lines")
         assert daemon.stop() == 0
     assert len(daemon.outputs()) == 10
     assert not staged(home)
@@ -235,8 +235,8 @@ def test_sixty_photos_of_mixed_formats_with_a_slow_copy_among_them(home: Home) -
             until(lambda: len(daemon.outputs()) >= 30, "half of the results")
             slow.write(content[1000:])
         daemon.wait_for(*sizes)
-        assert daemon.log.count(": done") == 60
         assert daemon.stop() == 0
+    assert daemon.log.count(": done") == 60
     for name, size in sizes.items():
         with Image.open(home.outbox / name) as cutout:
             cutout.load()
@@ -312,3 +312,34 @@ def test_rgb_under_transparency_is_empty_and_opaque_pixels_are_the_photos(home: 
     assert (rgba[..., :3][rgba[..., 3] == 255] == rgb[rgba[..., 3] == 255]).all()
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     assert digest in Image.open(home.outbox / "a.png").text["bgzero"]  # type: ignore[attr-defined]
+
+
+def test_photo_that_changes_while_it_is_cut_is_cut_anew(home: Home) -> None:
+    """The bytes that were read are no longer the photo: nothing of them is published, the new ones are cut."""
+    photo(home.inbox / "a.png", (400, 300), seed=1)
+    places = ("--once", "--inbox", home.inbox, "--outbox", home.outbox)
+    with home.started("run", *places) as daemon:
+        until(daemon.worker, "the worker")
+        worker = daemon.worker()
+        assert worker
+        os.kill(worker, signal.SIGSTOP)
+        photo(home.inbox / "a.png", (90, 60), seed=2)
+        os.kill(worker, signal.SIGCONT)
+        assert daemon.process.wait(60) == 0
+    with Image.open(home.outbox / "a.png") as cutout:
+        assert cutout.size == (90, 60)
+    assert "1 cut, 0 failed" in daemon.log
+
+
+def test_photo_that_is_taken_away_while_it_is_cut_is_not_published(home: Home) -> None:
+    """Gone is gone: no output, no failure."""
+    photo(home.inbox / "a.png", (400, 300))
+    with home.started("run", "--once", "--inbox", home.inbox, "--outbox", home.outbox) as daemon:
+        until(daemon.worker, "the worker")
+        worker = daemon.worker()
+        assert worker
+        os.kill(worker, signal.SIGSTOP)
+        (home.inbox / "a.png").unlink()
+        os.kill(worker, signal.SIGCONT)
+        assert daemon.process.wait(60) == 0
+    assert not list(home.outbox.iterdir())

@@ -102,13 +102,15 @@ class Service:
         self._wake.set()
 
     def _is_over(self) -> bool:
-        nothing_left = self._next_scan > 0 and not len(self._gate) and self._scheduler.is_idle
+        nothing_left = (
+            self._next_scan > 0 and not len(self._gate) and self._scheduler.is_idle and not self._scheduler.changed
+        )
         return self._stops > 0 or (self._once and nothing_left)
 
     def _turn(self) -> None:
         now = time.monotonic()
-        self._notice(now)
         self._scheduler.collect(now)
+        self._notice(now)
         self._admit(now)
         self._scheduler.pump(now)
         if not self._is_over():

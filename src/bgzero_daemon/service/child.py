@@ -94,11 +94,13 @@ class Child:
             received = work.receive(self.sock)
             if received is not None:
                 self._take(received[0])
-        except (OSError, work.ProtocolError) as error:
+                return not isinstance(received[0], work.Unfit)
+        except OSError as error:  # killed with frames unread
+            log.debug("worker %d: %s", self.process.pid, error)
+        except work.ProtocolError as error:
             log.warning("worker %d: %s", self.process.pid, error)
             self.process.kill()
-            return False
-        return received is not None
+        return False
 
     def _take(self, frame: work.Frame) -> None:
         match frame:

@@ -11,8 +11,12 @@ import signal
 import socket
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from bgzero_daemon.wire import work
+
+if TYPE_CHECKING:
+    from bgzero_daemon.worker.lanes import Lanes
 
 
 def main() -> int:
@@ -44,18 +48,31 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int) -> int:
         engine = Engine(content, setup.card, asked=setup.provider, threads=setup.threads)
     except ModelError as error:
         work.send(sock, work.Unfit(sentence=str(error), hint=error.hint))
+        while received := work.receive(sock):  # ending with unread frames would reset the connection under the answer
+            for descriptor in received[1]:
+                os.close(descriptor)
         return 1
     pipeline = Pipeline(engine, setup.model, setup.card, max_pixels=setup.max_pixels)
     lanes = Lanes(sock, pipeline, setup.lanes, max_bytes=setup.max_bytes)
     seconds = round(time.monotonic() - started, 3)
     work.send(sock, work.Ready(provider=engine.provider, note=engine.note, seconds=seconds))
+    try:
+        _obey(sock, lanes)
+    except (OSError, work.ProtocolError) as error:  # a service that is killed resets the connection
+        logging.getLogger(__name__).debug("%s", error)
+    finally:
+        # Nobody waits for what the lanes still hold, and an ordinary exit would wait for the lanes.
+        os._exit(0)
+
+
+def _obey(sock: socket.socket, lanes: "Lanes") -> None:
+    """Pass on what the service sends until it closes the socket."""
     while received := work.receive(sock):
         frame, descriptors = received
         if isinstance(frame, work.Cut):
             lanes.start(frame, *descriptors)
         elif isinstance(frame, work.Verdict):
             lanes.verdict(frame)
-    os._exit(0)  # the service is gone: nobody waits for what the lanes still hold
 
 
 if __name__ == "__main__":

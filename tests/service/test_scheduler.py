@@ -1,0 +1,201 @@
+"""The scheduler against a workforce that does as it is told; outbox and ledger are the real ones."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from bgzero_daemon.core.errors import BgzeroError, PhotoCrashed, PhotoRefused, WorkforceLost
+from bgzero_daemon.core.job import Fingerprint, PhotoKey, Staged, Task
+from bgzero_daemon.core.recipe import Recipe
+from bgzero_daemon.service.ledger import Ledger
+from bgzero_daemon.service.outbox import Outbox
+from bgzero_daemon.service.scheduler import Place, Scheduler
+from tests.home import until
+
+
+class Obedient:
+    """A workforce of `size` places. `answer` decides what becomes of each task, when `work` is called."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.tasks: list[tuple[Task, Future[Staged]]] = []
+        self.most_at_once = 0
+
+    def places(self) -> int:
+        return self.size - len(self.tasks)
+
+    def submit(self, task: Task) -> "Future[Staged]":
+        future: Future[Staged] = Future()
+        self.tasks.append((task, future))
+        self.most_at_once = max(self.most_at_once, len(self.tasks))
+        return future
+
+    def work(self, answer: Callable[[Task], Staged | BgzeroError]) -> None:
+        tasks, self.tasks = self.tasks, []
+        for task, future in tasks:
+            result = answer(task)
+            if isinstance(result, BgzeroError):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+
+def cut(task: Task) -> Staged:
+    """Write a small real PNG into the staged file, as a worker would."""
+    content = os.pread(task.source, 1 << 20, 0)
+    texts = PngImagePlugin.PngInfo()
+    sha256 = hashlib.sha256(content).hexdigest()
+    texts.add_itxt("bgzero", f'{{"source": "{task.name}", "source_sha256": "{sha256}"}}')
+    with os.fdopen(os.dup(task.staged), "wb") as staged:
+        Image.new("RGBA", (3, 2)).save(staged, "PNG", pnginfo=texts)
+    size = os.fstat(task.staged).st_size
+    written = hashlib.sha256(os.pread(task.staged, size, 0)).hexdigest()
+    return Staged(sha256, size_bytes=size, sha256=written, model="m", provider="p")
+
+
+class Bench:
+    """One inbox, one outbox, a scheduler, and a clock that the test turns."""
+
+    def __init__(self, root: Path, size: int = 3) -> None:
+        self.inbox, self.outbox = root / "in", root / "out"
+        self.inbox.mkdir()
+        self.outbox.mkdir()
+        self.ledger = Ledger(root / "ledger.db")
+        self.workforce = Obedient(size)
+        place = Place(self.inbox, self.outbox, Outbox(self.outbox, umask=0o022), Recipe("m"))
+        self.scheduler = Scheduler(self.workforce, self.ledger, [place], 10, lambda: None)
+        self.now = 100.0
+
+    def add(self, *names: str) -> None:
+        for name in names:
+            (self.inbox / name).write_text(name)
+            self.scheduler.add(PhotoKey(0, name), Fingerprint.of((self.inbox / name).stat()))
+
+    def turn(self, answer: Callable[[Task], Staged | BgzeroError]) -> list[str]:
+        """Hand out what can be handed out, let the workforce answer, and see it through. Returns the names."""
+        self.scheduler.pump(self.now)
+        names = [task.name for task, _future in self.workforce.tasks]
+        self.workforce.work(answer)
+        until(self._settled, "everything is seen through")
+        return names
+
+    def _settled(self) -> bool:
+        self.scheduler.collect(self.now)
+        return self.scheduler.in_work == 0
+
+    def outcome(self, name: str) -> str:
+        entry = self.ledger.get(str(self.inbox), name)
+        return entry.outcome.value if entry else ""
+
+    def outputs(self) -> list[str]:
+        return sorted(path.name for path in self.outbox.iterdir())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_photos_are_cut_in_their_order_and_published(bench: Bench) -> None:
+    """As many at once as there are places, the rest after them."""
+    bench.add("a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    assert bench.turn(cut) == ["a.jpg", "b.jpg", "c.jpg"]
+    assert bench.turn(cut) == ["d.jpg"]
+    assert bench.outputs() == ["a.png", "b.png", "c.png", "d.png"]
+    assert bench.scheduler.is_idle
+    assert bench.scheduler.tally.done == 4
+
+
+def test_poisoned_photo_is_put_aside_and_its_neighbours_are_cut(bench: Bench) -> None:
+    """After a crash the suspects run alone; only the one that crashes alone, twice, is given up."""
+
+    def poison(task: Task) -> Staged | BgzeroError:
+        in_company = len(companions) > 1
+        return PhotoCrashed("boom") if in_company or task.name == "bad.jpg" else cut(task)
+
+    bench.add("a.jpg", "bad.jpg", "b.jpg")
+    companions = ["a.jpg", "bad.jpg", "b.jpg"]
+    assert bench.turn(poison) == companions
+    turns = []
+    for _turn in range(4):
+        companions = [""]
+        turns.append(bench.turn(poison))
+    assert turns == [["a.jpg"], ["bad.jpg"], ["b.jpg"], ["bad.jpg"]]
+    assert [bench.outcome(name) for name in ("a.jpg", "bad.jpg", "b.jpg")] == ["done", "failed", "done"]
+    assert bench.outputs() == ["a.png", "b.png"]
+
+
+def test_crash_in_company_is_no_strike(bench: Bench) -> None:
+    """A photo that went down with others any number of times is still cut."""
+    bench.add("a.jpg", "b.jpg")
+    bench.turn(lambda _task: PhotoCrashed("boom"))
+    assert bench.turn(cut) == ["a.jpg"]
+    assert bench.turn(cut) == ["b.jpg"]
+    assert bench.outputs() == ["a.png", "b.png"]
+
+
+def test_lost_worker_puts_photos_back_for_a_while_that_grows(bench: Bench) -> None:
+    """No strike, however often; the pauses are 1, 2, 4 seconds and so on."""
+    bench.add("a.jpg")
+    for wait in (1, 2, 4, 8):
+        bench.turn(lambda _task: WorkforceLost("gone"))
+        assert bench.scheduler.next_due() == bench.now + wait
+        assert bench.turn(cut) == []
+        bench.now += wait
+    assert bench.turn(cut) == ["a.jpg"]
+    assert bench.outcome("a.jpg") == "done"
+
+
+def test_refused_photo_fails_once_with_its_sentence(bench: Bench) -> None:
+    """A refusal is for good: written down, the original untouched, nothing staged left."""
+    bench.add("a.jpg")
+    bench.turn(lambda _task: PhotoRefused("It is a page."))
+    entry = bench.ledger.get(str(bench.inbox), "a.jpg")
+    assert entry
+    assert (entry.outcome.value, entry.sentence) == ("failed", "It is a page.")
+    assert bench.scheduler.is_idle
+    assert bench.outputs() == []
+    assert (bench.inbox / "a.jpg").read_text() == "a.jpg"
+
+
+def test_damaged_staged_file_is_never_published(bench: Bench) -> None:
+    """What is on disk is compared with the worker's report, and every checksum is read again."""
+
+    def spoil(task: Task) -> Staged:
+        staged = cut(task)
+        os.pwrite(task.staged, b"\xff", staged.size_bytes - 20)
+        return staged
+
+    bench.add("a.jpg")
+    bench.turn(spoil)
+    assert bench.outputs() == []
+    assert bench.outcome("a.jpg") == ""
+    bench.now += 1
+    bench.turn(cut)
+    assert bench.outputs() == ["a.png"]
+
+
+def test_report_that_does_not_match_is_not_believed(bench: Bench) -> None:
+    """A whole PNG with another hash than reported is not published either."""
+
+    def lie(task: Task) -> Staged:
+        staged = cut(task)
+        return Staged(staged.source_sha256, size_bytes=staged.size_bytes, sha256="0" * 64)
+
+    bench.add("a.jpg")
+    bench.turn(lie)
+    assert bench.outputs() == []
+
+
+def test_no_descriptor_is_left_open(bench: Bench) -> None:
+    """Whatever becomes of photos, source and staged file are closed."""
+    before = len(os.listdir("/proc/self/fd"))
+    bench.add("a.jpg", "b.jpg", "c.jpg")
+    answers = {"a.jpg": cut, "b.jpg": lambda _task: PhotoRefused("no"), "c.jpg": lambda _task: WorkforceLost("gone")}
+    bench.turn(lambda task: answers[task.name](task))
+    assert len(os.listdir("/proc/self/fd")) == before
