@@ -10,7 +10,6 @@ from PIL import Image, PngImagePlugin
 
 from bgzero_daemon.core.errors import OutputError
 from bgzero_daemon.core.job import Staged
-from bgzero_daemon.service import outbox as outbox_module
 from bgzero_daemon.service.outbox import Outbox, StagedFile
 
 
@@ -43,7 +42,7 @@ def test_published_file_follows_the_umask_and_nothing_staged_stays(tmp_path: Pat
 
 
 def test_taken_name_is_replaced_only_for_the_same_photo_and_content(tmp_path: Path) -> None:
-    """Same source and content: replaced. Another content of that name: the next name, unless it is the former output."""
+    """Same source, same content: replaced. Another content: the next name, unless it is the former output."""
     box = Outbox(tmp_path, umask=0o022)
     assert publish(box) == "a.png"
     assert publish(box) == "a.png"
@@ -78,7 +77,7 @@ def test_without_hard_links_nothing_is_overwritten_either(tmp_path: Path, monkey
         raise OSError(errno.EPERM, "Operation not permitted")
 
     # no file system without links can be mounted by an ordinary user, so the call is refused here
-    monkeypatch.setattr(outbox_module.os, "link", no_links)
+    monkeypatch.setattr(os, "link", no_links)
     (tmp_path / "a.png").write_bytes(b"stranger")
     box = Outbox(tmp_path, umask=0o022)
     assert publish(box) == "a.jpg.png"

@@ -196,6 +196,10 @@ def test_no_descriptor_is_left_open(bench: Bench) -> None:
     """Whatever becomes of photos, source and staged file are closed."""
     before = len(os.listdir("/proc/self/fd"))
     bench.add("a.jpg", "b.jpg", "c.jpg")
-    answers = {"a.jpg": cut, "b.jpg": lambda _task: PhotoRefused("no"), "c.jpg": lambda _task: WorkforceLost("gone")}
+    answers: dict[str, Callable[[Task], Staged | BgzeroError]] = {
+        "a.jpg": cut,
+        "b.jpg": lambda _task: PhotoRefused("no"),
+        "c.jpg": lambda _task: WorkforceLost("gone"),
+    }
     bench.turn(lambda task: answers[task.name](task))
     assert len(os.listdir("/proc/self/fd")) == before
