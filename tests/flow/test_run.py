@@ -188,7 +188,7 @@ def test_service_killed_leaves_no_worker_and_no_staged_file_after_the_next_start
 
 
 def test_what_is_no_photo_is_skipped_or_fails_with_its_reason(home: Home) -> None:
-    """HEIC, RAW and sidecars are skipped and counted; a web page called .jpg fails; the rest is cut."""
+    """HEIC and RAW are skipped and counted, sidecars are nobody's business, a web page called .jpg fails."""
     (home.inbox / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
     (home.inbox / "b.nef").write_bytes(b"II*\0" + bytes(100))
     (home.inbox / "c.xmp").write_text("<?xpacket?>")
@@ -200,8 +200,9 @@ def test_what_is_no_photo_is_skipped_or_fails_with_its_reason(home: Home) -> Non
     photo(home.inbox / "good.jpg")
     done = home.once()
     assert done.returncode == 4
-    assert b"1 cut, 1 failed, 3 skipped" in done.stderr
+    assert b"1 cut, 1 failed, 2 skipped" in done.stderr
     assert b"HTML page" in done.stderr
+    assert b"c.xmp" not in done.stderr
     assert [path.name for path in home.outbox.iterdir()] == ["good.png"]
 
 

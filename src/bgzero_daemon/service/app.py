@@ -160,11 +160,18 @@ class Service:
         ready = self._gate.ready(now)
         while self._scheduler.room() > 0 and (passed := next(ready, None)):
             key, fingerprint = passed
-            if reason := _reason_to_skip(self._places[key.folder].inbox / key.rel):
-                log.info("%s: skipped. %s", display(key.rel), reason)
-                self._scheduler.decide(key, Entry(fingerprint, Outcome.SKIPPED, sentence=reason))
-            else:
+            kind, word = _judge(self._places[key.folder].inbox / key.rel)
+            if kind is Kind.PHOTO:
                 self._scheduler.add(key, fingerprint)
+            elif kind is Kind.LATER:
+                sentence = _("{word} photos are not cut by this version.").format(word=word)
+                log.info("%s: skipped. %s", display(key.rel), sentence)
+                self._scheduler.decide(key, Entry(fingerprint, Outcome.SKIPPED, sentence=sentence))
+            else:  # remembered, so that it is not opened at every scan, but nobody's business
+                sentence = _("Not a photo ({word}).").format(word=word)
+                log.debug("%s: %s", display(key.rel), sentence)
+                inbox = str(self._places[key.folder].inbox)
+                self._ledger.put(inbox, key.rel, Entry(fingerprint, Outcome.SKIPPED, sentence=sentence))
 
     def _finish(self) -> None:
         """Finish the photos in work; those that take too long, and all after a second signal, are put back."""
@@ -196,23 +203,23 @@ def _state_dir(config: Config) -> Path:
         ) from error
 
 
-def _reason_to_skip(path: Path) -> str:
-    """Return why a file is none of this program's business, or "". Content decides; a name only where it is RAW."""
+def _judge(path: Path) -> tuple[Kind, str]:
+    """Judge a file by its content, and by its name where that says RAW.
+
+    What is called like a photo counts as one: the worker then says what it is instead.
+    """
     if has_raw_suffix(path.name):
-        return _("RAW photos are not cut by this version.")
+        return Kind.LATER, "RAW"
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return ""  # the scheduler meets the same trouble and knows what to do
+        return Kind.PHOTO, ""  # the scheduler meets the same trouble and knows what to do
     try:
         kind, word = sniff(os.pread(descriptor, HEAD_BYTES, 0))
     finally:
         os.close(descriptor)
-    if kind is Kind.LATER:
-        return _("{word} photos are not cut by this version.").format(word=word)
-    if kind in (Kind.OTHER, Kind.UNKNOWN) and not has_photo_suffix(path.name):
-        return _("Not a photo ({word}).").format(word=word)
-    return ""
+    is_called_a_photo = kind in (Kind.OTHER, Kind.UNKNOWN) and has_photo_suffix(path.name)
+    return (Kind.PHOTO, word) if is_called_a_photo else (kind, word)
 
 
 def run(config: Config, *, once: bool) -> Exit:
