@@ -14,7 +14,8 @@ from bgzero_daemon.core.job import Fingerprint, PhotoKey, Staged, Task
 from bgzero_daemon.core.recipe import Recipe
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.outbox import Outbox
-from bgzero_daemon.service.scheduler import Place, Scheduler
+from bgzero_daemon.service.place import Place
+from bgzero_daemon.service.scheduler import Scheduler
 from tests.home import until
 
 

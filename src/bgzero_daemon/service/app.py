@@ -26,8 +26,9 @@ from bgzero_daemon.service.inbox import Inbox
 from bgzero_daemon.service.ledger import Entry, Ledger
 from bgzero_daemon.service.lock import lock_inbox
 from bgzero_daemon.service.outbox import Outbox, read_umask
+from bgzero_daemon.service.place import Place
 from bgzero_daemon.service.pool import LocalWorkforce
-from bgzero_daemon.service.scheduler import Place, Scheduler, Tally
+from bgzero_daemon.service.scheduler import Scheduler, Tally
 from bgzero_daemon.settings.schema import Config, Folder
 
 log = logging.getLogger(__name__)

@@ -3,24 +3,21 @@
 import heapq
 import itertools
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from bgzero_daemon.core.errors import BgzeroError, PhotoCrashed, PhotoRefused, PhotoSkipped
+from bgzero_daemon.core.errors import BgzeroError, OutputError, PhotoCrashed, PhotoRefused, PhotoSkipped
 from bgzero_daemon.core.job import Fingerprint, Job, Outcome, PhotoKey, Staged, Task
-from bgzero_daemon.core.names import cutout_names, display, to_wire
-from bgzero_daemon.core.recipe import Recipe
+from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.ledger import Entry, Ledger
-from bgzero_daemon.service.outbox import Outbox, StagedFile
+from bgzero_daemon.service.place import Held, PhotoChanged, Place
 
 log = logging.getLogger(__name__)
 
@@ -38,32 +35,6 @@ class Workforce(Protocol):
 
     def submit(self, task: Task) -> "Future[Staged]":
         """Take a task; its descriptors stay open until the future has ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a folder's photos come from and go to, and how they are cut."""
-
-    inbox: Path
-    outbox_root: Path
-    outbox: Outbox
-    recipe: Recipe
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A job in work."""
-
-    job: Job
-    source: int
-    file: StagedFile
-    is_alone: bool
-    started: float
-
-    def let_go(self) -> None:
-        """Close what was opened; a staged file that was not published goes away."""
-        os.close(self.source)
-        self.file.discard()
 
 
 @dataclass(slots=True)
@@ -160,30 +131,20 @@ class Scheduler:
                 return
 
     def _start(self, job: Job, now: float, *, is_alone: bool) -> None:
-        place = self.places[job.key.folder]
         try:
-            source = os.open(place.inbox / job.key.rel, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            held = self.places[job.key.folder].hold(job, now, is_alone=is_alone)
         except FileNotFoundError:
             self._forget(job)
-            return
+        except PhotoChanged:
+            self._again(job)
         except OSError as error:
             self._put_back(job, now, _("The photo cannot be read: {why}.").format(why=error.strerror))
-            return
-        if Fingerprint.of(os.fstat(source)) != job.fingerprint:
-            os.close(source)
-            self._again(job)
-            return
-        try:
-            file = place.outbox.stage(os.path.dirname(job.key.rel))
-        except BgzeroError as error:
-            os.close(source)
+        except OutputError as error:
             self._put_back(job, now, str(error))
-            return
-        self._held[job.id] = held = Held(job, source, file, is_alone, now)
-        name = to_wire(os.path.basename(job.key.rel))
-        task = Task(job.id, name, job.recipe, source, file.descriptor, job.done_sha256)
-        future = self.workforce.submit(task)
-        future.add_done_callback(lambda ended: self._tell(partial(self._on_staged, held, ended)))
+        else:
+            self._held[job.id] = held
+            future = self.workforce.submit(held.task())
+            future.add_done_callback(lambda ended: self._tell(partial(self._on_staged, held, ended)))
 
     def _tell(self, then: Callable[[float], None]) -> None:
         self._ended.put(then)
@@ -204,53 +165,25 @@ class Scheduler:
             self._release(held)
             self._on_trouble(held, error, now)
             return
-        if not self._is_unchanged(held):
+        place = self.places[held.job.key.folder]
+        if not place.is_unchanged(held):
             self._release(held)
             self._again(held.job)
         elif staged.dropped:
             self._release(held)
             self._on_dropped(held.job)
         else:
-            published = self._publisher.submit(self._publish, held, staged, *self._names(held.job))
+            published = self._publisher.submit(place.publish, held, staged, *place.names(held.job, self.ledger))
             published.add_done_callback(lambda done: self._tell(partial(self._on_published, held, staged, done)))
 
-    def _is_unchanged(self, held: Held) -> bool:
-        """Say whether the bytes that were read are still the photo at that path."""
-        place = self.places[held.job.key.folder]
-        try:
-            marks = {Fingerprint.of(os.fstat(held.source)), Fingerprint.of(os.lstat(place.inbox / held.job.key.rel))}
-        except OSError:
-            return False
-        return marks == {held.job.fingerprint}
-
-    def _names(self, job: Job) -> tuple[list[str], str]:
-        """Return the names this photo's output may have, and the name of its former output."""
-        place = self.places[job.key.folder]
-        folder, name = os.path.split(job.key.rel)
-        inbox = str(place.inbox)
-        known = self.ledger.get(inbox, job.key.rel)
-        earlier = os.path.relpath(known.output, place.outbox_root) if known and known.output else ""
-        free = [
-            candidate
-            for candidate in cutout_names(name)
-            if not self.ledger.is_taken(str(place.outbox_root / folder / candidate), inbox, job.key.rel)
-        ]
-        return free, earlier
-
-    def _publish(self, held: Held, staged: Staged, names: list[str], earlier: str) -> str:
-        folder, name = os.path.split(held.job.key.rel)
-        outbox = self.places[held.job.key.folder].outbox
-        return outbox.publish(held.file, staged, source_name=to_wire(name), folder=folder, names=names, earlier=earlier)
-
     def _on_published(self, held: Held, staged: Staged, done: "Future[str]", now: float) -> None:
-        job, place = held.job, self.places[held.job.key.folder]
+        job = held.job
         try:
-            rel = done.result()
+            output = done.result()
         except BgzeroError as error:
             self._release(held)
             self._put_back(job, now, str(error))
             return
-        output = str(place.outbox_root / rel)
         self.decide(
             job.key,
             Entry(job.fingerprint, Outcome.DONE, staged.source_sha256, output, staged.model, staged.note),
