@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from harness import BenchmarkError
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from bgzero_daemon.photo.decode import FORMATS
 from bgzero_daemon.photo.png import TAG_KEYWORD
+from harness import BenchmarkError
 
 # Photos with a subject that travel inside scikit-image's wheel; its other pictures are downloads or no photos.
 SHIPPED = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
@@ -25,13 +25,14 @@ class PhotoSet:
     """Photos in a folder of their own, beside one tiny photo which also lies alone in `tiny_folder`.
 
     `sizes` maps every file's stem in `folder`, the tiny one's too, to (width, height) of the upright photo;
-    `names` maps it to the name that the photo came with.
+    `names` maps it to the name that the photo came with. `scaled` tells how they were scaled, "" if they were not.
     """
 
     folder: Path
     tiny_folder: Path
     sizes: dict[str, tuple[int, int]]
     names: dict[str, str]
+    scaled: str
 
     @property
     def photos(self) -> int:
@@ -42,8 +43,8 @@ class PhotoSet:
         """Say in one sentence what they are."""
         mega = [width * height / 1e6 for stem, (width, height) in self.sizes.items() if stem != "tiny"]
         return (
-            f"{self.photos} photos of {min(mega):.2f} to {max(mega):.2f} MP, mean {sum(mega) / len(mega):.2f} MP; "
-            f"with them one of {_TINY_PX} pixels, which is alone in the start-up runs"
+            f"{self.photos} photos of {min(mega):.2f} to {max(mega):.2f} MP, mean {sum(mega) / len(mega):.2f} MP"
+            f"{self.scaled}; with them one of {_TINY_PX} pixels, which is alone in the start-up runs."
         )
 
 
@@ -69,7 +70,9 @@ def gather(source: Path | None, work: Path, *, megapixels: float | None) -> Phot
     names: dict[str, str] = {}
     for made in (folder, tiny_folder):
         made.mkdir()
-    for path in _shipped() if source is None else sorted(source.iterdir()):
+    if source and not source.is_dir():
+        raise BenchmarkError(f"There is no folder {source}.")
+    for path in _shipped() if source is None else sorted(filter(Path.is_file, source.iterdir())):
         stem = f"photo-{len(sizes) + 1:03d}"  # two photos of one stem would be one output for rembg
         if size := _take(path, folder / stem, megapixels):
             sizes[stem], names[stem] = size, path.name
@@ -80,7 +83,8 @@ def gather(source: Path | None, work: Path, *, megapixels: float | None) -> Phot
     shutil.copy(tiny_folder / "tiny.png", folder)
     with Image.open(tiny_folder / "tiny.png") as tiny:
         sizes["tiny"], names["tiny"] = tiny.size, "the tiny one"
-    return PhotoSet(folder, tiny_folder, sizes, names)
+    scaled = f", scaled to {megapixels:g} MP (Lanczos, JPEG quality {JPEG_QUALITY})" if megapixels else ""
+    return PhotoSet(folder, tiny_folder, sizes, names, scaled)
 
 
 def _shipped() -> list[Path]:
@@ -91,13 +95,11 @@ def _shipped() -> list[Path]:
 
 
 def _take(path: Path, target: Path, megapixels: float | None) -> tuple[int, int] | None:
-    """Put a photo at `target` and return its upright size; None for what is no photo."""
-    if not path.is_file():
-        return None
+    """Put a photo at `target` and return its upright size; None for what is no photo or no whole one."""
     try:
         with Image.open(path, formats=FORMATS) as opened:
             upright = ImageOps.exif_transpose(opened)
-    except UnidentifiedImageError:
+    except OSError:
         return None
     if megapixels is None:
         shutil.copyfile(path, target.with_suffix(path.suffix.lower()))

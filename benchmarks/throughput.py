@@ -17,10 +17,9 @@ from pathlib import Path
 
 import peer
 import pictures
+from bgzero_daemon.settings.schema import Watch
 from harness import BenchmarkError, Comparison, Usage, as_json, compare, measure, table
 from pictures import Likeness, PhotoSet
-
-from bgzero_daemon.settings.schema import Watch
 
 MODEL = "u2netp"
 ENOUGH_RUNS = 5
@@ -134,20 +133,19 @@ def comparisons(rounds: list[Round], photos: int) -> list[Comparison]:
     ]
 
 
-def conditions(rival: peer.Peer, photos: PhotoSet, runs: int, megapixels: float | None) -> list[str]:
+def conditions(rival: peer.Peer, photos: PhotoSet, runs: int) -> list[str]:
     """Say what was run on what."""
     ours = peer.our_versions()
     shared = [
         f"{name} {ours[name]}" + ("" if rival.versions[name] == ours[name] else f" (rembg's: {rival.versions[name]})")
         for name in peer.PACKAGES
     ]
-    scaled = f", scaled to {megapixels:g} MP each (Lanczos, JPEG quality {pictures.JPEG_QUALITY})" if megapixels else ""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     few = "" if runs >= ENOUGH_RUNS else f" (fewer than {ENOUGH_RUNS}: a trial, not a result)"
     return [
         f"bgzero {ours['bgzero-daemon']} against rembg {rival.versions['rembg']}, the same {WEIGHTS.name} for both.",
         f"{', '.join(shared)}, Python {platform.python_version()}, {cores} cores, load {os.getloadavg()[0]:.1f}.",
-        f"{photos.describe()}{scaled}.",
+        photos.describe(),
         f"Counted rounds: {runs}{few}, after one to warm up. Each: bgzero, rembg on all; both on the tiny one.",
         f"Every run of bgzero waits {Watch().settle_seconds:.1f} s by design (watch.settle_seconds, at its default).",
     ]
@@ -182,7 +180,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="bgzero-benchmark-") as name:
             photos = pictures.gather(arguments.photos, Path(name), megapixels=arguments.megapixels)
             bench = Bench(photos, rival, Path(name))
-            told = conditions(rival, photos, arguments.runs, arguments.megapixels)
+            told = conditions(rival, photos, arguments.runs)
             print("Warming up.", file=sys.stderr)
             likeness = bench.warm_up()
             rounds = []
