@@ -30,7 +30,8 @@ def score(model: str, composites: Path) -> dict[str, list[float]]:
     """Cut every composite with a model and return its scores by photo, the mean last."""
     with tempfile.TemporaryDirectory() as folder:
         photos = sorted(composites.glob("*.jpg"))
-        subprocess.run([BGZERO, "cut", *photos, "--model", model, "-o", folder], check=True, stdout=subprocess.DEVNULL)
+        command: list[str | Path] = [BGZERO, "cut", *photos, "--model", model, "-o", folder]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         command = [sys.executable, composites / "score.py", folder, composites]
         lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     rows = [line.split() for line in lines[1:]]
