@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -96,10 +96,19 @@ class Bench:
     def outputs(self) -> list[str]:
         return sorted(path.name for path in self.outbox.iterdir())
 
+    def open_files(self) -> list[str]:
+        """Return what this process has open in inbox and outbox."""
+        places = (f"{self.inbox}/", f"{self.outbox}/")
+        links = [Path("/proc/self/fd", number) for number in os.listdir("/proc/self/fd")]
+        return [target for link in links if link.is_symlink() and (target := os.readlink(link)).startswith(places)]
+
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.scheduler.close()
+    made.ledger.close()
 
 
 def test_photos_are_cut_in_their_order_and_published(bench: Bench) -> None:
@@ -195,12 +204,18 @@ def test_report_that_does_not_match_is_not_believed(bench: Bench) -> None:
 
 def test_no_descriptor_is_left_open(bench: Bench) -> None:
     """Whatever becomes of photos, source and staged file are closed."""
-    before = len(os.listdir("/proc/self/fd"))
     bench.add("a.jpg", "b.jpg", "c.jpg")
     answers: dict[str, Callable[[Task], Staged | BgzeroError]] = {
         "a.jpg": cut,
         "b.jpg": lambda _task: PhotoRefused("no"),
         "c.jpg": lambda _task: WorkforceLost("gone"),
     }
-    bench.turn(lambda task: answers[task.name](task))
-    assert len(os.listdir("/proc/self/fd")) == before
+
+    def answer(task: Task) -> Staged | BgzeroError:
+        seen.append(len(bench.open_files()))
+        return answers[task.name](task)
+
+    seen: list[int] = []
+    bench.turn(answer)
+    assert seen[0] == 6
+    assert not bench.open_files()
