@@ -146,7 +146,8 @@ class Service:
 
     def _consider(self, key: PhotoKey, path: Path, now: float) -> None:
         if self._scheduler.holds(key):
-            return  # looked at again when its job ends
+            self._scheduler.look_again(key)
+            return
         known = self._ledger.get(str(self._places[key.folder].inbox), key.rel)
         if known:
             try:

@@ -103,7 +103,7 @@ class Outbox:
         try:
             self._verify(file, staged)
             os.fchmod(file.descriptor, self._mode)
-            os.fsync(file.descriptor)
+            _flush(file.descriptor)
             target = self._root / folder
             self._make(target)
             for name in names:
@@ -168,7 +168,7 @@ class Outbox:
 def _link(staged: Path, target: Path) -> bool:
     """Move without replacing. Returns False where the name is taken."""
     try:
-        os.link(staged, target, follow_symlinks=False)
+        os.link(staged, target)
     except FileExistsError:
         return False
     except OSError as error:
@@ -183,6 +183,14 @@ def _link(staged: Path, target: Path) -> bool:
     else:
         staged.unlink()
     return True
+
+
+def _flush(descriptor: int) -> None:
+    """Bring a file to the disk's platters or cells; macOS needs more than fsync for that (fsync(2) there)."""
+    if hasattr(fcntl, "F_FULLFSYNC"):
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(descriptor)
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -68,6 +68,8 @@ class Scheduler:
     _delayed: list[tuple[float, int, Job]] = field(default_factory=list)
     _held: dict[str, Held] = field(default_factory=dict)
     _keys: set[PhotoKey] = field(default_factory=set)
+    _touched: set[PhotoKey] = field(default_factory=set)
+    _is_closing: bool = False
     _ended: SimpleQueue[Callable[[float], None]] = field(default_factory=SimpleQueue)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _publisher: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "bgzero-publish"))
@@ -79,6 +81,10 @@ class Scheduler:
     def holds(self, key: PhotoKey) -> bool:
         """Say whether this photo is waiting or in work here."""
         return key in self._keys
+
+    def look_again(self, key: PhotoKey) -> None:
+        """Put this photo into `changed` once its job has ended: something happened to it meanwhile."""
+        self._touched.add(key)
 
     @property
     def is_idle(self) -> bool:
@@ -205,7 +211,9 @@ class Scheduler:
 
     def _on_trouble(self, held: Held, error: BgzeroError, now: float) -> None:
         job = held.job
-        if isinstance(error, PhotoSkipped):
+        if self._is_closing:
+            self._forget(job)
+        elif isinstance(error, PhotoSkipped):
             self._end(job, Outcome.SKIPPED, str(error))
         elif isinstance(error, PhotoRefused):
             self._end(job, Outcome.FAILED, str(error))
@@ -243,18 +251,22 @@ class Scheduler:
 
     def _again(self, job: Job) -> None:
         """The file changed since it passed the gate: back to the gate."""
+        self._touched.add(job.key)
         self._forget(job)
-        self.changed.append(job.key)
 
     def _forget(self, job: Job) -> None:
         self._keys.discard(job.key)
+        if job.key in self._touched:
+            self._touched.discard(job.key)
+            self.changed.append(job.key)
 
     def _release(self, held: Held) -> None:
         del self._held[held.job.id]
         held.let_go()
 
     def close(self) -> None:
-        """Wait for what is being published, and let go of the rest."""
+        """Wait for what is being published, and let go of the rest: it is waiting in its folder as before."""
+        self._is_closing = True
         self._publisher.shutdown(wait=True)
         self.collect(time.monotonic())
         for held in list(self._held.values()):
