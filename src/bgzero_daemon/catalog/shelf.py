@@ -1,6 +1,7 @@
 """Finding models: the user's folder first, then what ships with the program."""
 
 import hashlib
+import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +50,7 @@ def _card_files() -> dict[str, Path]:
 
 
 def _with_weights(name: str, card: ModelCard) -> Model:
-    weights = next((at for folder in folders() if (at := folder / card.file).is_file()), None)
+    weights = next((at for folder in folders() if os.path.isfile(at := folder / card.file)), None)
     return Model(name=name, card=card, weights=weights)
 
 
@@ -66,7 +67,7 @@ def find(wanted: str) -> Model:
     ModelError where nothing fits. The weights may be missing: `Model.weights` tells.
     """
     if "/" in wanted or wanted.endswith(".onnx"):
-        return _find_by_file(Path(wanted).expanduser())
+        return _find_by_file(Path(os.path.expanduser(wanted)))
     if (file := _card_files().get(wanted)) is None:
         raise ModelError(
             _("There is no model {name}.").format(name=display(wanted)),
@@ -76,10 +77,10 @@ def find(wanted: str) -> Model:
 
 
 def _find_by_file(weights: Path) -> Model:
-    if not weights.is_file():
+    if not os.path.isfile(weights):
         raise ModelError(_("There is no weight file {file}.").format(file=display(weights)))
     beside = weights.with_suffix(".toml")
-    if beside.is_file():
+    if os.path.isfile(beside):
         return Model(name=weights.stem, card=read_card(beside), weights=weights)
     sha256 = hash_file(weights)
     for model in models():

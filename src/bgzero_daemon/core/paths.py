@@ -15,7 +15,7 @@ def home() -> Path | None:
         folder = Path.home()
     except RuntimeError:
         return None
-    return folder if folder != Path("/") and folder.is_dir() else None
+    return folder if folder != Path("/") and os.path.isdir(folder) else None
 
 
 def _place(variable: str, named: str) -> Path | None:

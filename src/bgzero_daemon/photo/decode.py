@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from bgzero_daemon.core.errors import PhotoRefused, PhotoSkipped
 from bgzero_daemon.core.formats import HEAD_BYTES, Kind, is_raw_tiff, sniff
@@ -21,6 +21,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 
 # The limit is ours, in pixels, checked before anything is decoded; Pillow's own would only warn.
 Image.MAX_IMAGE_PIXELS = None
+
+_QUARTER_TURNS = (5, 6, 7, 8)
 
 # What Pillow's decoders raise for bytes they cannot make sense of.
 _DECODER_ERRORS = (
@@ -36,6 +38,7 @@ _DECODER_ERRORS = (
     Image.DecompressionBombError,
     ZeroDivisionError,
     AttributeError,
+    RuntimeError,
 )
 
 
@@ -118,12 +121,15 @@ def _decode(content: bytes, max_pixels: int) -> Photo:
                 hint=_("Raise limits.megapixels in the configuration."),
             )
         frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
-        opened.load()  # before asking for EXIF: a PNG may carry it behind its pixels
+        grey, turn = _deep_grey(opened), _orientation(opened)
+        opened.load()  # a PNG may carry its EXIF behind its pixels; a TIFF's orientation is gone after this
+        _scale_key(opened, content)
         icc, dpi, exif = opened.info.get("icc_profile") or b"", _dpi(opened), _exif(opened)
+        turn = turn or _orientation(opened)
         upright = _upright(opened)
-    if dpi and upright.size != (width, height) and upright.size == (height, width):
+    if dpi and turn in _QUARTER_TURNS:
         dpi = dpi[::-1]
-    rgb, alpha, icc = colour.split(upright, icc)
+    rgb, alpha, icc = colour.split(upright, icc, grey)
     note = _("first of {count} pictures").format(count=frames) if frames > 1 else ""
     return Photo(
         rgb=np.asarray(rgb, np.uint8),
@@ -133,6 +139,33 @@ def _decode(content: bytes, max_pixels: int) -> Photo:
         exif=exif,
         note=note,
     )
+
+
+def _orientation(opened: Image.Image) -> int:
+    try:
+        return int(opened.getexif().get(ExifTags.Base.Orientation) or 0)
+    except _DECODER_ERRORS:
+        return 0
+
+
+def _deep_grey(opened: Image.Image) -> colour.Grey:
+    """Read from a TIFF's tags what Pillow leaves out (TIFF 6.0: SampleFormat 339, PhotometricInterpretation 262)."""
+    if not isinstance(opened, TiffImagePlugin.TiffImageFile):
+        return colour.PLAIN_GREY
+    tags = opened.tag_v2
+    return colour.Grey(is_unsigned=tags.get(339, (1,))[0] == 1, is_white_zero=tags.get(262) == 0)
+
+
+def _scale_key(opened: Image.Image, content: bytes) -> None:
+    """Bring a PNG's transparent colour to the depth of its decoded pixels: Pillow leaves it in that of the file."""
+    key = opened.info.get("transparency")
+    if opened.format != "PNG" or key is None:
+        return
+    depth = content[24]  # in IHDR, which always comes first
+    if opened.mode == "L" and isinstance(key, int):
+        opened.info["transparency"] = key * 255 // (2**depth - 1)
+    elif opened.mode == "RGB" and depth == 16:
+        opened.info["transparency"] = tuple(value >> 8 for value in key)
 
 
 def _mega(pixels: int) -> str:

@@ -24,7 +24,8 @@ def to_mask(raw: NDArray[np.generic], spec: OutputSpec) -> F32:
     With `stretch` a flat output gives all zeros: stretching it would invent a subject. Raises
     ModelError for another shape or for values that are no numbers.
     """
-    if raw.ndim < 2 or any(side != 1 for side in raw.shape[:-2]):
+    is_square = raw.ndim >= 2 and raw.shape[-1] == raw.shape[-2] > 0
+    if not is_square or any(side != 1 for side in raw.shape[:-2]):
         raise ModelError(_("The network's output has the shape {shape}, which is no mask.").format(shape=raw.shape))
     mask: F32 = raw.reshape(raw.shape[-2:]).astype(np.float32)
     if not np.isfinite(mask).all():

@@ -4,6 +4,9 @@ A copied block would bring the embedded thumbnail (it shows the background), a s
 maker notes with serial numbers, places and previews that nobody can look through.
 """
 
+import struct
+import warnings
+
 from PIL import ExifTags, Image
 
 from bgzero_daemon.core.recipe import Metadata
@@ -34,23 +37,38 @@ def chosen_exif(exif: Image.Exif | None, policy: Metadata) -> bytes:
     """
     if exif is None or policy is Metadata.NONE:
         return b""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd entries, which are left out
+        return _built(exif, policy)
+
+
+def _built(exif: Image.Exif, policy: Metadata) -> bytes:
     kept = Image.Exif()
     for tag in _BASE:
-        _copy(exif, kept, tag)
-    camera, kept_camera = exif.get_ifd(ExifTags.IFD.Exif), kept.get_ifd(ExifTags.IFD.Exif)
-    for tag in _CAMERA + (_SERIALS if policy is Metadata.KEEP else ()):
-        _copy(camera, kept_camera, tag)
+        if _is_writable(tag, value := exif.get(tag)):
+            kept[tag] = value
+    _copy(exif, kept, ExifTags.IFD.Exif, _CAMERA + (_SERIALS if policy is Metadata.KEEP else ()))
     if policy is Metadata.KEEP:
-        kept.get_ifd(ExifTags.IFD.GPSInfo).update(exif.get_ifd(ExifTags.IFD.GPSInfo))
-    if not len(kept) and not kept_camera and not kept.get_ifd(ExifTags.IFD.GPSInfo):
-        return b""
+        _copy(exif, kept, ExifTags.IFD.GPSInfo, tuple(exif.get_ifd(ExifTags.IFD.GPSInfo)))
+    is_empty = not len(kept) and not any(kept.get_ifd(ifd) for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo))
+    return b"" if is_empty else kept.tobytes()
+
+
+def _copy(exif: Image.Exif, kept: Image.Exif, ifd: int, tags: tuple[int, ...]) -> None:
+    values = exif.get_ifd(ifd)
+    for tag in tags:
+        if _is_writable(tag, value := values.get(tag), ifd):
+            kept.get_ifd(ifd)[tag] = value
+
+
+def _is_writable(tag: int, value: object, ifd: int | None = None) -> bool:
+    """Say whether Pillow can write this entry; one odd value must not cost all the others."""
+    if value in (None, "", b""):
+        return False
+    trial = Image.Exif()
+    (trial if ifd is None else trial.get_ifd(ifd))[tag] = value
     try:
-        return kept.tobytes()
-    except (ValueError, TypeError, OverflowError, KeyError):  # a value that cannot be written back
-        return b""
-
-
-def _copy(source: Image.Exif | dict[int, object], target: Image.Exif | dict[int, object], tag: int) -> None:
-    value = source.get(tag)
-    if value not in (None, "", b""):
-        target[tag] = value
+        trial.tobytes()
+    except (ValueError, TypeError, AttributeError, OverflowError, KeyError, struct.error):
+        return False
+    return True

@@ -104,6 +104,6 @@ def _tag(payload: bytes) -> dict[str, object]:
     text = rest[2:].split(b"\0", 2)[-1]
     try:
         tag = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return tag if isinstance(tag, dict) else {}

@@ -23,7 +23,7 @@ def prepare(loaded: Loaded) -> list[Path]:
     by_default = not any(key.startswith("folder.") for key in loaded.origins)
     for folder in loaded.config.folder:
         for path in (folder.inbox, folder.outbox):
-            if by_default and not path.exists():
+            if by_default and not os.path.exists(path):
                 _make(path)
                 made.append(path)
     check(loaded.config.folder)
@@ -80,10 +80,10 @@ def _check_usable(path: Path, key: str, mode: int, verb: str) -> None:
             _("The {key} {folder} has to be a full path.").format(key=key, folder=display(path)),
             hint=_("Begin it with / or ~."),
         )
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise ConfigError(
             _("The {key} {folder} does not exist.").format(key=key, folder=display(path))
-            if not path.exists()
+            if not os.path.exists(path)
             else _("The {key} {folder} is not a folder.").format(key=key, folder=display(path)),
             hint=_("Make it, or name another in the configuration."),
         )

@@ -71,10 +71,13 @@ def load(
     text = _read(file, named) if file else None
     raw = _parse(text, file) if text is not None else {}
     origins = {".".join(map(str, loc)): f"file:{line_of(text or '', loc) or 1}" for loc in _leaves(raw)}
+    misfits = []
     for loc, value, origin in [*_from_environment(environ), *_from_flags(flags or {})]:
-        _put(raw, loc, value)
-        origins[".".join(map(str, loc))] = origin
-    config = _validate(raw, origins, text, file)
+        if _put(raw, loc, value):
+            origins[".".join(map(str, loc))] = origin
+        else:
+            misfits.append(_("{origin}: there is no place for this.").format(origin=origin))
+    config = _validate(raw, origins, text, file, misfits)
     if not config.folder:
         config = config.model_copy(update={"folder": default_folders()})
     return Loaded(config, file if text is not None else None, origins)
@@ -128,7 +131,8 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[Loc, str, str]]:
         if parts[0] == "folder" and len(parts) == 2:
             parts.insert(1, 0)
         found.append((tuple(parts), environ[variable], variable))
-    return found
+    # numbers as numbers: the tenth folder comes after the second
+    return sorted(found, key=lambda entry: [(isinstance(part, str), part) for part in entry[0]])
 
 
 def _from_flags(flags: Mapping[str, str]) -> list[tuple[Loc, str, str]]:
@@ -139,26 +143,36 @@ def _from_flags(flags: Mapping[str, str]) -> list[tuple[Loc, str, str]]:
     return found
 
 
-def _put(tree: dict[str, object], loc: Loc, value: object) -> None:
-    """Lay `value` over the tree. What does not fit its shape is left for the validation to complain about."""
+def _put(tree: dict[str, object], loc: Loc, value: object) -> bool:
+    """Lay `value` over the tree. Returns False where the tree's shape has no place for it."""
     node: object = tree
     for part, following in pairwise(loc):
         empty: object = [] if isinstance(following, int) else {}
         if isinstance(node, dict):
             node = node.setdefault(str(part), empty)
-        elif isinstance(node, list) and isinstance(part, int):
-            if part >= len(node):
+        elif isinstance(node, list) and isinstance(part, int) and part <= len(node):
+            if part == len(node):
                 node.append({})
-            node = node[min(part, len(node) - 1)]
-    if isinstance(node, dict):
-        node[str(loc[-1])] = value
+            node = node[part]
+        else:
+            return False
+    if not isinstance(node, dict):
+        return False
+    node[str(loc[-1])] = value
+    return True
 
 
-def _validate(raw: dict[str, object], origins: Mapping[str, str], text: str | None, file: Path | None) -> Config:
+def _validate(
+    raw: dict[str, object],
+    origins: Mapping[str, str],
+    text: str | None,
+    file: Path | None,
+    misfits: Sequence[str],
+) -> Config:
+    lines = []
     try:
-        return Config.model_validate(raw)
+        config = Config.model_validate(raw)
     except ValidationError as error:
-        lines = []
         for mistake in error.errors():
             loc = mistake["loc"]
             key = ".".join(map(str, loc))
@@ -173,9 +187,12 @@ def _validate(raw: dict[str, object], origins: Mapping[str, str], text: str | No
                 number = line_of(text or "", loc)
                 where = f"{display(file or '')}:{number}" if number else display(file or _("configuration"))
             lines.append(f"{where}: {key}: {_complaint(mistake['type'], mistake['msg'], mistake['input'], loc)}")
+    lines += misfits
+    if lines:
         raise ConfigError(
             "\n".join(lines), hint=_("`bgzero config schema` and the file `bgzero config init` writes list every key.")
-        ) from None
+        )
+    return config
 
 
 def _complaint(kind: str, message: str, given: object, loc: Sequence[int | str]) -> str:

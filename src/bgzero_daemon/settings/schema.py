@@ -4,16 +4,23 @@ The classes check single values; what needs the file system or two values at onc
 and `settings.folders`' work.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from bgzero_daemon.core.recipe import Metadata
+from bgzero_daemon.core.texts import _
 
 
 def _expand(value: object) -> object:
-    return Path(value).expanduser() if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    expanded = os.path.expanduser(value)
+    if expanded.startswith("~"):
+        raise ValueError(_("there is no such home folder"))
+    return Path(expanded)
 
 
 FolderPath = Annotated[Path, BeforeValidator(_expand)]

@@ -148,9 +148,11 @@ def receive(sock: socket.socket) -> tuple[Frame, tuple[int, ...]] | None:
         return None
     try:
         frame = _parse(sock, head)
-    except (ValueError, EOFError, ProtocolError) as error:
+    except (ValueError, EOFError, ProtocolError, OSError) as error:
         for descriptor in descriptors:
             os.close(descriptor)
+        if isinstance(error, OSError):
+            raise
         raise ProtocolError(f"not a frame: {error}") from error
     return frame, tuple(descriptors)
 

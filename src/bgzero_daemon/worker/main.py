@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from typing import TYPE_CHECKING
 
 from bgzero_daemon.wire import work
@@ -23,6 +24,7 @@ def main() -> int:
     """Serve one service until it closes the socket. Returns the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    warnings.simplefilter("ignore")  # Pillow's, about odd files; filters are the process's, lanes are threads
     logging.basicConfig(level=logging.WARNING, format="worker: %(message)s")
     sock = socket.socket(fileno=int(sys.argv[1]))
     received = work.receive(sock)

@@ -1,0 +1,90 @@
+"""Photo and mask become a cut-out: straight alpha, hidden pixels emptied, visible ones untouched."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bgzero_daemon.core.specs import Fit
+from bgzero_daemon.photo import matte as room
+from bgzero_daemon.photo.decode import U8, Photo
+from bgzero_daemon.photo.foreground import compose, matte
+from bgzero_daemon.photo.matte import F32
+
+from .pictures import astronaut
+
+
+def noisy(shape: tuple[int, ...], seed: int) -> U8:
+    """Return random pixels."""
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+def a_mask(kind: str, side: int, seed: int) -> F32:
+    """Return a flat or noisy mask."""
+    if kind == "noise":
+        return (np.random.default_rng(seed).random((side, side)) * 1.6 - 0.3).clip(0, 1).astype(np.float32)
+    return np.full((side, side), 1.0 if kind == "opaque" else 0.0, np.float32)
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    width=st.integers(1, 60),
+    height=st.integers(1, 60),
+    side=st.integers(16, 48),
+    kind=st.sampled_from(["opaque", "empty", "noise"]),
+    own=st.booleans(),
+    fit=st.sampled_from(Fit),
+    seed=st.integers(0, 9999),
+)
+def test_cutout_of_any_photo_keeps_its_promises(
+    width: int, height: int, side: int, kind: str, own: bool, fit: Fit, seed: int
+) -> None:
+    """Same size; where anything is visible the photo's own pixel, bit for bit; where alpha is 0 RGB is 0."""
+    photo = Photo(noisy((height, width, 3), seed), noisy((height, width), seed + 1) if own else None)
+    before = photo.rgb.copy()
+    mask = a_mask(kind, side, seed)
+    cutout = compose(photo, mask, fit)
+    alpha = cutout[..., 3]
+    assert cutout.shape == (height, width, 4)
+    assert cutout.dtype == np.uint8
+    assert (cutout[..., :3][alpha > 0] == before[alpha > 0]).all()
+    assert not cutout[..., :3][alpha == 0].any()
+    assert (photo.rgb == before).all()
+    assert (matte(photo, mask, fit) == alpha).all()
+    if kind == "opaque":
+        assert (alpha == (255 if photo.own_alpha is None else photo.own_alpha)).all()
+    if kind == "empty":
+        assert not alpha.any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 9999), width=st.integers(1, 40), height=st.integers(1, 40))
+def test_own_transparency_is_multiplied_in(seed: int, width: int, height: int) -> None:
+    """Opacity is the product: within half a step of mask times own alpha."""
+    rgb, own = noisy((height, width, 3), seed), noisy((height, width), seed + 1)
+    mask = a_mask("noise", 16, seed)
+    alone = matte(Photo(rgb), mask, Fit.STRETCH).astype(float)
+    both = matte(Photo(rgb, own), mask, Fit.STRETCH).astype(float)
+    assert np.abs(both - alone * own / 255).max() <= 1.01
+    assert (both <= own).all()
+
+
+def test_alpha_is_rounded_not_cut_off() -> None:
+    """0.5 is 128, 0.999 is 255, 0.001 is 0."""
+    photo = Photo(np.full((2, 2, 3), 9, np.uint8))
+    for value, wanted in ((0.5, 128), (0.999, 255), (0.001, 0), (1.0, 255)):
+        assert (matte(photo, np.full((16, 16), value, np.float32), Fit.STRETCH) == wanted).all()
+
+
+@pytest.mark.parametrize("strip_pixels", [1, 64, 1000])
+def test_strips_leave_no_trace_in_a_real_photo(strip_pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cut-out made in small strips is that of one piece: alpha within 1, the photo's pixels in place."""
+    photo = Photo(astronaut())
+    mask = a_mask("noise", 24, 5)
+    whole = compose(photo, mask, Fit.LETTERBOX)
+    monkeypatch.setattr(room, "STRIP_PIXELS", strip_pixels)
+    pieces = compose(photo, mask, Fit.LETTERBOX)
+    assert np.abs(whole[..., 3].astype(int) - pieces[..., 3]).max() <= 1
+    seen = pieces[..., 3] > 0
+    assert (pieces[..., :3][seen] == photo.rgb[seen]).all()
+    assert not pieces[..., :3][~seen].any()
