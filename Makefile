@@ -26,7 +26,7 @@ check: $(VENV)/.dev  ## format, lint, types, architecture
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo --config pyproject.toml
+	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
 
 soak: $(VENV)/.dev  ## the long runs
 	@$(BIN)/python -m pytest -m soak --timeout 7200
@@ -41,18 +41,24 @@ schema: $(VENV)/.dev  ## write the configuration's JSON Schema anew
 clean:  ## remove what this Makefile made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* .import_linter_cache dist
 
-# A half-made environment has no python -m pip; it is made anew.
-$(BIN)/python:
+# Made anew where it was left half-made, and where the checkout has moved: its scripts hold its path.
+ifneq ($(shell cat $(VENV)/.made 2>/dev/null),$(CURDIR))
+$(VENV)/.made: FORCE
+FORCE:
+endif
+
+$(VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: apt install python3 python3-venv" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, this is $$($(PYTHON) --version); name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is incomplete here: apt install python3-venv" >&2; exit 1; }
-	@echo "Setting up $(VENV) (once)."
+	@echo "Setting up $(VENV), once: about 60 MB of packages, half a minute or so."
 	@$(PYTHON) -m venv --clear $(VENV)
+	@printf '%s' '$(CURDIR)' > $@
 
-$(VENV)/.run: $(BIN)/python pyproject.toml $(PINNED)
-	@$(PIP) install --constraint $(PINNED) --editable .
+$(VENV)/.run: $(VENV)/.made pyproject.toml $(PINNED)
+	@$(PIP) install --constraint $(PINNED) --editable . || { echo "The packages could not be installed; is there a network?" >&2; exit 1; }
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python pyproject.toml $(PINNED)
-	@$(PIP) install --constraint $(PINNED) --editable '.[dev]'
+$(VENV)/.dev: $(VENV)/.made pyproject.toml $(PINNED)
+	@$(PIP) install --constraint $(PINNED) --editable '.[dev]' || { echo "The packages could not be installed; is there a network?" >&2; exit 1; }
 	@touch $@ $(VENV)/.run

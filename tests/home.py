@@ -34,6 +34,14 @@ def photo(path: Path, size: tuple[int, int] = (120, 80), seed: int = 0, **option
     return path
 
 
+def is_alive(pid: int | None) -> bool:
+    """Say whether a process is there and no zombie: not every first process of a container reaps orphans."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class Daemon:
     """`bgzero run` as a child process."""
 

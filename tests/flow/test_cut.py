@@ -5,13 +5,12 @@ import os
 import pty
 import stat
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.home import PROGRAM, Home, photo, until
+from tests.home import PROGRAM, Home, is_alive, photo, until
 
 needs_user = pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
 
@@ -224,4 +223,4 @@ def test_interrupt_leaves_nothing_half_done(home: Home) -> None:
         assert daemon.stop(2) == 130
     assert not list(home.outbox.glob(".bgz-*"))
     assert worker
-    until(lambda: not Path(f"/proc/{worker}").exists(), "the worker ends")
+    until(lambda: not is_alive(worker), "the worker ends")

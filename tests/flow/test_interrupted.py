@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.home import Home, photo, until
+from tests.home import Home, is_alive, photo, until
 
 
 def staged(home: Home) -> list[Path]:
@@ -65,7 +65,7 @@ def test_signal_ends_cleanly_in_the_middle_of_work(home: Home, number: int) -> N
         assert worker
         assert daemon.stop(number) == 0
     assert not staged(home)
-    assert not Path(f"/proc/{worker}").exists()
+    assert not is_alive(worker)
     done = daemon.log.count(": done")
     assert len(daemon.outputs()) == done < 12
     assert f"{12 - done} cut".encode() in home.once().stderr
@@ -80,7 +80,7 @@ def test_service_killed_leaves_no_worker_and_no_staged_file_after_the_next_start
         until(lambda: len(daemon.outputs()) >= 1, "a result")
         worker = daemon.worker()
         daemon.stop(signal.SIGKILL)
-    until(lambda: not Path(f"/proc/{worker}").exists(), "the worker ends with its service")
+    until(lambda: not is_alive(worker), "the worker ends with its service")
     assert home.once().returncode == 0
     assert len(daemon.outputs()) == 8
     assert not staged(home)

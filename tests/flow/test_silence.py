@@ -30,7 +30,9 @@ def test_control_without_the_variable_telemetry_wakes_up(tmp_path: Path) -> None
     model = paths.shipped("models", "u2netp.onnx")
     code = f"import onnxruntime, time; onnxruntime.InferenceSession({str(model)!r}); time.sleep(1)"
     command = [unshare, "-Urn", sys.executable, "-c", code]
-    subprocess.run(command, env=NO_CI | {"HOME": str(tmp_path)}, check=True, capture_output=True)
+    subprocess.run(
+        command, env=NO_CI | {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}, check=True, capture_output=True
+    )
     assert telemetry_traces(tmp_path)
 
 
