@@ -4,13 +4,16 @@ import mmap
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bgzero_daemon.core.job import Fingerprint, PhotoKey
-from bgzero_daemon.service.gate import Gate, Sight, ignore_lease_breaks, look
+from bgzero_daemon.service.gate import Gate, Patience
+from bgzero_daemon.service.sight import Sight, ignore_lease_breaks, look
+from bgzero_daemon.service.structure import Structure
 
 KEY, PATH = PhotoKey(0, "a.jpg"), Path("/in/a.jpg")
 
@@ -20,11 +23,21 @@ def sight(version: int, is_written: bool | None = False) -> Sight:
     return Sight(Fingerprint(1, 2, version, version, version), is_written)
 
 
+def a_gate(eyes: Callable[[Path], Sight | None], missing: Callable[[], str] = lambda: "", remote: bool = False) -> Gate:
+    """A gate with a second of patience, five where it is unsure, a hundred at most."""
+    return Gate(
+        Patience(1.0, 5.0, 100.0),
+        look_at=eyes,
+        look_inside_of=lambda _path: Structure(missing()),
+        is_remote=lambda _folder: remote,
+    )
+
+
 @given(st.lists(st.tuples(st.floats(0.0, 1.5), st.booleans(), st.booleans()), max_size=30))
 def test_nothing_passes_before_it_was_quiet_and_free(steps: list[tuple[float, bool, bool]]) -> None:
     """Over any history of writes, events and open writers: a file passes only unwritten, unchanged for a second."""
     now, version, changed, writer = 0.0, 0, 0.0, False
-    gate = Gate(1.0, lambda _path: sight(version, writer))
+    gate = a_gate(lambda _path: sight(version, writer))
     gate.notice(KEY, PATH, now)
     for pause, writes, writer in steps:
         now += pause
@@ -34,7 +47,7 @@ def test_nothing_passes_before_it_was_quiet_and_free(steps: list[tuple[float, bo
         for _key, fingerprint in gate.ready(now):
             assert not writer
             assert fingerprint.size_bytes == version
-            assert now - changed >= 1.0
+            assert now - changed >= 1.0 - 1e-9
             version += 1
             changed = now
             gate.notice(KEY, PATH, now)
@@ -46,7 +59,7 @@ def test_nothing_passes_before_it_was_quiet_and_free(steps: list[tuple[float, bo
 def test_missed_events_only_cost_time() -> None:
     """A change that no event told of is seen when the file is due, and its quiet time begins again."""
     version = 0
-    gate = Gate(1.0, lambda _path: sight(version))
+    gate = a_gate(lambda _path: sight(version))
     gate.notice(KEY, PATH, 0.0)
     version = 1
     assert list(gate.ready(1.0)) == []
@@ -56,7 +69,7 @@ def test_missed_events_only_cost_time() -> None:
 def test_file_that_is_gone_is_forgotten() -> None:
     """No entry stays behind."""
     eyes: list[Sight | None] = [sight(0), None]
-    gate = Gate(1.0, lambda _path: eyes.pop(0))
+    gate = a_gate(lambda _path: eyes.pop(0))
     gate.notice(KEY, PATH, 0.0)
     assert list(gate.ready(1.0)) == []
     assert len(gate) == 0
@@ -106,3 +119,42 @@ def test_writer_that_comes_in_the_window_of_the_lease_harms_nobody(tmp_path: Pat
         while writer.poll() is None:
             assert look(file)
     assert writer.returncode == 0
+
+
+def test_incomplete_file_is_looked_at_less_and_less_often_and_passes_in_the_end() -> None:
+    """Structure delays a photo by at most `max_wait_seconds`; it never keeps one out."""
+    looks: list[float] = []
+    now = 0.0
+
+    def missing() -> str:
+        looks.append(now)
+        return "its end is missing"
+
+    gate = a_gate(lambda _path: sight(0), missing)
+    gate.notice(KEY, PATH, now)
+    passed: list[PhotoKey] = []
+    while not passed:
+        now = gate.next_due() or 0.0
+        passed = [key for key, _mark in gate.ready(now)]
+    assert now == 100.0
+    assert looks == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
+
+
+def test_incomplete_file_passes_as_soon_as_it_is_whole() -> None:
+    """New bytes begin the quiet time again; then the structure decides."""
+    version, missing = 0, "its end is missing"
+    gate = a_gate(lambda _path: sight(version), lambda: missing)
+    gate.notice(KEY, PATH, 0.0)
+    assert list(gate.ready(1.0)) == []
+    version, missing = 1, ""
+    gate.notice(KEY, PATH, 1.5)
+    assert list(gate.ready(2.4)) == []
+    assert [mark.size_bytes for _key, mark in gate.ready(2.5)] == [1]
+
+
+def test_where_nobody_can_tell_who_writes_the_gate_waits_longer() -> None:
+    """Another's file, or a network mount, where a lease says nothing about writers elsewhere."""
+    for gate in (a_gate(lambda _path: sight(0, None)), a_gate(lambda _path: sight(0, True), remote=True)):
+        gate.notice(KEY, PATH, 0.0)
+        assert list(gate.ready(4.9)) == []
+        assert [key for key, _mark in gate.ready(5.0)] == [KEY]

@@ -3,12 +3,17 @@
 import argparse
 import logging
 import os
+import sys
+from typing import TYPE_CHECKING
 
 from bgzero_daemon.core.errors import UsageError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.settings import folders
 from bgzero_daemon.settings.load import load
+
+if TYPE_CHECKING:
+    from bgzero_daemon.service.existing import Stock
 
 log = logging.getLogger(__name__)
 
@@ -31,4 +36,24 @@ def run(arguments: argparse.Namespace) -> int:
 
     from bgzero_daemon.service import app
 
-    return app.run(loaded.config, once=arguments.once)
+    can_ask = sys.stdin.isatty() and sys.stderr.isatty()
+    return app.run(loaded.config, once=arguments.once, ask=_ask if can_ask else None)
+
+
+def _ask(stock: "Stock") -> bool:
+    """Ask on the terminal whether photos that are there already are to be cut; no answer means yes."""
+    question = _(
+        "{count} photos are in {folder} already: about {minutes} min of work and {size} MB of cut-outs. Cut them?"
+    )
+    print(
+        question.format(
+            count=stock.photos,
+            folder=display(stock.inbox),
+            minutes=max(1, round(stock.seconds / 60)),
+            size=max(1, round(stock.output_bytes / 1e6)),
+        ),
+        file=sys.stderr,
+        end=" [Y/n] ",
+        flush=True,
+    )
+    return not sys.stdin.readline().strip().lower().startswith("n")

@@ -21,7 +21,8 @@ from bgzero_daemon.core.job import Fingerprint, Outcome, PhotoKey
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.recipe import Recipe
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.gate import Gate, ignore_lease_breaks
+from bgzero_daemon.service import existing
+from bgzero_daemon.service.gate import Gate, Patience
 from bgzero_daemon.service.inbox import Inbox
 from bgzero_daemon.service.ledger import Entry, Ledger
 from bgzero_daemon.service.lock import lock_inbox
@@ -29,13 +30,14 @@ from bgzero_daemon.service.outbox import Outbox, read_umask
 from bgzero_daemon.service.place import Place
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.scheduler import Scheduler, Tally
+from bgzero_daemon.service.sight import ignore_lease_breaks
+from bgzero_daemon.service.watcher import Watcher
 from bgzero_daemon.settings.schema import Config, Folder
 
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 30.0
 _ONCE_TRIES = 3
-_SCAN_SHARE = 1000.0  # a scan that took t seconds of CPU is followed by a pause of at least 1,000 t
 
 
 def models_of(config: Config) -> dict[str, Model]:
@@ -50,9 +52,11 @@ def models_of(config: Config) -> dict[str, Model]:
 class Service:
     """The watched folders of one configuration, from a photo's arrival to its cut-out."""
 
-    def __init__(self, config: Config, models: Mapping[str, Model], *, once: bool) -> None:
+    def __init__(
+        self, config: Config, models: Mapping[str, Model], *, once: bool, ask: existing.Ask | None = None
+    ) -> None:
         """Take the locks and open the ledger. Raises BgzeroError where the service cannot start."""
-        self._config, self._once = config, once
+        self._config, self._once, self._ask = config, once, ask
         self._wake = threading.Event()
         self._stops = 0
         state = _state_dir(config)
@@ -60,14 +64,17 @@ class Service:
         self._ledger = Ledger(state / "ledger.db")
         umask = read_umask()
         self._places = [self._place(folder, umask) for folder in config.folder]
-        self._gate = Gate(config.watch.settle_seconds)
         self._inboxes = [Inbox(number, folder, self._wake.set) for number, folder in enumerate(config.folder)]
+        self._watcher = Watcher(self._inboxes, config.watch)
+        watch = config.watch
+        most = 0.0 if once else watch.max_wait_seconds  # "what is there now" is decided now
+        patience = Patience(watch.settle_seconds, watch.unsure_settle_seconds, most)
+        self._gate = Gate(patience, is_remote=lambda number: self._inboxes[number].is_remote)
         self._workforce = LocalWorkforce(config, models)
         self._scheduler = Scheduler(
             self._workforce, self._ledger, self._places, config.worker.queue, self._wake.set,
             most_tries=_ONCE_TRIES if once else None,
         )  # fmt: skip
-        self._next_scan = 0.0
 
     def _place(self, folder: Folder, umask: int) -> Place:
         recipe = Recipe(folder.model or self._config.model.name, folder.metadata or self._config.output.metadata)
@@ -81,10 +88,10 @@ class Service:
         for place in self._places:
             if swept := place.outbox.sweep():
                 log.info("%d unfinished files of an earlier run removed from %s", swept, display(place.outbox_root))
+        existing.settle_existing(self._inboxes, self._ledger, self._config.watch.existing, self._ask)
         try:
             if not self._once:
-                for inbox in self._inboxes:  # armed first, scanned second: nothing falls in between
-                    inbox.arm()
+                self._watcher.arm()
             for place in self._places:
                 log.info(
                     _("Drop photos into %s; the cut-outs appear in %s."),
@@ -104,7 +111,7 @@ class Service:
 
     def _is_over(self) -> bool:
         nothing_left = (
-            self._next_scan > 0 and not len(self._gate) and self._scheduler.is_idle and not self._scheduler.changed
+            self._watcher.is_scanned and not len(self._gate) and self._scheduler.is_idle and not self._scheduler.changed
         )
         return self._stops > 0 or (self._once and nothing_left)
 
@@ -118,31 +125,22 @@ class Service:
             self._wake.wait(self._patience())
             self._wake.clear()
 
-    def _patience(self) -> float:
-        """Return how long there is certainly nothing to do, in seconds."""
-        due = [self._next_scan, self._scheduler.next_due()]
+    def _patience(self) -> float | None:
+        """Return how long there is certainly nothing to do, in seconds; None: until something wakes us."""
+        due = [None if self._once else self._watcher.next_due(), self._scheduler.next_due()]
         if self._scheduler.room() > 0:  # else the gate has to wait for a photo to end
             due.append(self._gate.next_due())
-        return max(0.0, min(moment for moment in due if moment is not None) - time.monotonic())
+        moments = [moment for moment in due if moment is not None]
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     def _notice(self, now: float) -> None:
         """Bring what events and scans found before the gate."""
-        for inbox in self._inboxes:
-            for key, path in inbox.take_dirty():
+        if not (self._once and self._watcher.is_scanned):
+            for key, path in self._watcher.findings(now):
                 self._consider(key, path, now)
         changed, self._scheduler.changed = self._scheduler.changed, []
         for key in changed:
             self._consider(key, self._places[key.folder].inbox / key.rel, now)
-        if now >= self._next_scan and not (self._once and self._next_scan):
-            self._scan(now)
-
-    def _scan(self, now: float) -> None:
-        before = time.thread_time()
-        for inbox in self._inboxes:
-            for key, path in inbox.scan():
-                self._consider(key, path, now)
-        cost = time.thread_time() - before
-        self._next_scan = time.monotonic() + max(self._config.watch.rescan_seconds, _SCAN_SHARE * cost)
 
     def _consider(self, key: PhotoKey, path: Path, now: float) -> None:
         if self._scheduler.holds(key):
@@ -184,8 +182,7 @@ class Service:
             self._scheduler.collect(time.monotonic())
 
     def _close(self) -> None:
-        for inbox in self._inboxes:
-            inbox.close()
+        self._watcher.close()
         self._workforce.close(kill=self._scheduler.in_work > 0)
         self._scheduler.close()
         self._ledger.close()
@@ -224,8 +221,8 @@ def _judge(path: Path) -> tuple[Kind, str]:
     return (Kind.PHOTO, word) if is_called_a_photo else (kind, word)
 
 
-def run(config: Config, *, once: bool) -> Exit:
+def run(config: Config, *, once: bool, ask: existing.Ask | None = None) -> Exit:
     """Run the service in this process. Raises BgzeroError where it cannot start."""
-    tally = Service(config, models_of(config), once=once).run()
+    tally = Service(config, models_of(config), once=once, ask=ask).run()
     log.info(_("%d cut, %d failed, %d skipped."), tally.done, tally.failed + tally.given_up, tally.skipped)
     return Exit.SOME_FAILED if once and tally.failed + tally.given_up else Exit.OK

@@ -1,98 +1,94 @@
-"""The gate: lets a file through once nobody writes to it and it has been quiet for a while."""
+"""The gate: lets a file through once nobody writes to it, it has been quiet for a while, and it looks whole."""
 
-import fcntl
 import heapq
 import logging
-import os
-import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bgzero_daemon.core.job import Fingerprint, PhotoKey, is_regular
+from bgzero_daemon.core.job import Fingerprint, PhotoKey
+from bgzero_daemon.core.names import display
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.sight import Sight, look, look_inside
+from bgzero_daemon.service.structure import Structure
 
 log = logging.getLogger(__name__)
 
+_LONGEST_PAUSE_SECONDS = 60.0
+
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """One look at a file: its fingerprint, and whether somebody has it open for writing (None: cannot tell)."""
+class Patience:
+    """How long the gate waits, in seconds.
 
-    fingerprint: Fingerprint
-    is_written: bool | None
-
-
-def look(path: Path) -> Sight | None:
-    """Look at a file without following links and without blocking. None for anything but a regular file."""
-    try:
-        stat = os.lstat(path)
-        if not is_regular(stat):
-            return None
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except PermissionError:
-        return Sight(Fingerprint.of(stat), None)
-    except OSError:
-        return None
-    try:
-        stat = os.fstat(descriptor)
-        return Sight(Fingerprint.of(stat), _is_written(descriptor)) if is_regular(stat) else None
-    finally:
-        os.close(descriptor)
-
-
-def ignore_lease_breaks() -> None:
-    """Ignore SIGIO, whose default action would kill the process. Call once, before the first `look`."""
-    if hasattr(signal, "SIGIO"):
-        signal.signal(signal.SIGIO, signal.SIG_IGN)
-
-
-def _is_written(descriptor: int) -> bool | None:
-    """Ask the kernel whether anybody has this file open for writing, by a read lease taken and given back.
-
-    Exact on local Linux file systems (fcntl(2), "Leases"); None where leases say nothing: another's
-    file, a network mount, another system.
+    `settle` after the last change where the kernel can tell that nobody writes, `unsure` where it
+    cannot, and `most` for a file that is quiet but does not look whole.
     """
-    if not hasattr(fcntl, "F_SETLEASE"):
-        return None
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    return False
+
+    settle: float = 1.0
+    unsure: float = 5.0
+    most: float = 600.0
+
+
+@dataclass(slots=True)
+class _Waiting:
+    path: Path
+    fingerprint: Fingerprint
+    quiet_since: float
+    due: float
+    pause: float = 1.0
 
 
 class Gate:
-    """Files on their way in. A file is ready once it looked the same for `settle_seconds` of our own clock
-    and nobody has it open for writing. Time is handed in, in seconds of a monotonic clock.
+    """Files on their way in.
+
+    A file passes once it looked the same for a while **and** nobody has it open for writing **and** its
+    container is complete; what never completes passes after `Patience.most`, and the decoder decides.
+    Time is handed in, in seconds of a monotonic clock: the file's own times are only compared for
+    equality.
     """
 
-    def __init__(self, settle_seconds: float, look_at: Callable[[Path], Sight | None] = look) -> None:
-        self._settle, self._look = settle_seconds, look_at
-        self._seen: dict[PhotoKey, tuple[Path, Fingerprint, float]] = {}
+    def __init__(
+        self,
+        patience: Patience,
+        *,
+        look_at: Callable[[Path], Sight | None] = look,
+        look_inside_of: Callable[[Path], Structure] = look_inside,
+        is_remote: Callable[[int], bool] = lambda _folder: False,
+    ) -> None:
+        """`is_remote` says of a folder's number whether writers may be on another machine."""
+        self._patience, self._look_at, self._look_inside = patience, look_at, look_inside_of
+        self._is_remote = is_remote
+        self._seen: dict[PhotoKey, _Waiting] = {}
         self._due: list[tuple[float, int, PhotoKey]] = []
         self._order = 0
 
     def __len__(self) -> int:
         return len(self._seen)
 
+    def _look(self, key: PhotoKey, path: Path) -> Sight | None:
+        sight = self._look_at(path)
+        if sight and self._is_remote(key.folder):  # a lease knows the writers of this machine only
+            return replace(sight, is_written=None)
+        return sight
+
     def notice(self, key: PhotoKey, path: Path, now: float) -> None:
         """Look at a file that is new or may have changed; its quiet time begins again if it did."""
-        sight = self._look(path)
+        sight = self._look(key, path)
+        former = self._seen.get(key)
         if sight is None:
             self._seen.pop(key, None)
-            return
-        former = self._seen.get(key)
-        if former is None or former[1] != sight.fingerprint:
-            self._wait(key, path, sight.fingerprint, now)
+        elif former is None or former.fingerprint != sight.fingerprint:
+            self._begin(key, path, sight, now)
 
-    def _wait(self, key: PhotoKey, path: Path, fingerprint: Fingerprint, now: float) -> None:
-        due = now + self._settle
-        self._seen[key] = (path, fingerprint, due)
+    def _begin(self, key: PhotoKey, path: Path, sight: Sight, now: float) -> None:
+        settle = self._patience.unsure if sight.is_written is None else self._patience.settle
+        self._wait(key, _Waiting(path, sight.fingerprint, now, now + settle))
+
+    def _wait(self, key: PhotoKey, waiting: _Waiting) -> None:
+        self._seen[key] = waiting
         self._order += 1
-        heapq.heappush(self._due, (due, self._order, key))
+        heapq.heappush(self._due, (waiting.due, self._order, key))
 
     def next_due(self) -> float | None:
         """Return when the next file is worth a look."""
@@ -102,18 +98,35 @@ class Gate:
 
     def _is_stale(self, entry: tuple[float, int, PhotoKey]) -> bool:
         seen = self._seen.get(entry[2])
-        return seen is None or seen[2] != entry[0]
+        return seen is None or seen.due != entry[0]
 
     def ready(self, now: float) -> Iterator[tuple[PhotoKey, Fingerprint]]:
-        """Yield the files that are whole as far as can be seen, oldest first, and let go of them."""
+        """Yield the files that may be cut, oldest first, and let go of them."""
         while (due := self.next_due()) is not None and due <= now:
             _due, _order, key = heapq.heappop(self._due)
-            path, fingerprint, _since = self._seen[key]
-            sight = self._look(path)
+            waiting = self._seen[key]
+            sight = self._look(key, waiting.path)
             if sight is None:
                 del self._seen[key]
-            elif sight.fingerprint != fingerprint or sight.is_written:
-                self._wait(key, path, sight.fingerprint, now)
+            elif sight.fingerprint != waiting.fingerprint or sight.is_written:
+                self._begin(key, waiting.path, sight, now)
+            elif self._lets_wait(key, waiting, now):
+                continue
             else:
                 del self._seen[key]
-                yield key, fingerprint
+                yield key, waiting.fingerprint
+
+    def _lets_wait(self, key: PhotoKey, waiting: _Waiting, now: float) -> bool:
+        """Say whether a quiet file that is not whole gets more time, and give it some."""
+        left = waiting.quiet_since + self._patience.most - now
+        if left <= 0:
+            return False
+        missing = self._look_inside(waiting.path).missing
+        if not missing:
+            return False
+        if waiting.pause == 1.0:
+            log.info(_("%s: waits, %s."), display(key.rel), missing)
+        waiting.due = now + min(waiting.pause, left)
+        waiting.pause = min(2 * waiting.pause, _LONGEST_PAUSE_SECONDS)
+        self._wait(key, waiting)
+        return True

@@ -1,4 +1,4 @@
-"""Watching an inbox. Events are hints that only mark a path as dirty; a scan of the folder is the truth."""
+"""One watched folder. Events are hints that only mark a path as dirty; a scan of the folder is the truth."""
 
 import logging
 import os
@@ -19,10 +19,11 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from bgzero_daemon.core.errors import BgzeroError
 from bgzero_daemon.core.job import PhotoKey
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.mounts import Mount, mount_of
+from bgzero_daemon.service.unfinished import is_ignored
 from bgzero_daemon.settings.schema import Folder
 
 log = logging.getLogger(__name__)
@@ -35,65 +36,149 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirMovedEvent,
 ]
-_UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".download", ".opdownload", ".tmp", ".temp", "~")
-
-
-def is_ignored(name: str) -> bool:
-    """Say whether a file or folder of this name is hidden, or something that is still being made."""
-    return name.startswith(".") or name.lower().endswith(_UNFINISHED)
+_MOST_DIRTY = 10_000
 
 
 class Inbox:
-    """One watched folder. `on_dirty` is called, from any thread, when there is something in `take_dirty`."""
+    """A folder, its identity on disk, and the watch on it.
+
+    `on_dirty` is called, from any thread, when there is something in `take_dirty`. `trouble` is "" or
+    the sentence that says why nothing is seen at present; `is_blind` says that events do not come, so
+    the folder has to be polled.
+    """
 
     def __init__(self, number: int, folder: Folder, on_dirty: Callable[[], None]) -> None:
         self.number, self.folder = number, folder
         self.root = str(folder.inbox)
+        self.trouble = ""
+        self.mount: Mount | None = None
+        self.is_blind = False
+        self.overflowed = False
+        self.folders_seen = 0
         self._on_dirty = on_dirty
         self._lock = threading.Lock()
         self._dirty: set[str] = set()
         self._observer: BaseObserver | None = None
+        self._identity: tuple[int, int] | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Say whether other machines may write here without an event."""
+        return self.folder.watch == "poll" or (self.mount is not None and self.mount.is_remote)
 
     def arm(self) -> None:
-        """Begin to watch. Raises BgzeroError where the system refuses."""
+        """Begin to watch, and remember which folder it is. Where the system refuses, say so and be blind."""
+        self.disarm()
+        try:
+            found = os.stat(self.root)
+        except OSError:
+            return
+        self._identity = found.st_dev, found.st_ino
+        self.mount = mount_of(self.root)
+        self.is_blind = self.is_remote
+        if self.is_blind:
+            return
         observer = Observer()
         try:
             observer.schedule(_Hints(self._mark), self.root, recursive=self.folder.recursive, event_filter=_EVENTS)
             observer.start()
         except OSError as error:
-            raise BgzeroError(
-                _("The inbox {folder} cannot be watched: {why}.").format(folder=display(self.root), why=error.strerror),
-                hint=_("If the limit of watches is reached: sysctl fs.inotify.max_user_watches=524288"),
-            ) from error
+            self.say_blind(error.strerror or str(error))
+            return
         self._observer = observer
 
-    def close(self) -> None:
+    def say_blind(self, why: str) -> None:
+        """Note, and say once, that events do not come or not for all of it."""
+        if not self.is_blind:
+            log.warning(
+                _("%s is scanned often instead of watched: %s. The limits are raised by: sysctl %s"),
+                display(self.root),
+                why,
+                "fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512",
+            )
+        self.is_blind = True
+
+    def disarm(self) -> None:
         """Stop watching."""
-        if self._observer:
-            self._observer.stop()
-            self._observer.join(5)
+        observer, self._observer = self._observer, None
+        if observer:
+            observer.stop()
+            observer.join(5)
+
+    def check(self) -> bool:
+        """Look whether this is still the folder that is watched. Returns True where it has to be scanned anew.
+
+        A folder that is gone, or whose mount is gone, is trouble and never an empty folder; another one
+        in its place (recreated, mounted over) is watched instead. Before `arm` there is nothing to check.
+        """
+        if self._identity is None:
+            return False
+        try:
+            found = os.stat(self.root)
+        except OSError as error:
+            self._set_trouble(error.strerror or str(error))
+            return False
+        mount = mount_of(self.root)
+        if self.mount and mount and self.mount.point == os.path.realpath(self.root) != mount.point:
+            self._set_trouble(_("nothing is mounted there"))
+            return False
+        is_another = self._identity != (found.st_dev, found.st_ino)
+        is_dead = self._observer is not None and not self._is_observed()
+        if not (self.trouble or is_another or is_dead):
+            return False
+        if self.trouble:
+            log.info(_("The inbox %s is back."), display(self.root))
+        elif is_another:
+            log.warning(_("The inbox %s is another folder now; it is watched from here on."), display(self.root))
+        self.trouble = ""
+        self.arm()
+        return True
+
+    def _is_observed(self) -> bool:
+        observer = self._observer
+        return observer is not None and observer.is_alive() and all(emitter.is_alive() for emitter in observer.emitters)
+
+    def _set_trouble(self, why: str) -> None:
+        if not self.trouble:
+            log.warning(
+                _("The inbox %s is not there: %s. It is watched again when it is back."), display(self.root), why
+            )
+            self.disarm()
+        self.trouble = why
 
     def _mark(self, path: str) -> None:
         with self._lock:
-            self._dirty.add(path)
+            if len(self._dirty) < _MOST_DIRTY:
+                self._dirty.add(path)
+            else:
+                self.overflowed = True
         self._on_dirty()
 
-    def take_dirty(self) -> Iterator[tuple[PhotoKey, Path]]:
-        """Yield the files that events named since the last call; of a new folder, all that is in it."""
+    def note_overflow(self) -> None:
+        """Note that events were lost: the whole folder has to be scanned."""
+        self.overflowed = True
+        self._on_dirty()
+
+    def take_dirty(self) -> list[str]:
+        """Return the paths that events named since the last call."""
         with self._lock:
             paths, self._dirty = self._dirty, set()
-        for path in paths:
-            try:
-                mode = os.lstat(path).st_mode
-            except OSError:
-                continue
-            if stat.S_ISDIR(mode) and self.folder.recursive:
-                yield from self._walk(path)
-            elif stat.S_ISREG(mode) and (found := self._key(path)):
-                yield found, Path(path)
+        return list(paths)
+
+    def below(self, path: str) -> Iterator[tuple[PhotoKey, Path]]:
+        """Yield the regular files at a path: itself, or all that is in it."""
+        try:
+            mode = os.lstat(path).st_mode
+        except OSError:
+            return
+        if stat.S_ISDIR(mode) and self.folder.recursive:
+            yield from self._walk(path)
+        elif stat.S_ISREG(mode) and (key := self._key(path)):
+            yield key, Path(path)
 
     def scan(self) -> Iterator[tuple[PhotoKey, Path]]:
-        """Yield every regular file in the inbox that is not ignored."""
+        """Yield every regular file in the inbox that is not ignored. `folders_seen` counts its folders meanwhile."""
+        self.folders_seen = 0
         yield from self._walk(self.root)
 
     def _key(self, path: str) -> PhotoKey | None:
@@ -107,10 +192,11 @@ class Inbox:
         waiting = [top]
         while waiting:
             folder = waiting.pop()
+            self.folders_seen += 1
             try:
                 entries = list(os.scandir(folder))
             except OSError as error:
-                log.warning("%s cannot be read: %s", display(folder), error.strerror)
+                log.debug("%s cannot be read: %s", display(folder), error.strerror)
                 continue
             for entry in entries:
                 if is_ignored(entry.name):

@@ -103,6 +103,11 @@ class Ledger:
             ),
         )  # fmt: skip
 
+    def knows(self, inbox: str) -> bool:
+        """Say whether anything was ever decided about this inbox."""
+        found = self._base.execute("SELECT 1 FROM photo WHERE inbox = ? LIMIT 1", (os.fsencode(inbox),))
+        return found.fetchone() is not None
+
     def is_taken(self, output: str, inbox: str, rel: str) -> bool:
         """Say whether `output` is the cut-out of another photo than this one."""
         rows = self._base.execute("SELECT inbox, rel FROM photo WHERE output = ?", (os.fsencode(output),))

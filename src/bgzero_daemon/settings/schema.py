@@ -44,6 +44,9 @@ class Folder(Table):
     inbox: FolderPath = Field(description="the folder to watch")
     outbox: FolderPath = Field(description="the folder for the cut-outs")
     recursive: bool = Field(default=True, description="watch sub-folders too and mirror them in the outbox")
+    watch: Literal["auto", "poll"] = Field(
+        default="auto", description="poll: scan often, for folders whose changes make no events"
+    )
     originals: Literal["keep"] = Field(default="keep", description="what happens to a photo once it is cut")
     model: str | None = Field(default=None, description="model for this folder; unset: that of [model]")
     metadata: MetadataPolicy | None = Field(
@@ -61,13 +64,25 @@ class Model(Table):
 
 
 class Watch(Table):
-    """How arrivals are noticed."""
+    """How arrivals are noticed, and when they count as finished."""
 
     settle_seconds: float = Field(
         default=1.0, ge=0.1, le=3600, description="seconds a file must stay unchanged before it is cut"
     )
+    unsure_settle_seconds: float = Field(
+        default=5.0, ge=0.1, le=3600, description="the same where the system cannot tell whether somebody writes"
+    )
+    max_wait_seconds: float = Field(
+        default=600.0, ge=0, le=86400, description="seconds a quiet file that looks incomplete may wait"
+    )
     rescan_seconds: float = Field(
         default=30.0, ge=1, le=86400, description="shortest time in seconds between two full scans"
+    )
+    poll_seconds: float = Field(
+        default=5.0, ge=0.5, le=86400, description="the same for folders without events, such as network mounts"
+    )
+    existing: Literal["all", "skip", "ask"] = Field(
+        default="all", description="what happens at the very first start to photos that are there already"
     )
 
 

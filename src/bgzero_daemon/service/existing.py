@@ -1,0 +1,67 @@
+"""Photos that are there before the first start: cut them, leave them, or ask."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bgzero_daemon.core.formats import has_photo_suffix
+from bgzero_daemon.core.job import Fingerprint, Outcome
+from bgzero_daemon.core.names import display
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.inbox import Inbox
+from bgzero_daemon.service.ledger import Entry, Ledger
+
+log = logging.getLogger(__name__)
+
+# Rough figures of a machine with two cores and the shipped network, good enough to decide by.
+_SECONDS_PER_PHOTO = 0.3
+_SECONDS_PER_BYTE = 1.5e-7
+_OUTPUT_PER_BYTE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What lies in an inbox, and roughly what cutting it all takes, in seconds and bytes."""
+
+    inbox: str
+    photos: int
+    photo_bytes: int
+
+    @property
+    def seconds(self) -> float:
+        """Estimated time."""
+        return self.photos * _SECONDS_PER_PHOTO + self.photo_bytes * _SECONDS_PER_BYTE
+
+    @property
+    def output_bytes(self) -> float:
+        """Estimated size of the cut-outs."""
+        return self.photo_bytes * _OUTPUT_PER_BYTE
+
+
+Ask = Callable[[Stock], bool]
+
+
+def settle_existing(inboxes: Sequence[Inbox], ledger: Ledger, policy: str, ask: Ask | None) -> None:
+    """Apply the policy to every inbox that the ledger has never heard of.
+
+    What is to be left alone gets a decision in the ledger and is cut only when its bytes change.
+    Without anybody to `ask`, all are cut, which the log says.
+    """
+    for inbox in inboxes:
+        if policy == "all" or ledger.knows(inbox.root):
+            continue
+        found = [(key, os.lstat(path)) for key, path in inbox.scan() if has_photo_suffix(path.name)]
+        if not found:
+            continue
+        if policy == "ask":
+            if ask is None:
+                sentence = _("%d photos are in %s already; there is no terminal to ask, so all are cut.")
+                log.info(sentence, len(found), display(inbox.root))
+                continue
+            if ask(Stock(inbox.root, len(found), sum(stat.st_size for _key, stat in found))):
+                continue
+        for key, stat in found:
+            sentence = _("It was there before the first start.")
+            ledger.put(inbox.root, key.rel, Entry(Fingerprint.of(stat), Outcome.SKIPPED, sentence=sentence))
+        log.info(_("%d photos that are in %s already are left alone."), len(found), display(inbox.root))

@@ -1,0 +1,77 @@
+"""Looking at a file in an inbox: without following links, without blocking, without being noticed."""
+
+import fcntl
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from bgzero_daemon.core.job import Fingerprint, is_regular
+from bgzero_daemon.service.structure import Structure, examine
+
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One look at a file: its fingerprint, and whether somebody has it open for writing (None: cannot tell)."""
+
+    fingerprint: Fingerprint
+    is_written: bool | None
+
+
+def look(path: Path) -> Sight | None:
+    """Look at a file. None for anything but a regular file."""
+    try:
+        stat = os.lstat(path)
+        if not is_regular(stat):
+            return None
+        descriptor = os.open(path, _FLAGS)
+    except PermissionError:
+        return Sight(Fingerprint.of(stat), None)
+    except OSError:
+        return None
+    try:
+        stat = os.fstat(descriptor)
+        return Sight(Fingerprint.of(stat), _is_written(descriptor)) if is_regular(stat) else None
+    finally:
+        os.close(descriptor)
+
+
+def look_inside(path: Path) -> Structure:
+    """Examine a file's structure. What cannot be opened or read misses nothing: others will say why."""
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError:
+        return Structure()
+    try:
+        return examine(descriptor)
+    except OSError:
+        return Structure()
+    finally:
+        os.close(descriptor)
+
+
+def ignore_lease_breaks() -> None:
+    """Ignore SIGIO, whose default action would kill the process. Call once, before the first `look`."""
+    if hasattr(signal, "SIGIO"):
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+
+
+def _is_written(descriptor: int) -> bool | None:
+    """Ask the kernel whether anybody has this file open for writing, by a read lease taken and given back.
+
+    Exact on local Linux file systems (fcntl(2), "Leases"); None where leases say nothing: another's
+    file, a network mount, another system. It is given back at once: a writer that comes in between
+    would have to wait for it.
+    """
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return None
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    return False
