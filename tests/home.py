@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -111,18 +111,19 @@ class Home:
         return self.bgzero("run", "--once", "--inbox", self.inbox, "--outbox", self.outbox, stdin=b"", **env)
 
     @contextmanager
-    def started(self, *arguments: str | Path, **env: str) -> Iterator[Daemon]:
+    def started_by(self, command: Sequence[str], **env: str) -> Iterator[Daemon]:
         """Any command, running while the block lasts; ended, if it has to be by force, when it is left."""
         log = self.root / "daemon.log"
         log.write_text("")
+        path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{self.env['PATH']}"}
         with log.open("a") as stream:
             process = subprocess.Popen(
-                [*PROGRAM, *map(str, arguments)],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stream,
                 text=True,
-                env=self.env | env,
+                env=self.env | path | env,
             )
         try:
             yield Daemon(process, log, self.outbox)
@@ -134,6 +135,12 @@ class Home:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+
+    @contextmanager
+    def started(self, *arguments: str | Path, **env: str) -> Iterator[Daemon]:
+        """A command of the program, running while the block lasts."""
+        with self.started_by([*PROGRAM, *map(str, arguments)], **env) as daemon:
+            yield daemon
 
     @contextmanager
     def daemon(self, *arguments: str | Path, **env: str) -> Iterator[Daemon]:

@@ -147,12 +147,12 @@ class Service:
             self._scheduler.look_again(key)
             return
         known = self._ledger.get(str(self._places[key.folder].inbox), key.rel)
-        if known:
-            try:
-                if Fingerprint.of(os.lstat(path)) == known.fingerprint:
-                    return
-            except OSError:
+        decided = known.fingerprint if known else self._scheduler.unreadable.get(key)
+        try:
+            if decided and Fingerprint.of(os.lstat(path)) == decided:
                 return
+        except OSError:
+            return
         self._gate.notice(key, path, now)
 
     def _admit(self, now: float) -> None:

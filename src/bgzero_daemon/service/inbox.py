@@ -78,8 +78,8 @@ class Inbox:
         self.is_blind = self.is_remote
         if self.is_blind:
             return
-        observer = Observer()
         try:
+            observer = Observer()
             observer.schedule(_Hints(self._mark), self.root, recursive=self.folder.recursive, event_filter=_EVENTS)
             observer.start()
         except OSError as error:

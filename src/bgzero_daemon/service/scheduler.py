@@ -52,7 +52,8 @@ class Scheduler:
     """Holds a bounded number of jobs ready, hands them to the workforce, and sees results through.
 
     After a crash every photo that was in work is a suspect: suspects run one at a time and alone, and
-    only a crash while alone counts. `wake` is called from any thread when `collect` has something to do.
+    only a crash while alone counts. `unreadable` holds photos that this account may not read, with the
+    fingerprint they had. `wake` is called from any thread when `collect` has something to do.
     """
 
     workforce: Workforce
@@ -62,6 +63,7 @@ class Scheduler:
     wake: Callable[[], None]
     most_tries: int | None = None
     tally: Tally = field(default_factory=Tally)
+    unreadable: dict[PhotoKey, Fingerprint] = field(default_factory=dict)
     changed: list[PhotoKey] = field(default_factory=list)
     _ready: deque[Job] = field(default_factory=deque)
     _suspects: deque[Job] = field(default_factory=deque)
@@ -143,6 +145,8 @@ class Scheduler:
             self._forget(job)
         except PhotoChanged:
             self._again(job)
+        except PermissionError:
+            self._set_aside_unreadable(job)
         except OSError as error:
             self._put_back(job, now, _("The photo cannot be read: {why}.").format(why=error.strerror))
         except OutputError as error:
@@ -248,6 +252,13 @@ class Scheduler:
         wait = min(_LONGEST_WAIT_SECONDS, 2.0 ** (tries - 1))
         log.warning("%s %s: %s Tried again in %.0f s.", job.id, display(job.key.rel), sentence, wait)
         heapq.heappush(self._delayed, (now + wait, next(self._numbers), replace(job, tries=tries)))
+
+    def _set_aside_unreadable(self, job: Job) -> None:
+        """This account may not read the photo: no failure, and nothing to try until somebody changes that."""
+        log.warning("%s %s: %s", job.id, display(job.key.rel), _("This account may not read the photo; it waits."))
+        self.unreadable[job.key] = job.fingerprint
+        self.tally.given_up += 1
+        self._forget(job)
 
     def _again(self, job: Job) -> None:
         """The file changed since it passed the gate: back to the gate."""

@@ -1,5 +1,6 @@
 """When to look where: events, scans, and everything that makes a scan necessary at once."""
 
+import contextlib
 import logging
 import os
 import time
@@ -116,13 +117,14 @@ class Watcher:
 
 def _watches_held() -> int | None:
     """Return how many inotify watches this process holds (proc(5), fdinfo); None where nothing tells."""
-    count = 0
     try:
-        for number in os.listdir("/proc/self/fdinfo"):
-            with open(f"/proc/self/fdinfo/{number}", encoding="ascii", errors="replace") as info:
-                count += sum(line.startswith("inotify ") for line in info)
+        numbers = os.listdir("/proc/self/fdinfo")
     except OSError:
         return None
+    count = 0
+    for number in numbers:
+        with contextlib.suppress(OSError):  # closed meanwhile, as the listing's own
+            count += Path("/proc/self/fdinfo", number).read_bytes().count(b"inotify wd")
     return count
 
 
