@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 import tomllib
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.home import Home, photo, until
+from tests.home import PROGRAM, Home, photo, until
 
 
 def bare(home: Home, **env: str) -> dict[str, str]:
@@ -188,3 +189,42 @@ def test_state_is_private(home: Home) -> None:
     state = home.root / "state" / "bgzero"
     assert state.stat().st_mode & 0o777 == 0o700
     assert {file.stat().st_mode & 0o777 for file in state.glob("ledger.db*")} == {0o600}
+
+
+def test_photos_of_before_are_left_alone_or_cut_as_configured(home: Home) -> None:
+    """`existing` counts at the very first start only; what is left alone is cut when its bytes change."""
+    for number in range(3):
+        photo(home.inbox / f"{number}.jpg", seed=number)
+    done = home.once(BGZERO_WATCH__EXISTING="skip")
+    assert b"3 photos that are in" in done.stderr
+    assert b"0 cut" in done.stderr
+    photo(home.inbox / "new.jpg")
+    photo(home.inbox / "1.jpg", seed=9)
+    assert b"2 cut" in home.once(BGZERO_WATCH__EXISTING="skip").stderr
+    assert sorted(path.name for path in home.outbox.iterdir()) == ["1.png", "new.png"]
+
+
+def test_without_a_terminal_to_ask_all_are_cut(home: Home) -> None:
+    """`existing = "ask"` in a service: nobody can answer, so nothing is withheld, and the log says so."""
+    photo(home.inbox / "a.jpg")
+    done = home.once(BGZERO_WATCH__EXISTING="ask")
+    assert b"no terminal to ask" in done.stderr
+    assert b"1 cut" in done.stderr
+
+
+@pytest.mark.parametrize(("answer", "cut"), [(b"n\n", 0), (b"y\n", 1), (b"\n", 1)])
+def test_terminal_is_asked_with_count_time_and_space(home: Home, answer: bytes, cut: int) -> None:
+    """A person is asked once, before anything is cut."""
+    photo(home.inbox / "a.jpg")
+    ours, theirs = pty.openpty()
+    os.write(ours, answer)
+    command = [*PROGRAM, "run", "--once", "--inbox", str(home.inbox), "--outbox", str(home.outbox)]
+    env = home.env | {"BGZERO_WATCH__EXISTING": "ask"}
+    done = subprocess.run(command, env=env, stdin=theirs, stdout=theirs, stderr=theirs, timeout=60)
+    said = os.read(ours, 65536)
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 0, said
+    assert b"1 photos are in" in said
+    assert b"MB of cut-outs" in said
+    assert f"{cut} cut".encode() in said
