@@ -66,7 +66,7 @@ def test_writer_that_opens_in_the_window_of_the_lease_never_waits(home: Home) ->
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as writer:
         looks = busy = 0
         while writer.poll() is None:
-            seen = look(file)
+            seen = look(home.root, "file")
             looks += 1
             busy += bool(seen and seen.is_written)
         worst = float(writer.stdout.read()) if writer.stdout else 1.0

@@ -241,4 +241,4 @@ def test_sleep_makes_a_scan(tmp_path: Path) -> None:
     asleep = 4.0
     assert list(watcher.findings(time.monotonic())) == []
     asleep = 3600.0
-    assert [path.name for _key, path in watcher.findings(time.monotonic())] == ["a.jpg"]
+    assert [key.rel for key in watcher.findings(time.monotonic())] == ["a.jpg"]

@@ -196,7 +196,7 @@ def test_photos_of_before_are_left_alone_or_cut_as_configured(home: Home) -> Non
     for number in range(3):
         photo(home.inbox / f"{number}.jpg", seed=number)
     done = home.once(BGZERO_WATCH__EXISTING="skip")
-    assert b"3 photos that are in" in done.stderr
+    assert b"there already: 3 in" in done.stderr
     assert b"0 cut" in done.stderr
     photo(home.inbox / "new.jpg")
     photo(home.inbox / "1.jpg", seed=9)
@@ -225,6 +225,6 @@ def test_terminal_is_asked_with_count_time_and_space(home: Home, answer: bytes, 
     os.close(ours)
     os.close(theirs)
     assert done.returncode == 0, said
-    assert b"1 photos are in" in said
+    assert b"already: 1, about" in said
     assert b"MB of cut-outs" in said
     assert f"{cut} cut".encode() in said

@@ -7,15 +7,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bgzero_daemon.core.job import Fingerprint, PhotoKey
 from bgzero_daemon.service.gate import Gate, Patience
-from bgzero_daemon.service.sight import Sight, ignore_lease_breaks, look
+from bgzero_daemon.service.sight import Sight, ignore_lease_breaks, look, open_below
 from bgzero_daemon.service.structure import Structure
 
-KEY, PATH = PhotoKey(0, "a.jpg"), Path("/in/a.jpg")
+KEY = PhotoKey(0, "a.jpg")
 
 
 def sight(version: int, is_written: bool | None = False) -> Sight:
@@ -23,13 +24,12 @@ def sight(version: int, is_written: bool | None = False) -> Sight:
     return Sight(Fingerprint(1, 2, version, version, version), is_written)
 
 
-def a_gate(eyes: Callable[[Path], Sight | None], missing: Callable[[], str] = lambda: "", remote: bool = False) -> Gate:
+def a_gate(eyes: Callable[[PhotoKey], Sight | None], missing: Callable[[], str] = lambda: "") -> Gate:
     """A gate with a second of patience, five where it is unsure, a hundred at most."""
     return Gate(
         Patience(1.0, 5.0, 100.0),
-        look_at=eyes,
-        look_inside_of=lambda _path: Structure(missing()),
-        is_remote=lambda _folder: remote,
+        look=eyes,
+        look_inside=lambda _key: Structure(missing()),
     )
 
 
@@ -37,20 +37,20 @@ def a_gate(eyes: Callable[[Path], Sight | None], missing: Callable[[], str] = la
 def test_nothing_passes_before_it_was_quiet_and_free(steps: list[tuple[float, bool, bool]]) -> None:
     """Over any history of writes, events and open writers: a file passes only unwritten, unchanged for a second."""
     now, version, changed, writer = 0.0, 0, 0.0, False
-    gate = a_gate(lambda _path: sight(version, writer))
-    gate.notice(KEY, PATH, now)
+    gate = a_gate(lambda _key: sight(version, writer))
+    gate.notice(KEY, now)
     for pause, writes, writer in steps:
         now += pause
         if writes:
             version, changed = version + 1, now
-            gate.notice(KEY, PATH, now)
+            gate.notice(KEY, now)
         for _key, fingerprint in gate.ready(now):
             assert not writer
             assert fingerprint.size_bytes == version
             assert now - changed >= 1.0 - 1e-9
             version += 1
             changed = now
-            gate.notice(KEY, PATH, now)
+            gate.notice(KEY, now)
     writer = False
     passed = [key for wait in (1.01, 2.02, 3.03) for key, _mark in gate.ready(now + wait)]
     assert passed == [KEY]
@@ -59,8 +59,8 @@ def test_nothing_passes_before_it_was_quiet_and_free(steps: list[tuple[float, bo
 def test_missed_events_only_cost_time() -> None:
     """A change that no event told of is seen when the file is due, and its quiet time begins again."""
     version = 0
-    gate = a_gate(lambda _path: sight(version))
-    gate.notice(KEY, PATH, 0.0)
+    gate = a_gate(lambda _key: sight(version))
+    gate.notice(KEY, 0.0)
     version = 1
     assert list(gate.ready(1.0)) == []
     assert [mark.size_bytes for _key, mark in gate.ready(2.0)] == [1]
@@ -69,8 +69,8 @@ def test_missed_events_only_cost_time() -> None:
 def test_file_that_is_gone_is_forgotten() -> None:
     """No entry stays behind."""
     eyes: list[Sight | None] = [sight(0), None]
-    gate = a_gate(lambda _path: eyes.pop(0))
-    gate.notice(KEY, PATH, 0.0)
+    gate = a_gate(lambda _key: eyes.pop(0))
+    gate.notice(KEY, 0.0)
     assert list(gate.ready(1.0)) == []
     assert len(gate) == 0
     assert gate.next_due() is None
@@ -81,8 +81,8 @@ def test_only_regular_files_are_seen(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "link").symlink_to(tmp_path / "file")
     os.mkfifo(tmp_path / "pipe")
-    assert look(tmp_path / "file")
-    assert [look(tmp_path / name) for name in ("link", "pipe", "", "missing")] == [None] * 4
+    assert look(tmp_path, "file")
+    assert [look(tmp_path, name) for name in ("link", "pipe", "", "missing")] == [None] * 4
 
 
 def test_open_writer_is_seen_and_a_reader_is_not(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_open_writer_is_seen_and_a_reader_is_not(tmp_path: Path) -> None:
     file.write_bytes(b"x" * 4096)
 
     def is_written() -> bool | None:
-        seen = look(file)
+        seen = look(tmp_path, file.name)
         assert seen
         return seen.is_written
 
@@ -117,7 +117,7 @@ def test_writer_that_comes_in_the_window_of_the_lease_harms_nobody(tmp_path: Pat
     code = f"for _ in range(3000): open({str(file)!r}, 'ab').close()"
     with subprocess.Popen([sys.executable, "-c", code]) as writer:
         while writer.poll() is None:
-            assert look(file)
+            assert look(tmp_path, file.name)
     assert writer.returncode == 0
 
 
@@ -130,8 +130,8 @@ def test_incomplete_file_is_looked_at_less_and_less_often_and_passes_in_the_end(
         looks.append(now)
         return "its end is missing"
 
-    gate = a_gate(lambda _path: sight(0), missing)
-    gate.notice(KEY, PATH, now)
+    gate = a_gate(lambda _key: sight(0), missing)
+    gate.notice(KEY, now)
     passed: list[PhotoKey] = []
     while not passed:
         now = gate.next_due() or 0.0
@@ -143,18 +143,35 @@ def test_incomplete_file_is_looked_at_less_and_less_often_and_passes_in_the_end(
 def test_incomplete_file_passes_as_soon_as_it_is_whole() -> None:
     """New bytes begin the quiet time again; then the structure decides."""
     version, missing = 0, "its end is missing"
-    gate = a_gate(lambda _path: sight(version), lambda: missing)
-    gate.notice(KEY, PATH, 0.0)
+    gate = a_gate(lambda _key: sight(version), lambda: missing)
+    gate.notice(KEY, 0.0)
     assert list(gate.ready(1.0)) == []
     version, missing = 1, ""
-    gate.notice(KEY, PATH, 1.5)
+    gate.notice(KEY, 1.5)
     assert list(gate.ready(2.4)) == []
     assert [mark.size_bytes for _key, mark in gate.ready(2.5)] == [1]
 
 
 def test_where_nobody_can_tell_who_writes_the_gate_waits_longer() -> None:
     """Another's file, or a network mount, where a lease says nothing about writers elsewhere."""
-    for gate in (a_gate(lambda _path: sight(0, None)), a_gate(lambda _path: sight(0, True), remote=True)):
-        gate.notice(KEY, PATH, 0.0)
-        assert list(gate.ready(4.9)) == []
-        assert [key for key, _mark in gate.ready(5.0)] == [KEY]
+    gate = a_gate(lambda _key: sight(0, None))
+    gate.notice(KEY, 0.0)
+    assert list(gate.ready(4.9)) == []
+    assert [key for key, _mark in gate.ready(5.0)] == [KEY]
+
+
+def test_no_link_is_followed_on_the_way_to_a_file(tmp_path: Path) -> None:
+    """A folder that becomes a link between the scan and the look leads nowhere."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.jpg").write_bytes(b"x")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "sub").symlink_to(tmp_path / "real")
+    assert look(tmp_path / "in", "sub/a.jpg") is None
+    with pytest.raises(OSError, match="Not a directory"):
+        open_below(tmp_path / "in", "sub/a.jpg")
+    (tmp_path / "way").symlink_to(tmp_path / "real")
+    assert look(tmp_path / "way", "a.jpg")  # the root itself is somebody's choice
+    before = len(os.listdir("/proc/self/fd"))
+    for _time in range(50):
+        look(tmp_path / "in", "sub/a.jpg")
+    assert len(os.listdir("/proc/self/fd")) <= before

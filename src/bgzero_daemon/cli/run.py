@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _ask(stock: "Stock") -> bool:
     """Ask on the terminal whether photos that are there already are to be cut; no answer means yes."""
     question = _(
-        "{count} photos are in {folder} already: about {minutes} min of work and {size} MB of cut-outs. Cut them?"
+        "Photos in {folder} already: {count}, about {minutes} min of work and {size} MB of cut-outs. Cut them?"
     )
     print(
         question.format(

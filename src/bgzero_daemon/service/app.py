@@ -30,7 +30,7 @@ from bgzero_daemon.service.outbox import Outbox, read_umask
 from bgzero_daemon.service.place import Place
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.scheduler import Scheduler, Tally
-from bgzero_daemon.service.sight import ignore_lease_breaks
+from bgzero_daemon.service.sight import ignore_lease_breaks, look_inside, open_below
 from bgzero_daemon.service.watcher import Watcher
 from bgzero_daemon.settings.schema import Config, Folder
 
@@ -69,7 +69,11 @@ class Service:
         watch = config.watch
         most = 0.0 if once else watch.max_wait_seconds  # "what is there now" is decided now
         patience = Patience(watch.settle_seconds, watch.unsure_settle_seconds, most)
-        self._gate = Gate(patience, is_remote=lambda number: self._inboxes[number].is_remote)
+        self._gate = Gate(
+            patience,
+            look=lambda key: self._inboxes[key.folder].look(key),
+            look_inside=lambda key: look_inside(self._inboxes[key.folder].root, key.rel),
+        )
         self._workforce = LocalWorkforce(config, models)
         self._scheduler = Scheduler(
             self._workforce, self._ledger, self._places, config.worker.queue, self._wake.set,
@@ -136,31 +140,31 @@ class Service:
     def _notice(self, now: float) -> None:
         """Bring what events and scans found before the gate."""
         if not (self._once and self._watcher.is_scanned):
-            for key, path in self._watcher.findings(now):
-                self._consider(key, path, now)
+            for key in self._watcher.findings(now):
+                self._consider(key, now)
         changed, self._scheduler.changed = self._scheduler.changed, []
         for key in changed:
-            self._consider(key, self._places[key.folder].inbox / key.rel, now)
+            self._consider(key, now)
 
-    def _consider(self, key: PhotoKey, path: Path, now: float) -> None:
+    def _consider(self, key: PhotoKey, now: float) -> None:
         if self._scheduler.holds(key):
             self._scheduler.look_again(key)
             return
         known = self._ledger.get(str(self._places[key.folder].inbox), key.rel)
         decided = known.fingerprint if known else self._scheduler.unreadable.get(key)
         try:
-            if decided and Fingerprint.of(os.lstat(path)) == decided:
+            if decided and Fingerprint.of(os.lstat(self._places[key.folder].inbox / key.rel)) == decided:
                 return
         except OSError:
             return
-        self._gate.notice(key, path, now)
+        self._gate.notice(key, now)
 
     def _admit(self, now: float) -> None:
         """Let ready files through the gate for as long as there is room."""
         ready = self._gate.ready(now)
         while self._scheduler.room() > 0 and (passed := next(ready, None)):
             key, fingerprint = passed
-            kind, word = _judge(self._places[key.folder].inbox / key.rel)
+            kind, word = _judge(self._places[key.folder].inbox, key.rel)
             if kind is Kind.PHOTO:
                 self._scheduler.add(key, fingerprint)
             elif kind is Kind.LATER:
@@ -202,22 +206,22 @@ def _state_dir(config: Config) -> Path:
         ) from error
 
 
-def _judge(path: Path) -> tuple[Kind, str]:
+def _judge(inbox: Path, rel: str) -> tuple[Kind, str]:
     """Judge a file by its content, and by its name where that says RAW.
 
     What is called like a photo counts as one: the worker then says what it is instead.
     """
-    if has_raw_suffix(path.name):
+    if has_raw_suffix(rel):
         return Kind.LATER, "RAW"
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_below(inbox, rel)
     except OSError:
         return Kind.PHOTO, ""  # the scheduler meets the same trouble and knows what to do
     try:
         kind, word = sniff(os.pread(descriptor, HEAD_BYTES, 0))
     finally:
         os.close(descriptor)
-    is_called_a_photo = kind in (Kind.OTHER, Kind.UNKNOWN) and has_photo_suffix(path.name)
+    is_called_a_photo = kind in (Kind.OTHER, Kind.UNKNOWN) and has_photo_suffix(rel)
     return (Kind.PHOTO, word) if is_called_a_photo else (kind, word)
 
 

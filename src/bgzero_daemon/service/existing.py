@@ -1,12 +1,13 @@
 """Photos that are there before the first start: cut them, leave them, or ask."""
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bgzero_daemon.core.formats import has_photo_suffix
-from bgzero_daemon.core.job import Fingerprint, Outcome
+from bgzero_daemon.core.job import Fingerprint, Outcome, PhotoKey
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.inbox import Inbox
@@ -51,12 +52,12 @@ def settle_existing(inboxes: Sequence[Inbox], ledger: Ledger, policy: str, ask: 
     for inbox in inboxes:
         if policy == "all" or ledger.knows(inbox.root):
             continue
-        found = [(key, os.lstat(path)) for key, path in inbox.scan() if has_photo_suffix(path.name)]
+        found = list(_photos(inbox))
         if not found:
             continue
         if policy == "ask":
             if ask is None:
-                sentence = _("%d photos are in %s already; there is no terminal to ask, so all are cut.")
+                sentence = _("Photos that are there already: %d in %s. There is no terminal to ask, so all are cut.")
                 log.info(sentence, len(found), display(inbox.root))
                 continue
             if ask(Stock(inbox.root, len(found), sum(stat.st_size for _key, stat in found))):
@@ -64,4 +65,11 @@ def settle_existing(inboxes: Sequence[Inbox], ledger: Ledger, policy: str, ask: 
         for key, stat in found:
             sentence = _("It was there before the first start.")
             ledger.put(inbox.root, key.rel, Entry(Fingerprint.of(stat), Outcome.SKIPPED, sentence=sentence))
-        log.info(_("%d photos that are in %s already are left alone."), len(found), display(inbox.root))
+        log.info(_("Photos that are there already: %d in %s. They are left alone."), len(found), display(inbox.root))
+
+
+def _photos(inbox: Inbox) -> Iterator[tuple[PhotoKey, os.stat_result]]:
+    for key in inbox.scan():
+        if has_photo_suffix(key.rel):
+            with contextlib.suppress(OSError):  # gone meanwhile
+                yield key, os.lstat(os.path.join(inbox.root, key.rel))

@@ -3,13 +3,12 @@
 import heapq
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 from bgzero_daemon.core.job import Fingerprint, PhotoKey
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.sight import Sight, look, look_inside
+from bgzero_daemon.service.sight import Sight
 from bgzero_daemon.service.structure import Structure
 
 log = logging.getLogger(__name__)
@@ -32,7 +31,6 @@ class Patience:
 
 @dataclass(slots=True)
 class _Waiting:
-    path: Path
     fingerprint: Fingerprint
     quiet_since: float
     due: float
@@ -52,13 +50,11 @@ class Gate:
         self,
         patience: Patience,
         *,
-        look_at: Callable[[Path], Sight | None] = look,
-        look_inside_of: Callable[[Path], Structure] = look_inside,
-        is_remote: Callable[[int], bool] = lambda _folder: False,
+        look: Callable[[PhotoKey], Sight | None],
+        look_inside: Callable[[PhotoKey], Structure],
     ) -> None:
-        """`is_remote` says of a folder's number whether writers may be on another machine."""
-        self._patience, self._look_at, self._look_inside = patience, look_at, look_inside_of
-        self._is_remote = is_remote
+        """`look` and `look_inside` are the gate's eyes (`service.sight`)."""
+        self._patience, self._look, self._look_inside = patience, look, look_inside
         self._seen: dict[PhotoKey, _Waiting] = {}
         self._due: list[tuple[float, int, PhotoKey]] = []
         self._order = 0
@@ -66,24 +62,18 @@ class Gate:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def _look(self, key: PhotoKey, path: Path) -> Sight | None:
-        sight = self._look_at(path)
-        if sight and self._is_remote(key.folder):  # a lease knows the writers of this machine only
-            return replace(sight, is_written=None)
-        return sight
-
-    def notice(self, key: PhotoKey, path: Path, now: float) -> None:
+    def notice(self, key: PhotoKey, now: float) -> None:
         """Look at a file that is new or may have changed; its quiet time begins again if it did."""
-        sight = self._look(key, path)
+        sight = self._look(key)
         former = self._seen.get(key)
         if sight is None:
             self._seen.pop(key, None)
         elif former is None or former.fingerprint != sight.fingerprint:
-            self._begin(key, path, sight, now)
+            self._begin(key, sight, now)
 
-    def _begin(self, key: PhotoKey, path: Path, sight: Sight, now: float) -> None:
+    def _begin(self, key: PhotoKey, sight: Sight, now: float) -> None:
         settle = self._patience.unsure if sight.is_written is None else self._patience.settle
-        self._wait(key, _Waiting(path, sight.fingerprint, now, now + settle))
+        self._wait(key, _Waiting(sight.fingerprint, now, now + settle))
 
     def _wait(self, key: PhotoKey, waiting: _Waiting) -> None:
         self._seen[key] = waiting
@@ -105,11 +95,11 @@ class Gate:
         while (due := self.next_due()) is not None and due <= now:
             _due, _order, key = heapq.heappop(self._due)
             waiting = self._seen[key]
-            sight = self._look(key, waiting.path)
+            sight = self._look(key)
             if sight is None:
                 del self._seen[key]
             elif sight.fingerprint != waiting.fingerprint or sight.is_written:
-                self._begin(key, waiting.path, sight, now)
+                self._begin(key, sight, now)
             elif self._lets_wait(key, waiting, now):
                 continue
             else:
@@ -121,7 +111,7 @@ class Gate:
         left = waiting.quiet_since + self._patience.most - now
         if left <= 0:
             return False
-        missing = self._look_inside(waiting.path).missing
+        missing = self._look_inside(key).missing
         if not missing:
             return False
         if waiting.pause == 1.0:

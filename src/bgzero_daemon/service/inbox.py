@@ -5,7 +5,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -23,6 +23,7 @@ from bgzero_daemon.core.job import PhotoKey
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.mounts import Mount, mount_of
+from bgzero_daemon.service.sight import Sight, look
 from bgzero_daemon.service.unfinished import is_ignored
 from bgzero_daemon.settings.schema import Folder
 
@@ -98,6 +99,11 @@ class Inbox:
             )
         self.is_blind = True
 
+    def look(self, key: PhotoKey) -> Sight | None:
+        """Look at one of its files. A lease knows the writers of this machine only."""
+        sight = look(self.root, key.rel)
+        return replace(sight, is_written=None) if sight and self.is_remote else sight
+
     def disarm(self) -> None:
         """Stop watching."""
         observer, self._observer = self._observer, None
@@ -165,7 +171,7 @@ class Inbox:
             paths, self._dirty = self._dirty, set()
         return list(paths)
 
-    def below(self, path: str) -> Iterator[tuple[PhotoKey, Path]]:
+    def below(self, path: str) -> Iterator[PhotoKey]:
         """Yield the regular files at a path: itself, or all that is in it."""
         try:
             mode = os.lstat(path).st_mode
@@ -174,9 +180,9 @@ class Inbox:
         if stat.S_ISDIR(mode) and self.folder.recursive:
             yield from self._walk(path)
         elif stat.S_ISREG(mode) and (key := self._key(path)):
-            yield key, Path(path)
+            yield key
 
-    def scan(self) -> Iterator[tuple[PhotoKey, Path]]:
+    def scan(self) -> Iterator[PhotoKey]:
         """Yield every regular file in the inbox that is not ignored. `folders_seen` counts its folders meanwhile."""
         self.folders_seen = 0
         yield from self._walk(self.root)
@@ -188,7 +194,7 @@ class Inbox:
             return None
         return PhotoKey(self.number, rel)
 
-    def _walk(self, top: str) -> Iterator[tuple[PhotoKey, Path]]:
+    def _walk(self, top: str) -> Iterator[PhotoKey]:
         waiting = [top]
         while waiting:
             folder = waiting.pop()
@@ -205,7 +211,7 @@ class Inbox:
                     if self.folder.recursive:
                         waiting.append(entry.path)
                 elif entry.is_file(follow_symlinks=False) and (key := self._key(entry.path)):
-                    yield key, Path(entry.path)
+                    yield key
 
 
 class _Hints(FileSystemEventHandler):

@@ -11,6 +11,7 @@ from bgzero_daemon.core.recipe import Recipe
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.outbox import Outbox, StagedFile
+from bgzero_daemon.service.sight import open_below
 
 
 class PhotoChanged(Exception):
@@ -53,7 +54,7 @@ class Place:
         Raises FileNotFoundError where the photo is gone, PhotoChanged where it is another one by now,
         other OSError where it cannot be read, and OutputError where nothing can be staged.
         """
-        source = os.open(self.inbox / job.key.rel, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        source = open_below(self.inbox, job.key.rel)
         if Fingerprint.of(os.fstat(source)) != job.fingerprint:
             os.close(source)
             raise PhotoChanged

@@ -20,13 +20,32 @@ class Sight:
     is_written: bool | None
 
 
-def look(path: Path) -> Sight | None:
-    """Look at a file. None for anything but a regular file."""
+def open_below(root: str | Path, rel: str) -> int:
+    """Open a file below a folder for reading, following no link on the way, whatever is swapped meanwhile.
+
+    The root itself may be reached through links: somebody configured it. Raises OSError; a link in the
+    path is ELOOP or ENOTDIR.
+    """
+    *folders, name = rel.split(os.sep)
+    place = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for folder in folders:
+            inner = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+            os.close(place)
+            place = inner
+        return os.open(name, _FLAGS, dir_fd=place)
+    finally:
+        os.close(place)
+
+
+def look(root: str | Path, rel: str) -> Sight | None:
+    """Look at a file below a folder. None for anything but a regular file that no link leads to."""
+    path = os.path.join(root, rel)
     try:
         stat = os.lstat(path)
         if not is_regular(stat):
             return None
-        descriptor = os.open(path, _FLAGS)
+        descriptor = open_below(root, rel)
     except PermissionError:
         return Sight(Fingerprint.of(stat), None)
     except OSError:
@@ -38,10 +57,10 @@ def look(path: Path) -> Sight | None:
         os.close(descriptor)
 
 
-def look_inside(path: Path) -> Structure:
+def look_inside(root: str | Path, rel: str) -> Structure:
     """Examine a file's structure. What cannot be opened or read misses nothing: others will say why."""
     try:
-        descriptor = os.open(path, _FLAGS)
+        descriptor = open_below(root, rel)
     except OSError:
         return Structure()
     try:

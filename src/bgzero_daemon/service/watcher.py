@@ -63,7 +63,7 @@ class Watcher:
         again = [moment for moment, _inbox, _path in self._again]
         return min([*self._next_scan.values(), self._next_check, *again])
 
-    def findings(self, now: float) -> Iterator[tuple[PhotoKey, Path]]:
+    def findings(self, now: float) -> Iterator[PhotoKey]:
         """Yield every file that is new, may have changed, or was found by a scan that is due."""
         self._check(now)
         for inbox in self._inboxes:
@@ -96,7 +96,7 @@ class Watcher:
             if inbox.check():
                 self._next_scan[inbox.number] = now
 
-    def _scan(self, inbox: Inbox) -> Iterator[tuple[PhotoKey, Path]]:
+    def _scan(self, inbox: Inbox) -> Iterator[PhotoKey]:
         before = time.thread_time()
         if not inbox.trouble:
             yield from inbox.scan()
