@@ -8,6 +8,13 @@ from tests import tiny
 from tests.home import SHARED, Home
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let `-k F01` choose the tests of a fault."""
+    for item in items:
+        for mark in item.iter_markers("fault"):
+            item.extra_keyword_matches.update(mark.args)
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """A fresh account with the tiny network installed."""

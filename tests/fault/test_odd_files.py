@@ -29,6 +29,31 @@ def test_unreadable_photo_waits_until_it_may_be_read(home: Home) -> None:
         daemon.wait_for("a.png")
 
 
+@pytest.mark.fault("F14")
+@needs_user
+def test_folder_that_may_be_listed_but_not_entered_ends_nothing(home: Home) -> None:
+    """chmod 644 of a sub-folder: its photos wait, all others are cut, and the daemon lives."""
+    photo(home.inbox / "closed" / "a.jpg")
+    (home.inbox / "closed").chmod(0o644)
+    with home.daemon(BGZERO_WATCH__RESCAN_SECONDS="1") as daemon:
+        photo(home.inbox / "b.jpg")
+        daemon.wait_for("b.png")
+        (home.inbox / "closed").chmod(0o755)
+        daemon.wait_for("closed/a.png")
+
+
+@needs_user
+def test_outbox_that_becomes_read_only_in_work_ends_nothing(home: Home) -> None:
+    """The staged file can neither be published nor removed: said, and made good when the folder is open again."""
+    photo(home.inbox / "a.png", (600, 400))
+    with home.daemon() as daemon:
+        until(lambda: list(home.outbox.glob(".bgz-*")), "a staged file")
+        home.outbox.chmod(0o555)
+        until(lambda: "cannot be written" in daemon.log, f"the sentence\n{daemon.log}")
+        home.outbox.chmod(0o755)
+        daemon.wait_for("a.png")
+
+
 @pytest.mark.fault("F31")
 @pytest.mark.parametrize("moment", [0, 2**31 + 5, 4_000_000_000, -86_400])
 def test_times_of_a_file_mean_nothing(home: Home, moment: int) -> None:
@@ -111,22 +136,25 @@ def test_pipes_sockets_and_devices_stop_nobody(home: Home) -> None:
         os.chdir(home.inbox)  # a socket's path is short
         listener.bind("socket.jpg")
         os.chdir(here)
-        with home.daemon() as daemon:
+        with home.daemon(BGZERO_WATCH__MAX_WAIT_SECONDS="1") as daemon:
             os.mkfifo(home.inbox / "late.jpg")
             photo(home.inbox / "good.jpg")
             daemon.wait_for("good.png")
+            time.sleep(2)  # longer than anything may wait
             assert daemon.outputs() == ["good.png"]
             assert ": failed" not in daemon.log
 
 
 @pytest.mark.fault("F43")
 @pytest.mark.parametrize(
-    ("inbox", "outbox"), [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a", "link/b"), ("link", "a"), ("a/../a", "a")]
+    ("inbox", "outbox"),
+    [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a", "link/b"), ("link", "a"), ("a/../a", "a"), ("a", "deep")],
 )
 def test_outputs_never_become_inputs(home: Home, inbox: str, outbox: str) -> None:
     """Equal, inside, around, and all that through a link: refused before anything is touched."""
     (home.root / "a" / "b").mkdir(parents=True)
     (home.root / "link").symlink_to(home.root / "a")
+    (home.root / "deep").symlink_to(home.root / "a" / "b")
     photo(home.root / "a" / "x.jpg")
     before = sorted(str(path) for path in (home.root / "a").rglob("*"))
     done = home.bgzero("run", "--once", "--inbox", home.root / inbox, "--outbox", home.root / outbox)

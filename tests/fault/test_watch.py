@@ -1,5 +1,6 @@
 """What happens to the watch itself: rows F17 to F26 and F53 of the fault table."""
 
+import contextlib
 import shutil
 import signal
 import time
@@ -12,9 +13,18 @@ from bgzero_daemon.service.mounts import mount_of
 from bgzero_daemon.service.watcher import Watcher
 from bgzero_daemon.settings.schema import Folder, Watch
 from tests.fault.space import inside, need_namespace
-from tests.home import Home, photo, until
+from tests.home import Daemon, Home, photo, until
 
 NEVER = {"BGZERO_WATCH__RESCAN_SECONDS": "3600"}  # so that no scan of the clock's hides a lost event
+
+
+def watches(daemon: Daemon) -> str:
+    """What the kernel says of the process's open files; an inotify watch is a line "inotify wd:..."."""
+    found = ""
+    for info in Path(f"/proc/{daemon.process.pid}/fdinfo").iterdir():
+        with contextlib.suppress(OSError):
+            found += info.read_text()
+    return found
 
 
 @pytest.mark.fault("F17")
@@ -22,8 +32,7 @@ def test_folder_without_events_is_polled(home: Home) -> None:
     """`watch = "poll"`: found by scans alone, and quiet for longer, since nobody can tell who writes."""
     env = {"BGZERO_FOLDER__WATCH": "poll", "BGZERO_WATCH__POLL_SECONDS": "0.5", **NEVER}
     with home.daemon(BGZERO_WATCH__UNSURE_SETTLE_SECONDS="0.5", **env) as daemon:
-        inotify = [info.read_text() for info in Path(f"/proc/{daemon.process.pid}/fdinfo").iterdir()]
-        assert not any("inotify wd" in info for info in inotify)
+        assert "inotify wd" not in watches(daemon)
         photo(home.inbox / "sub" / "a.jpg")
         daemon.wait_for("sub/a.png")
 
@@ -67,7 +76,7 @@ def test_limits_of_the_watch_are_said_and_nothing_is_lost(home: Home, limit: str
     for index in range(20):
         (home.inbox / str(index)).mkdir()
     script = limited(home, limit, number)
-    env = {"BGZERO_WATCH__POLL_SECONDS": "0.5", "BGZERO_WATCH__RESCAN_SECONDS": "1"}
+    env = {"BGZERO_WATCH__POLL_SECONDS": "0.5", "BGZERO_WATCH__RESCAN_SECONDS": "2"}
     with home.started_by(["unshare", "-Ur", "sh", "-c", script], **env) as daemon:
         until(lambda: "Drop photos" in daemon.log, "it watches")
         until(lambda: "fs.inotify.max_user_watches" in daemon.log, f"the sentence\n{daemon.log}")
@@ -80,7 +89,11 @@ def test_limits_of_the_watch_are_said_and_nothing_is_lost(home: Home, limit: str
 @pytest.mark.fault("F20")
 def test_lost_events_make_a_scan(home: Home) -> None:
     """Frozen while more files arrive than the kernel keeps events for: all photos are found within 30 s of going on."""
-    with home.daemon(**NEVER) as daemon:
+    home.env["BGZERO_LOG__LEVEL"] = "error"  # what is listened to inside has to be said, whatever is shown
+    with home.started("run", "--inbox", home.inbox, "--outbox", home.outbox, **NEVER) as daemon:
+        until(lambda: "inotify wd" in watches(daemon), "it watches")
+        photo(home.inbox / "first.jpg")
+        daemon.wait_for("first.png")
         daemon.process.send_signal(signal.SIGSTOP)
         for number in range(9000):
             (home.inbox / f"{number}.txt").write_text("x")
@@ -161,6 +174,7 @@ def test_inbox_that_is_renamed_away_is_not_followed(home: Home) -> None:
         home.inbox.mkdir()
         photo(home.inbox / "a.jpg")
         daemon.wait_for("a.png")
+        until(lambda: "inotify wd" in watches(daemon), "the new folder is watched")
         assert daemon.outputs() == ["a.png"]
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import tomllib
@@ -202,6 +203,24 @@ def test_photos_of_before_are_left_alone_or_cut_as_configured(home: Home) -> Non
     photo(home.inbox / "1.jpg", seed=9)
     assert b"2 cut" in home.once(BGZERO_WATCH__EXISTING="skip").stderr
     assert sorted(path.name for path in home.outbox.iterdir()) == ["1.png", "new.png"]
+
+
+def test_first_start_that_is_killed_is_still_the_first(home: Home) -> None:
+    """All that was there is left alone, or nothing is decided: half of it would be cut by the next start."""
+    for number in range(300):
+        (home.inbox / f"{number}.jpg").write_bytes(b"\xff\xd8\xff" + bytes(100))
+    with home.started("run", "--inbox", home.inbox, "--outbox", home.outbox, BGZERO_WATCH__EXISTING="skip") as daemon:
+        until((home.root / "state" / "bgzero" / "ledger.db-wal").exists, "the ledger")
+        daemon.stop(signal.SIGKILL)
+    done = home.once(BGZERO_WATCH__EXISTING="skip")
+    assert b"0 cut, 0 failed" in done.stderr, done.stderr[-300:]
+
+
+def test_what_comes_to_an_empty_inbox_was_not_there_before(home: Home) -> None:
+    """The first start is over once it was, photos or none."""
+    assert b"0 cut" in home.once(BGZERO_WATCH__EXISTING="skip").stderr
+    photo(home.inbox / "a.jpg")
+    assert b"1 cut" in home.once(BGZERO_WATCH__EXISTING="skip").stderr
 
 
 def test_without_a_terminal_to_ask_all_are_cut(home: Home) -> None:

@@ -219,3 +219,49 @@ def test_no_descriptor_is_left_open(bench: Bench) -> None:
     bench.turn(answer)
     assert seen[0] == 6
     assert not bench.open_files()
+
+
+def test_photos_that_were_put_back_take_no_room(bench: Bench) -> None:
+    """An outbox in trouble must not keep the photos of other inboxes waiting."""
+    bench.add(*(f"{number}.jpg" for number in range(10)))
+    assert bench.scheduler.room() == 0
+    for _turn in range(4):
+        bench.turn(lambda _task: WorkforceLost("gone"))
+    assert bench.scheduler.room() == 10
+    assert not bench.scheduler.is_idle
+
+
+def test_result_that_comes_while_closing_is_let_go(bench: Bench) -> None:
+    """After the publisher has ended nothing is handed to it; the photo waits in its folder as before."""
+    bench.add("a.jpg")
+    bench.scheduler.pump(bench.now)
+    bench.workforce.work(cut)
+    bench.scheduler.close()
+    assert bench.outputs() == []
+    assert bench.scheduler.is_idle
+
+
+def test_ledger_in_trouble_costs_nothing_but_time(bench: Bench) -> None:
+    """A full state disk after an output was published: an error to report, nothing held, nothing doubled later."""
+    bench.add("a.jpg")
+    bench.ledger._base.execute("PRAGMA query_only = 1")
+    with pytest.raises(BgzeroError, match="ledger"):
+        bench.turn(cut)
+    bench.ledger._base.execute("PRAGMA query_only = 0")
+    assert bench.scheduler.is_idle
+    assert not bench.open_files()
+    bench.add("a.jpg")
+    bench.turn(cut)
+    assert bench.outputs() == ["a.png"]
+
+
+def test_former_output_is_replaced_before_a_nicer_name_is_taken(bench: Bench) -> None:
+    """`a.png` was somebody's and is free now: new content still replaces `a.jpg.png`, which would be stale else."""
+    (bench.outbox / "a.png").write_text("somebody's")
+    bench.add("a.jpg")
+    bench.turn(cut)
+    (bench.outbox / "a.png").unlink()
+    (bench.inbox / "a.jpg").write_text("other bytes")
+    bench.scheduler.add(PhotoKey(0, "a.jpg"), Fingerprint.of((bench.inbox / "a.jpg").stat()))
+    bench.turn(cut)
+    assert bench.outputs() == ["a.jpg.png"]

@@ -117,6 +117,8 @@ class Cutter:
         for photo, target in again:
             for attempt in range(1, _TRIES_ALONE + 1):
                 self._start(photo, target, report)
+                if not self._held:  # it is gone meanwhile, which was said
+                    break
                 future, held = self._held.popitem()
                 wait([future])
                 if not self._end(held, future, is_last=attempt == _TRIES_ALONE):

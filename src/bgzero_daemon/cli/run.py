@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         flags["model.name"] = arguments.model
     loaded = load(arguments.config, flags)
     if not arguments.verbose:
-        logging.getLogger().setLevel(loaded.config.log.level.upper())
+        _show_from(loaded.config.log.level.upper())
     for made in folders.prepare(loaded):
         log.info(_("Made %s."), display(made))
 
@@ -38,6 +38,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     can_ask = sys.stdin.isatty() and sys.stderr.isatty()
     return app.run(loaded.config, once=arguments.once, ask=_ask if can_ask else None)
+
+
+def _show_from(level: str) -> None:
+    """Show messages from this level on. Less important ones are still made: some are listened to inside."""
+    root = logging.getLogger()
+    root.setLevel(min(logging.INFO, logging.getLevelNamesMapping()[level]))
+    for handler in root.handlers:
+        handler.setLevel(level)
 
 
 def _ask(stock: "Stock") -> bool:

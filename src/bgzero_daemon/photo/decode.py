@@ -84,8 +84,6 @@ def decode(content: bytes, *, max_pixels: int) -> Photo:
     except UnidentifiedImageError:
         word = sniff(content[:HEAD_BYTES])[1]
         raise PhotoRefused(_("This is not a picture that can be read ({word}).").format(word=word)) from None
-    except MemoryError:
-        raise PhotoRefused(_("There is not enough memory to decode this photo.")) from None
     except _DECODER_ERRORS as error:
         raise PhotoRefused(
             _("The photo is damaged or incomplete ({why}).").format(why=_short(error)),

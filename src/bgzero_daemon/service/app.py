@@ -15,7 +15,7 @@ from types import FrameType
 from bgzero_daemon.catalog import shelf
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core import paths
-from bgzero_daemon.core.errors import ConfigError, Exit, ModelError
+from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit, ModelError
 from bgzero_daemon.core.formats import HEAD_BYTES, Kind, has_photo_suffix, has_raw_suffix, sniff
 from bgzero_daemon.core.job import Fingerprint, Outcome, PhotoKey
 from bgzero_daemon.core.names import display
@@ -37,6 +37,8 @@ from bgzero_daemon.settings.schema import Config, Folder
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 30.0
+_TROUBLE_SECONDS = 5.0
+_MOST_ADMITTED = 200  # files in one turn, so that results and signals are not kept waiting
 _ONCE_TRIES = 3
 
 
@@ -87,12 +89,13 @@ class Service:
     def run(self) -> Tally:
         """Work until told to stop, or with `once` until everything that was there is decided."""
         ignore_lease_breaks()
+        # before the signals are ours: whoever is asked may answer with Ctrl-C
+        existing.settle_existing(self._inboxes, self._ledger, self._config.watch.existing, self._ask)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         for place in self._places:
             if swept := place.outbox.sweep():
                 log.info("%d unfinished files of an earlier run removed from %s", swept, display(place.outbox_root))
-        existing.settle_existing(self._inboxes, self._ledger, self._config.watch.existing, self._ask)
         try:
             if not self._once:
                 self._watcher.arm()
@@ -103,7 +106,7 @@ class Service:
                     display(place.outbox_root),
                 )
             while not self._is_over():
-                self._turn()
+                self._turn_safely()
             self._finish()
         finally:
             self._close()
@@ -118,6 +121,16 @@ class Service:
             self._watcher.is_scanned and not len(self._gate) and self._scheduler.is_idle and not self._scheduler.changed
         )
         return self._stops > 0 or (self._once and nothing_left)
+
+    def _turn_safely(self) -> None:
+        """A file system or a ledger in trouble costs time, never the daemon: say so and go on."""
+        try:
+            self._turn()
+        except (BgzeroError, OSError) as error:
+            if self._once:
+                raise
+            log.error("%s", error)  # noqa: TRY400 - a sentence for a person
+            self._wake.wait(_TROUBLE_SECONDS)
 
     def _turn(self) -> None:
         now = time.monotonic()
@@ -162,7 +175,9 @@ class Service:
     def _admit(self, now: float) -> None:
         """Let ready files through the gate for as long as there is room."""
         ready = self._gate.ready(now)
-        while self._scheduler.room() > 0 and (passed := next(ready, None)):
+        for _file in range(_MOST_ADMITTED):
+            if self._scheduler.room() <= 0 or not (passed := next(ready, None)):
+                return
             key, fingerprint = passed
             kind, word = _judge(self._places[key.folder].inbox, key.rel)
             if kind is Kind.PHOTO:
@@ -219,6 +234,8 @@ def _judge(inbox: Path, rel: str) -> tuple[Kind, str]:
         return Kind.PHOTO, ""  # the scheduler meets the same trouble and knows what to do
     try:
         kind, word = sniff(os.pread(descriptor, HEAD_BYTES, 0))
+    except OSError:
+        return Kind.PHOTO, ""
     finally:
         os.close(descriptor)
     is_called_a_photo = kind in (Kind.OTHER, Kind.UNKNOWN) and has_photo_suffix(rel)

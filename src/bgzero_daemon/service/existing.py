@@ -50,22 +50,28 @@ def settle_existing(inboxes: Sequence[Inbox], ledger: Ledger, policy: str, ask: 
     Without anybody to `ask`, all are cut, which the log says.
     """
     for inbox in inboxes:
-        if policy == "all" or ledger.knows(inbox.root):
+        if ledger.knows(inbox.root):
             continue
-        found = list(_photos(inbox))
-        if not found:
-            continue
-        if policy == "ask":
-            if ask is None:
-                sentence = _("Photos that are there already: %d in %s. There is no terminal to ask, so all are cut.")
-                log.info(sentence, len(found), display(inbox.root))
-                continue
-            if ask(Stock(inbox.root, len(found), sum(stat.st_size for _key, stat in found))):
-                continue
-        for key, stat in found:
-            sentence = _("It was there before the first start.")
-            ledger.put(inbox.root, key.rel, Entry(Fingerprint.of(stat), Outcome.SKIPPED, sentence=sentence))
-        log.info(_("Photos that are there already: %d in %s. They are left alone."), len(found), display(inbox.root))
+        found = list(_photos(inbox)) if policy != "all" else []
+        left = found if found and not _wants_all(inbox, found, policy, ask) else []
+        sentence = _("It was there before the first start.")
+        entries = [(key.rel, Entry(Fingerprint.of(stat), Outcome.SKIPPED, sentence=sentence)) for key, stat in left]
+        # The inbox itself is noted too: what comes to an empty one later was not there before. All or
+        # nothing: half of it would make the next start think that it is not the first.
+        entries.append((".", Entry(Fingerprint.of(os.stat(inbox.root)), Outcome.SKIPPED)))
+        ledger.put_all(inbox.root, entries)
+        if left:
+            log.info(_("Photos that are there already: %d in %s. They are left alone."), len(left), display(inbox.root))
+
+
+def _wants_all(inbox: Inbox, found: Sequence[tuple[PhotoKey, os.stat_result]], policy: str, ask: Ask | None) -> bool:
+    if policy == "skip":
+        return False
+    if ask is None:
+        sentence = _("Photos that are there already: %d in %s. There is no terminal to ask, so all are cut.")
+        log.info(sentence, len(found), display(inbox.root))
+        return True
+    return ask(Stock(inbox.root, len(found), sum(stat.st_size for _key, stat in found)))
 
 
 def _photos(inbox: Inbox) -> Iterator[tuple[PhotoKey, os.stat_result]]:

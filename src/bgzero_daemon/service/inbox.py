@@ -198,20 +198,17 @@ class Inbox:
         waiting = [top]
         while waiting:
             folder = waiting.pop()
-            self.folders_seen += 1
             try:
-                entries = list(os.scandir(folder))
+                entries = [entry for entry in os.scandir(folder) if not is_ignored(entry.name)]
+                folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+                files = [entry.path for entry in entries if entry.is_file(follow_symlinks=False)]
             except OSError as error:
                 log.debug("%s cannot be read: %s", display(folder), error.strerror)
                 continue
-            for entry in entries:
-                if is_ignored(entry.name):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    if self.folder.recursive:
-                        waiting.append(entry.path)
-                elif entry.is_file(follow_symlinks=False) and (key := self._key(entry.path)):
-                    yield key
+            self.folders_seen += 1
+            if self.folder.recursive:
+                waiting.extend(folders)
+            yield from (key for path in files if (key := self._key(path)))
 
 
 class _Hints(FileSystemEventHandler):

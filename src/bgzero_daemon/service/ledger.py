@@ -6,6 +6,7 @@ The inbox is the queue; the ledger holds decisions only. Losing it costs time, n
 import logging
 import os
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,8 @@ class Ledger:
     """One ledger file. All methods are called from one thread."""
 
     def __init__(self, file: Path) -> None:
-        """Open or make the ledger. Raises BgzeroError where it cannot be used."""
+        """Open or make the ledger. Raises BgzeroError where it cannot be used, as every other method does."""
+        self._file = file
         try:
             os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             # the lock of SQLite itself is enough, and one writer is all there is
@@ -77,9 +79,18 @@ class Ledger:
                 hint=_("Install that version again, or move the file away."),
             )
 
+    def _run(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self._base.execute(statement, values)
+        except sqlite3.Error as error:
+            raise BgzeroError(
+                _("The ledger {file} cannot be used: {why}.").format(file=display(self._file), why=error),
+                hint=_("Free some space there; it is tried again by itself."),
+            ) from error
+
     def get(self, inbox: str, rel: str) -> Entry | None:
         """Return the decision about a photo, or None where there is none yet."""
-        row = self._base.execute(
+        row = self._run(
             "SELECT dev, ino, size, mtime_ns, ctime_ns, outcome, sha256, output, model, sentence, decided_at"
             " FROM photo WHERE inbox = ? AND rel = ?",
             (os.fsencode(inbox), os.fsencode(rel)),
@@ -93,7 +104,7 @@ class Ledger:
     def put(self, inbox: str, rel: str, entry: Entry) -> None:
         """Write a decision, durably, over any former one."""
         mark = entry.fingerprint
-        self._base.execute(
+        self._run(
             "INSERT OR REPLACE INTO photo VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 os.fsencode(inbox), os.fsencode(rel),
@@ -103,14 +114,25 @@ class Ledger:
             ),
         )  # fmt: skip
 
+    def put_all(self, inbox: str, entries: Iterable[tuple[str, Entry]]) -> None:
+        """Write decisions about many photos, all of them or none."""
+        self._run("BEGIN IMMEDIATE")
+        try:
+            for rel, entry in entries:
+                self.put(inbox, rel, entry)
+        except BaseException:
+            self._run("ROLLBACK")
+            raise
+        self._run("COMMIT")
+
     def knows(self, inbox: str) -> bool:
         """Say whether anything was ever decided about this inbox."""
-        found = self._base.execute("SELECT 1 FROM photo WHERE inbox = ? LIMIT 1", (os.fsencode(inbox),))
+        found = self._run("SELECT 1 FROM photo WHERE inbox = ? LIMIT 1", (os.fsencode(inbox),))
         return found.fetchone() is not None
 
     def is_taken(self, output: str, inbox: str, rel: str) -> bool:
         """Say whether `output` is the cut-out of another photo than this one."""
-        rows = self._base.execute("SELECT inbox, rel FROM photo WHERE output = ?", (os.fsencode(output),))
+        rows = self._run("SELECT inbox, rel FROM photo WHERE output = ?", (os.fsencode(output),))
         return any(row != (os.fsencode(inbox), os.fsencode(rel)) for row in rows)
 
     def close(self) -> None:

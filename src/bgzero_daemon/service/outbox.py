@@ -4,8 +4,10 @@ The order is the promise. Verify, fsync, link without replacing, fsync the folde
 seen always stands for a whole file that survives a power cut.
 """
 
+import contextlib
 import errno
 import fcntl
+import logging
 import os
 import secrets
 from collections.abc import Collection
@@ -18,7 +20,10 @@ from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.photo import png
 
+log = logging.getLogger(__name__)
+
 _PREFIX, _SUFFIX = ".bgz-", ".tmp"
+_NO_FOLDER_FSYNC = {errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF}  # vboxsf, some FUSE and SMB mounts
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 
 
@@ -30,9 +35,13 @@ class StagedFile:
     descriptor: int
 
     def discard(self) -> None:
-        """Remove it; a name that is gone already is fine."""
-        self.path.unlink(missing_ok=True)
-        os.close(self.descriptor)
+        """Remove it; a name that is gone already is fine, and one that cannot be removed now is swept later."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            log.debug("%s: %s", display(self.path), error)
+        finally:
+            os.close(self.descriptor)
 
 
 def read_umask() -> int:
@@ -55,14 +64,15 @@ class Outbox:
         file system. It is locked for as long as a descriptor of it is open: `sweep` leaves it alone.
         """
         place = self._root / folder
-        while place != self._root and not place.is_dir():
+        while place != self._root and not os.path.isdir(place):
             place = place.parent
         path = place / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._trouble(error) from error
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with contextlib.suppress(OSError):  # no locks on this file system: then nothing is swept there either
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return StagedFile(path, descriptor)
 
     def sweep(self) -> int:
@@ -149,7 +159,7 @@ class Outbox:
     def _make(self, folder: Path) -> None:
         """Make a mirrored sub-folder, durably. The root itself is never made: it may be a lost mount."""
         missing = []
-        while folder != self._root and not folder.is_dir():
+        while folder != self._root and not os.path.isdir(folder):
             missing.append(folder)
             folder = folder.parent
         for new in reversed(missing):
@@ -179,7 +189,11 @@ def _link(staged: Path, target: Path) -> bool:
             os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC))
         except FileExistsError:
             return False
-        os.replace(staged, target)
+        try:
+            os.replace(staged, target)
+        except OSError:
+            target.unlink()  # the empty file that held the name
+            raise
     else:
         staged.unlink()
     return True
@@ -197,5 +211,8 @@ def _fsync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_FSYNC:
+            raise
     finally:
         os.close(descriptor)

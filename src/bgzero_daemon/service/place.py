@@ -1,5 +1,6 @@
 """One configured folder from the scheduler's side: where a photo is opened, staged and published."""
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,14 +56,12 @@ class Place:
         other OSError where it cannot be read, and OutputError where nothing can be staged.
         """
         source = open_below(self.inbox, job.key.rel)
-        if Fingerprint.of(os.fstat(source)) != job.fingerprint:
-            os.close(source)
-            raise PhotoChanged
-        try:
+        with contextlib.ExitStack() as on_trouble:
+            on_trouble.callback(os.close, source)
+            if Fingerprint.of(os.fstat(source)) != job.fingerprint:
+                raise PhotoChanged
             file = self.outbox.stage(os.path.dirname(job.key.rel))
-        except OutputError:
-            os.close(source)
-            raise
+            on_trouble.pop_all()
         return Held(job, source, file, is_alone, now)
 
     def is_unchanged(self, held: Held) -> bool:
@@ -84,6 +83,8 @@ class Place:
             for candidate in cutout_names(name)
             if not ledger.is_taken(str(self.outbox_root / folder / candidate), inbox, job.key.rel)
         ]
+        if os.path.dirname(earlier) == folder and os.path.basename(earlier) in free:
+            free = list(dict.fromkeys([os.path.basename(earlier), *free]))
         return free, earlier
 
     def publish(self, held: Held, staged: Staged, names: list[str], earlier: str) -> str:

@@ -1,8 +1,7 @@
 """The local workforce: one worker process, started when there is work, started again when it dies.
 
-One thread does everything that concerns workers: it spawns them (a child that asks to die with its
-parent dies with the *thread* that spawned it), reads their sockets, and ends futures. It lives as long
-as the pool.
+One thread does everything that concerns workers: it spawns them, reads their sockets, and ends futures.
+It lives as long as the pool.
 """
 
 import contextlib

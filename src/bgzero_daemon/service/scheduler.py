@@ -77,8 +77,8 @@ class Scheduler:
     _publisher: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "bgzero-publish"))
 
     def room(self) -> int:
-        """Return how many more photos may be added."""
-        return self.capacity - len(self._keys)
+        """Return how many more photos may be added. What was put back takes no room: it must not starve others."""
+        return self.capacity - len(self._ready) - len(self._suspects) - len(self._held)
 
     def holds(self, key: PhotoKey) -> bool:
         """Say whether this photo is waiting or in work here."""
@@ -141,7 +141,7 @@ class Scheduler:
     def _start(self, job: Job, now: float, *, is_alone: bool) -> None:
         try:
             held = self.places[job.key.folder].hold(job, now, is_alone=is_alone)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # gone, or behind something that is no folder now
             self._forget(job)
         except PhotoChanged:
             self._again(job)
@@ -175,6 +175,10 @@ class Scheduler:
             self._release(held)
             self._on_trouble(held, error, now)
             return
+        if self._is_closing:
+            self._release(held)
+            self._forget(held.job)
+            return
         place = self.places[held.job.key.folder]
         if not place.is_unchanged(held):
             self._release(held)
@@ -194,6 +198,8 @@ class Scheduler:
             self._release(held)
             self._put_back(job, now, str(error))
             return
+        self._release(held)
+        self._forget(job)  # even if the ledger fails now: the next scan finds the photo, and its output by the tag
         self.decide(
             job.key,
             Entry(job.fingerprint, Outcome.DONE, staged.source_sha256, output, staged.model, staged.note),
@@ -202,8 +208,6 @@ class Scheduler:
             "%s %s: done, %s on %s, %.2f s%s", job.id, display(job.key.rel), staged.model, staged.provider,
             now - held.started, f" ({staged.note})" if staged.note else "",
         )  # fmt: skip
-        self._release(held)
-        self._forget(job)
 
     def _on_dropped(self, job: Job) -> None:
         """The same bytes again: only the fingerprint is new."""
@@ -238,8 +242,8 @@ class Scheduler:
     def _end(self, job: Job, outcome: Outcome, sentence: str) -> None:
         level = logging.ERROR if outcome is Outcome.FAILED else logging.INFO
         log.log(level, "%s %s: %s. %s", job.id, display(job.key.rel), outcome.value, sentence)
-        self.decide(job.key, Entry(job.fingerprint, outcome, model=job.recipe.model, sentence=sentence))
         self._forget(job)
+        self.decide(job.key, Entry(job.fingerprint, outcome, model=job.recipe.model, sentence=sentence))
 
     def _put_back(self, job: Job, now: float, sentence: str) -> None:
         """Trouble that is not the photo's: try again after a while that grows."""

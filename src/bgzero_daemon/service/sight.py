@@ -43,8 +43,11 @@ def look(root: str | Path, rel: str) -> Sight | None:
     path = os.path.join(root, rel)
     try:
         stat = os.lstat(path)
-        if not is_regular(stat):
-            return None
+    except OSError:  # gone, or in a folder that this account may list but not enter
+        return None
+    if not is_regular(stat):
+        return None
+    try:
         descriptor = open_below(root, rel)
     except PermissionError:
         return Sight(Fingerprint.of(stat), None)

@@ -194,7 +194,7 @@ def _tiff(file: _File) -> Structure:
         tag, kind, number, inline = struct.unpack(order + entry, file.take(at + index * step, step))
         if tag in (256, 257, 273, 279, 324, 325):
             tags[tag] = _tiff_values(file, order, kind, number, inline)
-    width, height = (tags.get(tag, [0])[0] for tag in (256, 257))
+    width, height = ((tags.get(tag) or [0])[0] for tag in (256, 257))
     for offsets, counts in ((273, 279), (324, 325)):
         for start, length in zip(tags.get(offsets, []), tags.get(counts, []), strict=False):
             if start + length > file.size:

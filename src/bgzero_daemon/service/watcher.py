@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 _IDENTITY_SECONDS = 2.0
 _NEW_FOLDER_SECONDS = 1.0  # a folder that just appeared is walked again: files in it may have made no event
 _SCAN_SHARE = 1000.0  # a scan that took t seconds of CPU is followed by a pause of at least 1,000 t
+_SHORTAGES = 2  # scans in a row: folders come and go while they are counted
 _SLEEP_SECONDS = 5.0  # a jump of the clock that goes on in suspend, by this much, means: we slept
 
 
@@ -41,9 +42,11 @@ class Watcher:
         self._next_check = 0.0
         self._again: list[tuple[float, Inbox, str]] = []
         self._slept = suspended()
+        self._shortages = 0
 
     def arm(self) -> None:
         """Begin to watch every inbox; the first call of `findings` scans them, so nothing falls in between."""
+        logging.getLogger("watchdog.observers").setLevel(logging.WARNING)  # whatever level the user wants to read
         logging.getLogger("watchdog.observers").addHandler(_OverflowHandler(self._inboxes))
         for inbox in self._inboxes:
             inbox.arm()
@@ -110,7 +113,9 @@ class Watcher:
         watched = [inbox for inbox in self._inboxes if not inbox.is_blind and not inbox.trouble]
         wanted = sum(inbox.folders_seen if inbox.folder.recursive else 1 for inbox in watched)
         have = _watches_held()
-        if watched and have is not None and have < wanted and self.is_scanned:
+        is_short = bool(watched) and have is not None and have < wanted and self.is_scanned
+        self._shortages = self._shortages + 1 if is_short else 0
+        if self._shortages >= _SHORTAGES:
             for inbox in watched:
                 inbox.say_blind(f"{have} of {wanted} folders can be watched")
 

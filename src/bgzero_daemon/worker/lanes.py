@@ -62,12 +62,11 @@ class Lanes:
                 return None
             finished = self._pipeline.cut(content, sha256, order)
             _write(staged, finished.png)
-        except PhotoSkipped as skipped:
-            return _refusal(order, "skipped", str(skipped), skipped.hint)
-        except PhotoRefused as refused:
-            return _refusal(order, "failed", str(refused), refused.hint)
         except BgzeroError as error:
-            return _refusal(order, "retry" if error.retry else "failed", str(error), error.hint)
+            skipped = "skipped" if isinstance(error, PhotoSkipped) else "failed"
+            return _refusal(order, "retry" if error.retry else skipped, str(error), error.hint)
+        except MemoryError:
+            return _refusal(order, "retry", _("There is not enough memory for this photo at present."))
         except OSError as error:
             storage = error.errno in _STORAGE_ERRNOS
             sentence = _("The cut-out cannot be written: {why}.") if storage else _("The photo cannot be read: {why}.")
@@ -116,6 +115,6 @@ def _write(staged: int, png: bytes) -> None:
 
 
 def _refusal(order: work.Cut, verdict: str, sentence: str, hint: str = "") -> work.Refused:
-    return work.Refused.model_validate(
-        {"job": order.job, "verdict": verdict, "sentence": sentence[:500], "hint": hint[:500]}
-    )
+    # an exception may quote bytes that are no text, which JSON does not carry
+    sentence, hint = (text[:500].encode("utf-8", "replace").decode() for text in (sentence, hint))
+    return work.Refused.model_validate({"job": order.job, "verdict": verdict, "sentence": sentence, "hint": hint})
