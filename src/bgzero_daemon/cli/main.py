@@ -6,6 +6,7 @@ Nothing heavy is imported here: each verb names the module that serves it, impor
 import argparse
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,13 +87,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     module, _colon, function = arguments.serve.partition(":")
     try:
-        return int(getattr(importlib.import_module(module), function)(arguments))
+        status = int(getattr(importlib.import_module(module), function)(arguments))
+        sys.stdout.flush()  # here, where a reader that went away is caught, not at the interpreter's end
+        return status
     except BgzeroError as error:
         return _report(error, arguments.verbose)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output went away: `bgzero model list | head -1`
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     except Exception as error:  # noqa: BLE001 - a mistake of ours: still one sentence, and the way to more
         return _report(
