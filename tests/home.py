@@ -83,8 +83,9 @@ class Home:
         self.root = root
         self.inbox, self.outbox = root / "in", root / "out"
         self.models = root / "data" / "bgzero" / "models"
-        for folder in (self.inbox, self.outbox, root / "home"):
+        for folder in (self.inbox, self.outbox, root / "home", root / "run"):
             folder.mkdir()
+        (root / "run").chmod(0o700)
         kept = ("PATH", "LANG", "COVERAGE_", "PYTHON")
         self.env = {key: value for key, value in os.environ.items() if key.startswith(kept)}
         self.env |= {
@@ -92,8 +93,10 @@ class Home:
             "XDG_DATA_HOME": str(root / "data"),
             "XDG_STATE_HOME": str(root / "state"),
             "XDG_CONFIG_HOME": str(root / "config"),
+            "XDG_RUNTIME_DIR": str(root / "run"),
             "BGZERO_MODEL__NAME": "tiny",
             "BGZERO_WATCH__SETTLE_SECONDS": "0.3",
+            "BGZERO_OUTPUT__KEEP_FREE": "0",
         }
 
     def bgzero(self, *arguments: str | Path, stdin: bytes = b"", **env: str) -> "subprocess.CompletedProcess[bytes]":
@@ -109,6 +112,11 @@ class Home:
     def once(self, **env: str) -> "subprocess.CompletedProcess[bytes]":
         """`bgzero run --once` on this account's folders."""
         return self.bgzero("run", "--once", "--inbox", self.inbox, "--outbox", self.outbox, stdin=b"", **env)
+
+    def visible(self) -> list[str]:
+        """Return everything in the outbox that does not begin with a dot, relative and sorted."""
+        files = (path.relative_to(self.outbox) for path in self.outbox.rglob("*") if not path.is_dir())
+        return sorted(str(path) for path in files if not any(part.startswith(".") for part in path.parts))
 
     @contextmanager
     def started_by(self, command: Sequence[str], **env: str) -> Iterator[Daemon]:

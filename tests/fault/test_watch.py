@@ -209,7 +209,7 @@ def test_mistake_in_the_event_handler_does_not_end_the_watch(
 ) -> None:
     """An exception there would end watchdog's thread for good; the next event has to come through."""
     (tmp_path / "in").mkdir()
-    inbox = Inbox(0, Folder(inbox=tmp_path / "in", outbox=tmp_path), lambda: None)
+    inbox = Inbox(0, Folder(inbox=tmp_path / "in", outbox=tmp_path))
     real = inbox._mark
 
     def mistaken(path: str) -> None:
@@ -230,7 +230,7 @@ def test_mistake_in_the_event_handler_does_not_end_the_watch(
 def test_dead_watch_is_replaced(tmp_path: Path) -> None:
     """Where watchdog's thread has ended all the same, the check finds out and begins anew."""
     (tmp_path / "in").mkdir()
-    inbox = Inbox(0, Folder(inbox=tmp_path / "in", outbox=tmp_path), lambda: None)
+    inbox = Inbox(0, Folder(inbox=tmp_path / "in", outbox=tmp_path))
     inbox.arm()
     assert inbox.check() is False
     for emitter in list(inbox._observer.emitters):  # type: ignore[union-attr]
@@ -246,9 +246,9 @@ def test_dead_watch_is_replaced(tmp_path: Path) -> None:
 def test_sleep_makes_a_scan(tmp_path: Path) -> None:
     """The clock that goes on in suspend jumps ahead of the one that does not: everything is scanned (fake clocks)."""
     (tmp_path / "in").mkdir()
-    inbox = Inbox(0, Folder(inbox=tmp_path / "in", outbox=tmp_path), lambda: None)
+    inbox = Inbox(0, Folder(inbox=tmp_path / "in", outbox=tmp_path))
     asleep = 0.0
-    watcher = Watcher([inbox], Watch(rescan_seconds=3600), suspended=lambda: asleep)
+    watcher = Watcher(inbox, Watch(rescan_seconds=3600), suspended=lambda: asleep)
     assert list(watcher.findings(time.monotonic())) == []
     (tmp_path / "in" / "a.jpg").write_bytes(b"x")
     assert list(watcher.findings(time.monotonic())) == []

@@ -91,7 +91,7 @@ def test_output_trouble_is_no_failure_of_the_photo(home: Home) -> None:
     with home.daemon() as daemon:
         home.outbox.rename(home.root / "gone")
         photo(home.inbox / "a.jpg")
-        until(lambda: "cannot be written" in daemon.log, "the sentence")
+        until(lambda: "is not there. Work for it waits" in daemon.log, "the sentence")
         assert not home.outbox.exists()
         (home.root / "gone").rename(home.outbox)
         daemon.wait_for("a.png")

@@ -19,6 +19,7 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 COMMANDS = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
 # Run by other means: `make test` runs this, the installers are tried with the wheel in test_install.
 ELSEWHERE = {"make test", "make run", "uv tool install .", "pipx install .", "pip install ."}
+STEERING = [command for command in COMMANDS if re.match(r"bgzero (status|add|redo|failed|history)", command)]
 WATCHING = {"bgzero run", "bgzero run --inbox in --outbox out"}
 
 
@@ -33,7 +34,9 @@ def test_every_command_is_known_to_these_tests() -> None:
     assert all(command in ELSEWHERE or "bgzero" in command for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ELSEWHERE | WATCHING])
+@pytest.mark.parametrize(
+    "command", [command for command in COMMANDS if command not in ELSEWHERE | WATCHING | {*STEERING}]
+)
 def test_command_works_as_printed(home: Home, command: str) -> None:
     """Typed into a shell in a folder with a photo, it ends well and says nothing bad."""
     photo(home.root / "photo.jpg")
@@ -53,6 +56,30 @@ def test_command_works_as_printed(home: Home, command: str) -> None:
         assert (home.root / "photo-cutout.png").is_file()
     if command.endswith("--once"):
         assert (home.outbox / "a.png").is_file()
+
+
+def test_commands_to_a_running_daemon_work_as_printed(home: Home) -> None:
+    """All of them, in their order, against a daemon with the default folders; without one they say so."""
+    pictures = home.root / "home" / "Pictures"
+    home.outbox = pictures / "Cutouts"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{home.env['PATH']}"
+
+    def type_in(command: str) -> "subprocess.CompletedProcess[bytes]":
+        shell = ["/bin/bash", "-c", command]
+        return subprocess.run(shell, env=home.env | {"PATH": path}, capture_output=True, timeout=60)
+
+    assert type_in(STEERING[0]).returncode == 3
+    assert len(STEERING) == 6
+    with home.started("run") as daemon:
+        until(lambda: "Drop photos" in daemon.log, "it watches")
+        photo(pictures / "Inbox" / "a.jpg")
+        photo(pictures / "Inbox" / "trip" / "b.jpg")
+        (pictures / "Inbox" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
+        daemon.wait_for("a.png", "trip/b.png")
+        for command in STEERING:
+            done = type_in(command)
+            assert (done.returncode, done.stderr) == (0, b""), command
+        until(lambda: daemon.log.count("b.jpg: done") == 2, "it is cut again")
 
 
 @pytest.mark.parametrize("command", sorted(WATCHING))

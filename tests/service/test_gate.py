@@ -44,7 +44,7 @@ def test_nothing_passes_before_it_was_quiet_and_free(steps: list[tuple[float, bo
         if writes:
             version, changed = version + 1, now
             gate.notice(KEY, now)
-        for _key, fingerprint in gate.ready(now):
+        for _key, fingerprint, _pixels in gate.ready(now):
             assert not writer
             assert fingerprint.size_bytes == version
             assert now - changed >= 1.0 - 1e-9
@@ -52,7 +52,7 @@ def test_nothing_passes_before_it_was_quiet_and_free(steps: list[tuple[float, bo
             changed = now
             gate.notice(KEY, now)
     writer = False
-    passed = [key for wait in (1.01, 2.02, 3.03) for key, _mark in gate.ready(now + wait)]
+    passed = [key for wait in (1.01, 2.02, 3.03) for key, _mark, _pixels in gate.ready(now + wait)]
     assert passed == [KEY]
 
 
@@ -63,7 +63,7 @@ def test_missed_events_only_cost_time() -> None:
     gate.notice(KEY, 0.0)
     version = 1
     assert list(gate.ready(1.0)) == []
-    assert [mark.size_bytes for _key, mark in gate.ready(2.0)] == [1]
+    assert [mark.size_bytes for _key, mark, _pixels in gate.ready(2.0)] == [1]
 
 
 def test_file_that_is_gone_is_forgotten() -> None:
@@ -135,9 +135,9 @@ def test_incomplete_file_is_looked_at_less_and_less_often_and_passes_in_the_end(
     passed: list[PhotoKey] = []
     while not passed:
         now = gate.next_due() or 0.0
-        passed = [key for key, _mark in gate.ready(now)]
+        passed = [key for key, _mark, _pixels in gate.ready(now)]
     assert now == 100.0
-    assert looks == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
+    assert looks == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0]
 
 
 def test_incomplete_file_passes_as_soon_as_it_is_whole() -> None:
@@ -149,7 +149,7 @@ def test_incomplete_file_passes_as_soon_as_it_is_whole() -> None:
     version, missing = 1, ""
     gate.notice(KEY, 1.5)
     assert list(gate.ready(2.4)) == []
-    assert [mark.size_bytes for _key, mark in gate.ready(2.5)] == [1]
+    assert [mark.size_bytes for _key, mark, _pixels in gate.ready(2.5)] == [1]
 
 
 def test_where_nobody_can_tell_who_writes_the_gate_waits_longer() -> None:
@@ -157,7 +157,7 @@ def test_where_nobody_can_tell_who_writes_the_gate_waits_longer() -> None:
     gate = a_gate(lambda _key: sight(0, None))
     gate.notice(KEY, 0.0)
     assert list(gate.ready(4.9)) == []
-    assert [key for key, _mark in gate.ready(5.0)] == [KEY]
+    assert [key for key, _mark, _pixels in gate.ready(5.0)] == [KEY]
 
 
 def test_no_link_is_followed_on_the_way_to_a_file(tmp_path: Path) -> None:

@@ -12,7 +12,11 @@ from PIL import Image, PngImagePlugin
 from bgzero_daemon.core.errors import BgzeroError, PhotoCrashed, PhotoRefused, WorkforceLost
 from bgzero_daemon.core.job import Fingerprint, PhotoKey, Staged, Task
 from bgzero_daemon.core.recipe import Recipe
+from bgzero_daemon.service.backlog import Backlog
+from bgzero_daemon.service.breaker import Breaker
+from bgzero_daemon.service.errand import Errands
 from bgzero_daemon.service.ledger import Ledger
+from bgzero_daemon.service.originals import Originals
 from bgzero_daemon.service.outbox import Outbox
 from bgzero_daemon.service.place import Place
 from bgzero_daemon.service.scheduler import Scheduler
@@ -68,33 +72,59 @@ class Bench:
         self.outbox.mkdir()
         self.ledger = Ledger(root / "ledger.db")
         self.workforce = Obedient(size)
-        place = Place(self.inbox, self.outbox, Outbox(self.outbox, umask=0o022), Recipe("m"))
-        self.scheduler = Scheduler(self.workforce, self.ledger, [place], 10, lambda: None)
+        self.place = Place(
+            self.inbox, Outbox(self.outbox, umask=0o022), Recipe("m"), Originals("keep", root / "done"),
+            self.ledger, Breaker("out"), Errands("place"),
+        )  # fmt: skip
+        self.backlog = Backlog(self.ledger, [self.place], 10)
+        self.again: list[PhotoKey] = []
+        self.scheduler = Scheduler(
+            self.workforce, self.ledger, [self.place], self.backlog, lambda: None, self.again.append
+        )
         self.now = 100.0
 
-    def add(self, *names: str) -> None:
+    def add(self, *names: str, pixels: int = 1) -> None:
         for name in names:
-            (self.inbox / name).write_text(name)
-            self.scheduler.add(PhotoKey(0, name), Fingerprint.of((self.inbox / name).stat()))
+            if not (self.inbox / name).exists():
+                (self.inbox / name).write_text(name)
+            mark = Fingerprint.of((self.inbox / name).stat())
+            self.ledger.arrive(str(self.inbox), name, mark, pixels=pixels)
+        self.backlog.note_arrival(0)
 
     def turn(self, answer: Callable[[Task], Staged | BgzeroError]) -> list[str]:
         """Hand out what can be handed out, let the workforce answer, and see it through. Returns the names."""
-        self.scheduler.pump(self.now)
-        names = [task.name for task, _future in self.workforce.tasks]
+        names = self.hand_out()
         self.workforce.work(answer)
         until(self._settled, "everything is seen through")
         return names
 
+    def hand_out(self) -> list[str]:
+        """Let photos be opened, one after another, until no more can be. Returns the names at the workforce."""
+        while True:
+            self.scheduler.pump(self.now)
+            if not self.scheduler._opening:
+                return [task.name for task, _future in self.workforce.tasks]
+            until(self._opened, "it is opened")
+
+    def _opened(self) -> bool:
+        self.scheduler.collect(self.now)
+        return not self.scheduler._opening
+
+    def is_writable(self) -> bool:
+        """See through what ended, and say whether the outbox takes cut-outs."""
+        self.scheduler.collect(self.now)
+        return not self.place.breaker.is_open
+
     def _settled(self) -> bool:
         self.scheduler.collect(self.now)
-        return self.scheduler.in_work == 0
+        return not self.scheduler.in_work
 
     def outcome(self, name: str) -> str:
-        entry = self.ledger.get(str(self.inbox), name)
-        return entry.outcome.value if entry else ""
+        known = self.ledger.get(str(self.inbox), name)
+        return known.state.value if known else ""
 
     def outputs(self) -> list[str]:
-        return sorted(path.name for path in self.outbox.iterdir())
+        return sorted(path.name for path in self.outbox.iterdir() if path.name != ".bgzero")
 
     def open_files(self) -> list[str]:
         """Return what this process has open in inbox and outbox."""
@@ -167,7 +197,7 @@ def test_refused_photo_fails_once_with_its_sentence(bench: Bench) -> None:
     bench.turn(lambda _task: PhotoRefused("It is a page."))
     entry = bench.ledger.get(str(bench.inbox), "a.jpg")
     assert entry
-    assert (entry.outcome.value, entry.sentence) == ("failed", "It is a page.")
+    assert (entry.state.value, entry.sentence) == ("failed", "It is a page.")
     assert bench.scheduler.is_idle
     assert bench.outputs() == []
     assert (bench.inbox / "a.jpg").read_text() == "a.jpg"
@@ -184,8 +214,11 @@ def test_damaged_staged_file_is_never_published(bench: Bench) -> None:
     bench.add("a.jpg")
     bench.turn(spoil)
     assert bench.outputs() == []
-    assert bench.outcome("a.jpg") == ""
-    bench.now += 1
+    assert bench.outcome("a.jpg") == "waiting"
+    assert bench.place.breaker.is_open
+    bench.now = bench.place.breaker.due
+    bench.hand_out()
+    until(bench.is_writable, "the outbox is probed")
     bench.turn(cut)
     assert bench.outputs() == ["a.png"]
 
@@ -221,20 +254,40 @@ def test_no_descriptor_is_left_open(bench: Bench) -> None:
     assert not bench.open_files()
 
 
-def test_photos_that_were_put_back_take_no_room(bench: Bench) -> None:
-    """An outbox in trouble must not keep the photos of other inboxes waiting."""
-    bench.add(*(f"{number}.jpg" for number in range(10)))
-    assert bench.scheduler.room() == 0
-    for _turn in range(4):
-        bench.turn(lambda _task: WorkforceLost("gone"))
-    assert bench.scheduler.room() == 10
+def test_photos_that_were_put_back_stand_in_nobodys_way(bench: Bench) -> None:
+    """They wait as rows; the next ones get their turn."""
+    bench.add(*(f"{number}.jpg" for number in range(9)))
+    for turn in range(3):
+        assert bench.turn(lambda _task: WorkforceLost("gone")) == [f"{turn * 3 + number}.jpg" for number in range(3)]
+    assert bench.turn(cut) == []
     assert not bench.scheduler.is_idle
+    assert [bench.outcome(f"{number}.jpg") for number in range(9)] == ["waiting"] * 9
+
+
+def test_photos_in_work_are_bounded_by_their_pixels(bench: Bench) -> None:
+    """Two large ones never meet, and one that is larger than the bound is cut alone."""
+    bench.scheduler.most_pixels = 100
+    bench.add("large.jpg", pixels=90)
+    bench.add("small.jpg", pixels=5)
+    bench.add("huge.jpg", pixels=300)
+    assert bench.turn(cut) == ["large.jpg", "small.jpg"]
+    assert bench.turn(cut) == ["huge.jpg"]
+    assert bench.scheduler.is_idle
+
+
+def test_photo_that_changes_before_it_is_opened_goes_back_to_the_gate(bench: Bench) -> None:
+    """It waits no longer as a row, and the gate is told."""
+    bench.add("a.jpg")
+    (bench.inbox / "a.jpg").write_text("other bytes")
+    assert bench.turn(cut) == []
+    assert bench.again == [PhotoKey(0, "a.jpg")]
+    assert bench.outcome("a.jpg") == ""
 
 
 def test_result_that_comes_while_closing_is_let_go(bench: Bench) -> None:
     """After the publisher has ended nothing is handed to it; the photo waits in its folder as before."""
     bench.add("a.jpg")
-    bench.scheduler.pump(bench.now)
+    bench.hand_out()
     bench.workforce.work(cut)
     bench.scheduler.close()
     assert bench.outputs() == []
@@ -248,9 +301,8 @@ def test_ledger_in_trouble_costs_nothing_but_time(bench: Bench) -> None:
     with pytest.raises(BgzeroError, match="ledger"):
         bench.turn(cut)
     bench.ledger._base.execute("PRAGMA query_only = 0")
-    assert bench.scheduler.is_idle
+    assert not bench.scheduler.in_work
     assert not bench.open_files()
-    bench.add("a.jpg")
     bench.turn(cut)
     assert bench.outputs() == ["a.png"]
 
@@ -262,6 +314,6 @@ def test_former_output_is_replaced_before_a_nicer_name_is_taken(bench: Bench) ->
     bench.turn(cut)
     (bench.outbox / "a.png").unlink()
     (bench.inbox / "a.jpg").write_text("other bytes")
-    bench.scheduler.add(PhotoKey(0, "a.jpg"), Fingerprint.of((bench.inbox / "a.jpg").stat()))
+    bench.add("a.jpg")
     bench.turn(cut)
     assert bench.outputs() == ["a.jpg.png"]

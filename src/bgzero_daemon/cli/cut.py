@@ -21,6 +21,7 @@ from bgzero_daemon.catalog import shelf
 from bgzero_daemon.core.errors import (
     BgzeroError,
     Exit,
+    OutputError,
     PhotoCrashed,
     PhotoSkipped,
     UsageError,
@@ -179,15 +180,27 @@ class Cutter:
         if isinstance(held.staged, StagedFile) and held.target.folder is not None:
             folder = held.target.folder
             names = [name for name in held.target.names if self._taken.get(folder / name, held.photo) == held.photo]
-            name = Outbox(folder, umask=self._umask).publish(
-                held.staged, staged, source_name=to_wire(os.path.basename(held.photo)), folder="", names=names
-            )
+            name = self._give_name(Outbox(folder, umask=self._umask), held.staged, staged, names)
             self._taken[folder / name] = held.photo
             _print_path(folder / name)
         elif not isinstance(held.staged, StagedFile):
             held.staged.seek(0)
             shutil.copyfileobj(held.staged, sys.stdout.buffer)
             sys.stdout.buffer.flush()
+
+    def _give_name(self, outbox: Outbox, file: StagedFile, staged: Staged, names: list[str]) -> str:
+        """Publish under the first name that is free, or that is our own cut-out of the same content."""
+        outbox.seal(file, staged)
+        for name in names:
+            is_own = outbox.tag(outbox.root / name).get("source_sha256") == staged.source_sha256
+            if outbox.publish(file, name, may_replace=is_own):
+                return name
+        raise OutputError(
+            _("{names} in {folder} belongs to somebody else and is left as it is.").format(
+                names=", ".join(map(display, names)), folder=display(outbox.root)
+            ),
+            hint=_("Move it away, or choose another place."),
+        )
 
     def _fail(self, photo: str, sentence: str, hint: str = "") -> None:
         self.failed += 1

@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     cut.add_argument("--mask-only", action="store_true", help=_("write the matte as a grey picture"))
     cut.set_defaults(serve="bgzero_daemon.cli.cut:cut")
 
+    _add_steering(verbs, common)
     model = verbs.add_parser("model", help=_("see which models there are")).add_subparsers(
         dest="action", metavar="ACTION", required=True
     )
@@ -74,6 +75,37 @@ def build_parser() -> argparse.ArgumentParser:
             verb.add_argument("--origin", action="store_true", help=_("tell where each value comes from"))
             verb.add_argument("--json", action="store_true", help=_("as JSON"))
     return parser
+
+
+def _add_steering(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    """Add the commands to a running daemon."""
+    status = verbs.add_parser("status", parents=[common], help=_("what the running daemon is doing"))
+    status.add_argument("--json", action="store_true", help=_("as JSON"))
+    status.set_defaults(serve="bgzero_daemon.cli.steer:status")
+    for name, text in (
+        ("add", _("bring photos of an inbox to the front")),
+        ("redo", _("cut photos again, whatever was decided")),
+    ):
+        verb = verbs.add_parser(name, parents=[common], help=text)
+        verb.add_argument("paths", nargs="+", metavar="PATH", help=_("photo in an inbox, or a folder of them"))
+        verb.set_defaults(serve=f"bgzero_daemon.cli.steer:{name}")
+    failed = verbs.add_parser("failed", parents=[common], help=_("photos that could not be cut"))
+    failed.add_argument("--json", action="store_true", help=_("as JSON"))
+    failed.set_defaults(serve="bgzero_daemon.cli.steer:failed")
+    actions = failed.add_subparsers(dest="action", metavar="ACTION")
+    listing = actions.add_parser("list", parents=[common], help=_("list them, with the reasons"))
+    listing.add_argument("--json", action="store_true", help=_("as JSON"))
+    for action, text in (("retry", _("try them again")), ("dismiss", _("take them off the list"))):
+        verb = actions.add_parser(action, parents=[common], help=text)
+        verb.add_argument("paths", nargs="*", metavar="PATH", help=_("photo in an inbox, or a folder of them"))
+        verb.add_argument("--all", action="store_true", help=_("all of them"))
+        verb.set_defaults(serve=f"bgzero_daemon.cli.steer:{action}")
+    history = verbs.add_parser("history", parents=[common], help=_("what was decided, the latest first"))
+    history.add_argument("--json", action="store_true", help=_("as JSON"))
+    history.add_argument("--limit", type=int, default=100, metavar="N", help=_("this many at most (default 100)"))
+    history.set_defaults(serve="bgzero_daemon.cli.steer:history")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

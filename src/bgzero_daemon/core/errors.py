@@ -5,7 +5,7 @@ notification bubble (`title`, at most 40 characters). Foreign exceptions are tra
 the adapter that met them.
 """
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class Exit(IntEnum):
@@ -18,6 +18,19 @@ class Exit(IntEnum):
     SOME_FAILED = 4
     ALREADY_RUNNING = 75
     BAD_CONFIG = 78
+
+
+class Code(StrEnum):
+    """Why a photo was not cut, in one word for programs."""
+
+    DAMAGED = "damaged"
+    TOO_LARGE = "too-large"
+    CRASHED = "crashed"
+    UNREADABLE = "unreadable"
+    LATER_KIND = "later-kind"
+    NOT_A_PHOTO = "not-a-photo"
+    EXISTED = "existed"
+    DISMISSED = "dismissed"
 
 
 class BgzeroError(Exception):
@@ -46,6 +59,13 @@ class ConfigError(BgzeroError):
     exit_code = Exit.BAD_CONFIG
 
 
+class NoDaemon(BgzeroError):
+    """A command found nobody to talk to."""
+
+    title = "No daemon is running"
+    exit_code = Exit.NO_DAEMON
+
+
 class AlreadyRunning(BgzeroError):
     """Another daemon watches this inbox."""
 
@@ -66,10 +86,31 @@ class OutputError(BgzeroError):
     retry = True
 
 
+class LedgerError(BgzeroError):
+    """The ledger cannot be read or written at present; what it holds is not lost."""
+
+    title = "The ledger cannot be used"
+    retry = True
+
+
+class LedgerTooNew(LedgerError):
+    """A newer version wrote the ledger; it is left alone."""
+
+    title = "The ledger is of a newer version"
+
+
 class PhotoRefused(BgzeroError):
-    """This photo cannot be cut, and trying the same bytes again would not help."""
+    """This photo cannot be cut, and trying the same bytes again would not help.
+
+    `code` is one word for programs (see `Code`); `sha256` is the hash of the bytes that were judged, ""
+    where none were read.
+    """
 
     title = "This photo cannot be cut"
+
+    def __init__(self, sentence: str, *, hint: str = "", code: str = Code.DAMAGED, sha256: str = "") -> None:
+        super().__init__(sentence, hint=hint)
+        self.code, self.sha256 = code, sha256
 
 
 class PhotoSkipped(PhotoRefused):

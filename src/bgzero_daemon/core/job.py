@@ -28,15 +28,26 @@ class Fingerprint:
         """Take the fingerprint of a stat result."""
         return cls(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
+    @classmethod
+    def of_remote(cls, stat: os.stat_result) -> "Fingerprint":
+        """Take the fingerprint on a network mount, where device, inode and ctime may change by themselves."""
+        return cls(0, 0, stat.st_size, stat.st_mtime_ns, 0)
+
+    def looks_like(self, other: "Fingerprint") -> bool:
+        """Say whether length and modification time are the same: a reason to compare the content."""
+        return (self.size_bytes, self.mtime_ns) == (other.size_bytes, other.mtime_ns)
+
 
 def is_regular(stat: os.stat_result) -> bool:
     """Say whether this is a plain file: no link, pipe, socket, device or folder."""
     return stat_module.S_ISREG(stat.st_mode)
 
 
-class Outcome(StrEnum):
-    """How a job ended for good."""
+class JobState(StrEnum):
+    """Where a photo stands. PUBLISHED: its cut-out is out, what happens to the original is not finished yet."""
 
+    WAITING = "waiting"
+    PUBLISHED = "published"
     DONE = "done"
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -54,8 +65,9 @@ class PhotoKey:
 class Job:
     """A photo that passed the gate, with the fingerprint it had then and the recipe to follow.
 
-    `done_sha256` is the hash of the content last cut under this path, or "": the same content again
-    is dropped.
+    `done_sha256` is the hash of the content last decided under this path, or "": the same content again
+    is dropped. `former_rel` is where that content was before a rename, or "". `pixels` is width × height
+    as far as the container tells, 0 where it does not.
     """
 
     id: str
@@ -63,6 +75,8 @@ class Job:
     fingerprint: Fingerprint
     recipe: Recipe
     done_sha256: str = ""
+    former_rel: str = ""
+    pixels: int = 0
     strikes: int = 0
     tries: int = 0
 

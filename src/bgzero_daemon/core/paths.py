@@ -45,6 +45,26 @@ def state_dir() -> Path | None:
     return _place("XDG_STATE_HOME", platformdirs.user_state_dir(APP))
 
 
+def runtime_dir() -> Path | None:
+    """Return the folder of the control socket: the session's runtime folder, else that of the state; None without.
+
+    A session folder that others may enter is none (XDG base directory specification): it is passed over.
+    """
+    session = os.environ.get("XDG_RUNTIME_DIR")
+    if session and _is_private(session):
+        return Path(session) / APP
+    given = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    return Path(given) if given else state_dir()
+
+
+def _is_private(folder: str) -> bool:
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return False
+    return found.st_uid == os.getuid() and not found.st_mode & 0o077
+
+
 def make_private(folder: Path) -> Path:
     """Make a folder that only this account may enter, whatever the umask. Returns it."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

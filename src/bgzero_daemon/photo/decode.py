@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
-from bgzero_daemon.core.errors import PhotoRefused, PhotoSkipped
+from bgzero_daemon.core.errors import Code, PhotoRefused, PhotoSkipped
 from bgzero_daemon.core.formats import HEAD_BYTES, Kind, is_raw_tiff, sniff
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.photo import colour
@@ -100,11 +100,12 @@ def _check_kind(content: bytes) -> None:
         raise PhotoRefused(_("The file is empty."), hint=_("Copy it again from where it came from."))
     kind, word = sniff(content[:HEAD_BYTES])
     if kind is Kind.OTHER:
-        raise PhotoRefused(_("This is not a photo ({word}).").format(word=word))
+        raise PhotoRefused(_("This is not a photo ({word}).").format(word=word), code=Code.NOT_A_PHOTO)
     if kind is Kind.LATER or is_raw_tiff(content):
         raise PhotoSkipped(
             _("{word} photos are not cut by this version.").format(word=word if kind is Kind.LATER else "RAW"),
             hint=_("Export the photo as JPEG, TIFF or PNG."),
+            code=Code.LATER_KIND,
         )
 
 
@@ -117,6 +118,7 @@ def _decode(content: bytes, max_pixels: int) -> Photo:
                     have=_mega(width * height), limit=_mega(max_pixels)
                 ),
                 hint=_("Raise limits.megapixels in the configuration."),
+                code=Code.TOO_LARGE,
             )
         frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
         grey, turn = _deep_grey(opened), _orientation(opened)

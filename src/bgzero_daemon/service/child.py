@@ -9,7 +9,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from bgzero_daemon.catalog.card import Model
-from bgzero_daemon.core.errors import BgzeroError, PhotoCrashed, PhotoRefused, PhotoSkipped, WorkforceLost
+from bgzero_daemon.core.errors import (
+    BgzeroError,
+    OutputError,
+    PhotoCrashed,
+    PhotoRefused,
+    PhotoSkipped,
+    WorkforceLost,
+)
 from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.settings.schema import Config
@@ -118,7 +125,7 @@ class Child:
             case work.Done() if held := self.held.pop(frame.job, None):
                 held.future.set_result(self._staged(held, frame))
             case work.Refused() if held := self.held.pop(frame.job, None):
-                held.future.set_exception(_refusal(frame))
+                held.future.set_exception(_refusal(frame, held.sha256))
 
     def _staged(self, held: _Held, done: work.Done) -> Staged:
         return Staged(
@@ -172,6 +179,11 @@ def _how(status: int) -> str:
     )
 
 
-def _refusal(frame: work.Refused) -> BgzeroError:
-    kind = {"failed": PhotoRefused, "skipped": PhotoSkipped, "retry": WorkforceLost}[frame.verdict]
-    return kind(frame.sentence, hint=frame.hint)
+def _refusal(frame: work.Refused, sha256: str) -> BgzeroError:
+    match frame.verdict:
+        case "retry":
+            return WorkforceLost(frame.sentence, hint=frame.hint)
+        case "output":
+            return OutputError(frame.sentence, hint=frame.hint)
+    kind = PhotoSkipped if frame.verdict == "skipped" else PhotoRefused
+    return kind(frame.sentence, hint=frame.hint, code=frame.code, sha256=sha256)

@@ -6,12 +6,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from bgzero_daemon.core.errors import Code
 from bgzero_daemon.core.formats import has_photo_suffix
-from bgzero_daemon.core.job import Fingerprint, Outcome, PhotoKey
+from bgzero_daemon.core.job import JobState, PhotoKey
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.inbox import Inbox
-from bgzero_daemon.service.ledger import Entry, Ledger
+from bgzero_daemon.service.ledger import Ledger
+from bgzero_daemon.service.record import Record, decided_now
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +57,12 @@ def settle_existing(inboxes: Sequence[Inbox], ledger: Ledger, policy: str, ask: 
         found = list(_photos(inbox)) if policy != "all" else []
         left = found if found and not _wants_all(inbox, found, policy, ask) else []
         sentence = _("It was there before the first start.")
-        entries = [(key.rel, Entry(Fingerprint.of(stat), Outcome.SKIPPED, sentence=sentence)) for key, stat in left]
-        # The inbox itself is noted too: what comes to an empty one later was not there before. All or
-        # nothing: half of it would make the next start think that it is not the first.
-        entries.append((".", Entry(Fingerprint.of(os.stat(inbox.root)), Outcome.SKIPPED)))
-        ledger.put_all(inbox.root, entries)
+        # All or nothing: half of it would make the next start think that it is not the first.
+        with ledger.together():
+            for key, stat in left:
+                record = Record(inbox.fingerprint(stat), JobState.SKIPPED, code=Code.EXISTED, sentence=sentence)
+                ledger.put(inbox.root, key.rel, decided_now(record, JobState.SKIPPED))
+            ledger.know(inbox.root)
         if left:
             log.info(_("Photos that are there already: %d in %s. They are left alone."), len(left), display(inbox.root))
 

@@ -21,17 +21,20 @@ class Patience:
     """How long the gate waits, in seconds.
 
     `settle` after the last change where the kernel can tell that nobody writes, `unsure` where it
-    cannot, and `most` for a file that is quiet but does not look whole.
+    cannot, and `most` for a file that is quiet but does not look whole. A file that somebody has open
+    for writing is let go of after `busy`; None: it waits for as long as that takes.
     """
 
     settle: float = 1.0
     unsure: float = 5.0
     most: float = 600.0
+    busy: float | None = None
 
 
 @dataclass(slots=True)
 class _Waiting:
     fingerprint: Fingerprint
+    since: float
     quiet_since: float
     due: float
     pause: float = 1.0
@@ -69,11 +72,11 @@ class Gate:
         if sight is None:
             self._seen.pop(key, None)
         elif former is None or former.fingerprint != sight.fingerprint:
-            self._begin(key, sight, now)
+            self._begin(key, sight, now, since=former.since if former else now)
 
-    def _begin(self, key: PhotoKey, sight: Sight, now: float) -> None:
+    def _begin(self, key: PhotoKey, sight: Sight, now: float, *, since: float) -> None:
         settle = self._patience.unsure if sight.is_written is None else self._patience.settle
-        self._wait(key, _Waiting(sight.fingerprint, now, now + settle))
+        self._wait(key, _Waiting(sight.fingerprint, since, now, now + settle))
 
     def _wait(self, key: PhotoKey, waiting: _Waiting) -> None:
         self._seen[key] = waiting
@@ -90,29 +93,36 @@ class Gate:
         seen = self._seen.get(entry[2])
         return seen is None or seen.due != entry[0]
 
-    def ready(self, now: float) -> Iterator[tuple[PhotoKey, Fingerprint]]:
-        """Yield the files that may be cut, oldest first, and let go of them."""
+    def ready(self, now: float) -> Iterator[tuple[PhotoKey, Fingerprint, int]]:
+        """Yield the files that may be cut, oldest first, and let go of them.
+
+        With each comes its fingerprint, and width × height in pixels as its container says, or 0.
+        """
         while (due := self.next_due()) is not None and due <= now:
             _due, _order, key = heapq.heappop(self._due)
             waiting = self._seen[key]
             sight = self._look(key)
-            if sight is None:
+            if sight is None or self._is_busy_for_too_long(key, sight, now - waiting.since):
                 del self._seen[key]
             elif sight.fingerprint != waiting.fingerprint or sight.is_written:
-                self._begin(key, sight, now)
-            elif self._lets_wait(key, waiting, now):
-                continue
+                self._begin(key, sight, now, since=waiting.since)
             else:
+                inside = self._look_inside(key)
+                if inside.missing and self._lets_wait(key, waiting, inside.missing, now):
+                    continue
                 del self._seen[key]
-                yield key, waiting.fingerprint
+                yield key, waiting.fingerprint, inside.width_px * inside.height_px
 
-    def _lets_wait(self, key: PhotoKey, waiting: _Waiting, now: float) -> bool:
+    def _is_busy_for_too_long(self, key: PhotoKey, sight: Sight, waited: float) -> bool:
+        if not sight.is_written or self._patience.busy is None or waited < self._patience.busy:
+            return False
+        log.warning(_("%s: is still being written; left for the next time."), display(key.rel))
+        return True
+
+    def _lets_wait(self, key: PhotoKey, waiting: _Waiting, missing: str, now: float) -> bool:
         """Say whether a quiet file that is not whole gets more time, and give it some."""
         left = waiting.quiet_since + self._patience.most - now
         if left <= 0:
-            return False
-        missing = self._look_inside(key).missing
-        if not missing:
             return False
         if waiting.pause == 1.0:
             log.info(_("%s: waits, %s."), display(key.rel), missing)

@@ -19,7 +19,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from bgzero_daemon.core.job import PhotoKey
+from bgzero_daemon.core.job import Fingerprint, PhotoKey
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.mounts import Mount, mount_of
@@ -43,24 +43,26 @@ _MOST_DIRTY = 10_000
 class Inbox:
     """A folder, its identity on disk, and the watch on it.
 
-    `on_dirty` is called, from any thread, when there is something in `take_dirty`. `trouble` is "" or
+    `on_dirty`, to be set by whoever listens, is called from any thread when there is something in
+    `take_dirty`. `trouble` is "" or
     the sentence that says why nothing is seen at present; `is_blind` says that events do not come, so
     the folder has to be polled.
     """
 
-    def __init__(self, number: int, folder: Folder, on_dirty: Callable[[], None]) -> None:
+    def __init__(self, number: int, folder: Folder) -> None:
         self.number, self.folder = number, folder
         self.root = str(folder.inbox)
         self.trouble = ""
-        self.mount: Mount | None = None
+        self.mount: Mount | None = mount_of(self.root)
         self.is_blind = False
         self.overflowed = False
         self.folders_seen = 0
-        self._on_dirty = on_dirty
+        self.on_dirty: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._dirty: set[str] = set()
         self._observer: BaseObserver | None = None
         self._identity: tuple[int, int] | None = None
+        self._is_armed = False
 
     @property
     def is_remote(self) -> bool:
@@ -70,9 +72,11 @@ class Inbox:
     def arm(self) -> None:
         """Begin to watch, and remember which folder it is. Where the system refuses, say so and be blind."""
         self.disarm()
+        self._is_armed = True
         try:
             found = os.stat(self.root)
-        except OSError:
+        except OSError as error:
+            self._set_trouble(error.strerror or str(error))
             return
         self._identity = found.st_dev, found.st_ino
         self.mount = mount_of(self.root)
@@ -99,9 +103,14 @@ class Inbox:
             )
         self.is_blind = True
 
+    def fingerprint(self, found: os.stat_result) -> Fingerprint:
+        """Take a file's fingerprint; only length and time where device, inode and ctime may change by themselves."""
+        is_remote = self.mount is not None and self.mount.is_remote
+        return Fingerprint.of_remote(found) if is_remote else Fingerprint.of(found)
+
     def look(self, key: PhotoKey) -> Sight | None:
         """Look at one of its files. A lease knows the writers of this machine only."""
-        sight = look(self.root, key.rel)
+        sight = look(self.root, key.rel, self.fingerprint)
         return replace(sight, is_written=None) if sight and self.is_remote else sight
 
     def disarm(self) -> None:
@@ -117,7 +126,7 @@ class Inbox:
         A folder that is gone, or whose mount is gone, is trouble and never an empty folder; another one
         in its place (recreated, mounted over) is watched instead. Before `arm` there is nothing to check.
         """
-        if self._identity is None:
+        if not self._is_armed:
             return False
         try:
             found = os.stat(self.root)
@@ -158,12 +167,12 @@ class Inbox:
                 self._dirty.add(path)
             else:
                 self.overflowed = True
-        self._on_dirty()
+        self.on_dirty()
 
     def note_overflow(self) -> None:
         """Note that events were lost: the whole folder has to be scanned."""
         self.overflowed = True
-        self._on_dirty()
+        self.on_dirty()
 
     def take_dirty(self) -> list[str]:
         """Return the paths that events named since the last call."""

@@ -1,149 +1,227 @@
-"""What was decided about each photo, in SQLite, so that rescans and restarts cut nothing twice.
+"""What was decided about each photo, and what waits: SQLite, so that nothing is cut twice or forgotten.
 
-The inbox is the queue; the ledger holds decisions only. Losing it costs time, never a photo.
+The inbox is the queue; the ledger holds decisions. Losing it costs time, never a photo: the cut-outs
+carry a tag that says what they are of (`service.recovery`).
 """
 
-import logging
 import os
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bgzero_daemon.core.errors import BgzeroError
-from bgzero_daemon.core.job import Fingerprint, Outcome
+from bgzero_daemon.core import crash
+from bgzero_daemon.core.errors import Code, LedgerError
+from bgzero_daemon.core.job import Fingerprint, JobState
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
-
-log = logging.getLogger(__name__)
-
-VERSION = 1
-_SCHEMA = """
-CREATE TABLE photo (
-    inbox BLOB NOT NULL,
-    rel BLOB NOT NULL,
-    dev INTEGER NOT NULL, ino INTEGER NOT NULL, size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
-    outcome TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    output BLOB NOT NULL,
-    model TEXT NOT NULL,
-    sentence TEXT NOT NULL,
-    decided_at REAL NOT NULL,
-    PRIMARY KEY (inbox, rel)
-) WITHOUT ROWID;
-CREATE INDEX photo_output ON photo (output);
-"""
+from bgzero_daemon.service.base import open_base
+from bgzero_daemon.service.record import COLUMNS, Record, path_of, record_of, values_of
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A decision: about which bytes, how it ended, and where its output is.
+class Address:
+    """One photo's row: the inbox's path and the path below it."""
 
-    `sha256` is "" where the content was never read; `output` is the full path of the cut-out, "" without
-    one; `sentence` says why not. `decided_at` is Unix time in seconds, for people only.
-    """
+    inbox: str
+    rel: str
 
-    fingerprint: Fingerprint
-    outcome: Outcome
-    sha256: str = ""
-    output: str = ""
-    model: str = ""
-    sentence: str = ""
-    decided_at: float = 0.0
+    @property
+    def key(self) -> tuple[bytes, bytes]:
+        """Return what the rows are keyed by."""
+        return os.fsencode(self.inbox), os.fsencode(self.rel)
 
 
 class Ledger:
-    """One ledger file. All methods are called from one thread."""
+    """One ledger. Its methods may be called from any thread; one at a time gets through.
 
-    def __init__(self, file: Path) -> None:
-        """Open or make the ledger. Raises BgzeroError where it cannot be used, as every other method does."""
+    Every method raises LedgerError where the file cannot be used at present.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        """Open or make the ledger; None keeps it in memory. Raises LedgerError where it cannot be used."""
         self._file = file
-        try:
-            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            # the lock of SQLite itself is enough, and one writer is all there is
-            self._base = sqlite3.connect(file, isolation_level=None)
-            self._base.execute("PRAGMA journal_mode=WAL")
-            self._base.execute("PRAGMA synchronous=FULL")
-            version = int(self._base.execute("PRAGMA user_version").fetchone()[0])
-            if version == 0:
-                self._base.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
-        except (OSError, sqlite3.Error) as error:
-            raise BgzeroError(
-                _("The ledger {file} cannot be used: {why}.").format(file=display(file), why=error),
-                hint=_("Correct its permissions, or move it away: photos are then cut again, none is lost."),
-            ) from error
-        if version > VERSION:
-            raise BgzeroError(
-                _("The ledger {file} was written by a newer version.").format(file=display(file)),
-                hint=_("Install that version again, or move the file away."),
-            )
+        self._base = open_base(file)
+        self._lock = threading.RLock()
+        # moments of a clock that began with the machine, and tries of a former run
+        self._run("UPDATE photo SET not_before = 0, tries = 0 WHERE state = 'waiting' AND tries > 0")
+        self._rank = int(self._run("SELECT coalesce(max(rank), 0) FROM photo").fetchone()[0])
 
-    def _run(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        try:
-            return self._base.execute(statement, values)
-        except sqlite3.Error as error:
-            raise BgzeroError(
-                _("The ledger {file} cannot be used: {why}.").format(file=display(self._file), why=error),
-                hint=_("Free some space there; it is tried again by itself."),
-            ) from error
+    def _run(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        with self._lock:
+            try:
+                return self._base.execute(statement, values)
+            except sqlite3.Error as error:
+                raise LedgerError(
+                    _("The ledger {file} cannot be used: {why}.").format(
+                        file=display(self._file or _("in memory")), why=error
+                    ),
+                    hint=_("Free some space there; it is tried again by itself."),
+                ) from error
 
-    def get(self, inbox: str, rel: str) -> Entry | None:
-        """Return the decision about a photo, or None where there is none yet."""
-        row = self._run(
-            "SELECT dev, ino, size, mtime_ns, ctime_ns, outcome, sha256, output, model, sentence, decided_at"
-            " FROM photo WHERE inbox = ? AND rel = ?",
-            (os.fsencode(inbox), os.fsencode(rel)),
-        ).fetchone()
-        if row is None:
-            return None
-        dev, ino, *rest = row[:5]
-        fingerprint = Fingerprint(_unsigned(dev), _unsigned(ino), *rest)
-        return Entry(fingerprint, Outcome(row[5]), row[6], os.fsdecode(row[7]), *row[8:])
+    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        with self._lock:
+            return self._run(statement, values).fetchall()
 
-    def put(self, inbox: str, rel: str, entry: Entry) -> None:
-        """Write a decision, durably, over any former one."""
-        mark = entry.fingerprint
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make everything in the block one commit: all of it or nothing."""
+        with self._lock:
+            self._run("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._run("COMMIT")
+            except BaseException:
+                if self._base.in_transaction:
+                    self._run("ROLLBACK")
+                raise
+
+    def get(self, inbox: str, rel: str) -> Record | None:
+        """Return what is known of a photo, or None."""
+        rows = self._rows(f"SELECT {COLUMNS} FROM photo WHERE inbox = ? AND rel = ?", Address(inbox, rel).key)
+        return record_of(rows[0]) if rows else None
+
+    def put(self, inbox: str, rel: str, record: Record) -> None:
+        """Write down, durably, what is known of a photo, over what was."""
+        values = values_of(record)
+        marks = ", ".join("?" * (len(values) + 2))
         self._run(
-            "INSERT OR REPLACE INTO photo VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                os.fsencode(inbox), os.fsencode(rel),
-                _signed(mark.dev), _signed(mark.ino), mark.size_bytes, mark.mtime_ns, mark.ctime_ns,
-                entry.outcome.value, entry.sha256, os.fsencode(entry.output), entry.model, entry.sentence,
-                entry.decided_at,
-            ),
-        )  # fmt: skip
+            f"INSERT OR REPLACE INTO photo (inbox, rel, {COLUMNS}) VALUES ({marks})",
+            (*Address(inbox, rel).key, *values),
+        )
 
-    def put_all(self, inbox: str, entries: Iterable[tuple[str, Entry]]) -> None:
-        """Write decisions about many photos, all of them or none."""
-        self._run("BEGIN IMMEDIATE")
-        try:
-            for rel, entry in entries:
-                self.put(inbox, rel, entry)
-        except BaseException:
-            self._run("ROLLBACK")
-            raise
-        self._run("COMMIT")
+    def arrive(self, inbox: str, rel: str, fingerprint: Fingerprint, *, pixels: int = 0, front: bool = False) -> None:
+        """Let a photo wait that is new or has changed. What was decided about its former content is kept."""
+        with self._lock:
+            former = self.get(inbox, rel)
+            self._rank += 1
+            base = former or Record(fingerprint, JobState.WAITING)
+            if base.original:  # the one that was here has moved on: this is another photo under its name
+                base = replace(base, output="", output_sha256="", original="")
+            waiting = replace(
+                base, fingerprint=fingerprint, state=JobState.WAITING, pixels=pixels, rank=self._rank,
+                front=int(front or base.front), not_before=0.0, tries=0,
+                strikes=base.strikes if former and former.fingerprint == fingerprint else 0,
+            )  # fmt: skip
+            self.put(inbox, rel, waiting)
+        crash.point("arrived")
+
+    def waiting(self, inbox: str, limit: int, now: float, *, newest: bool = False) -> list[tuple[str, Record]]:
+        """Return the photos of an inbox that may be cut now, in their order."""
+        order = "DESC" if newest else "ASC"
+        rows = self._rows(
+            f"SELECT rel, {COLUMNS} FROM photo WHERE inbox = ? AND state = 'waiting' AND not_before <= ?"
+            f" ORDER BY front DESC, rank {order} LIMIT ?",
+            (os.fsencode(inbox), now, limit),
+        )
+        return [(path_of(row[0]), record_of(row[1:])) for row in rows]
+
+    def next_retry(self, now: float) -> float | None:
+        """Return the moment at which the next photo that was put back may be tried again."""
+        found = self._rows(
+            "SELECT min(not_before) FROM photo WHERE state = 'waiting' AND not_before > ? AND not_before < 1e300",
+            (now,),
+        )
+        moment = found[0][0]
+        return float(moment) if isinstance(moment, float) else None
+
+    def of_state(self, state: JobState, *, inbox: str | None = None, limit: int = -1) -> list[tuple[Address, Record]]:
+        """Return the photos in a state, the ones decided last first."""
+        where, values = "state = ?", [state.value]
+        rows = self._rows(
+            f"SELECT inbox, rel, {COLUMNS} FROM photo WHERE {where} ORDER BY decided_at DESC LIMIT ?",
+            (*values, limit),
+        )
+        found = [(Address(path_of(row[0]), path_of(row[1])), record_of(row[2:])) for row in rows]
+        return [entry for entry in found if inbox in (None, entry[0].inbox)]
+
+    def history(self, limit: int) -> list[tuple[Address, Record]]:
+        """Return what was decided, the latest first; what is no photo at all is nobody's business."""
+        rows = self._rows(
+            f"SELECT inbox, rel, {COLUMNS} FROM photo WHERE decided_at > 0 AND code != ?"
+            " ORDER BY decided_at DESC LIMIT ?",
+            (Code.NOT_A_PHOTO.value, limit),
+        )
+        return [(Address(path_of(row[0]), path_of(row[1])), record_of(row[2:])) for row in rows]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many photos are in each state."""
+        rows = self._rows("SELECT state, count(*) FROM photo WHERE code != ? GROUP BY state", (Code.NOT_A_PHOTO.value,))
+        found = {str(state): int(str(count)) for state, count in rows}
+        return {state.value: found.get(state.value, 0) for state in JobState}
+
+    def below(self, inbox: str, rel: str) -> list[tuple[str, Record]]:
+        """Return the rows of a folder below an inbox ("." for all of it), or of the photo of that path."""
+        rows = self._rows(f"SELECT rel, {COLUMNS} FROM photo WHERE inbox = ?", (os.fsencode(inbox),))
+        found = [(path_of(row[0]), record_of(row[1:])) for row in rows]
+        return [entry for entry in found if rel in (".", entry[0]) or entry[0].startswith(rel + os.sep)]
+
+    def alike(self, inbox: str, fingerprint: Fingerprint) -> list[tuple[str, Record]]:
+        """Return the decided photos of an inbox that have this length and modification time."""
+        rows = self._rows(
+            f"SELECT rel, {COLUMNS} FROM photo WHERE size = ? AND mtime_ns = ? AND inbox = ? AND decided != ''",
+            (fingerprint.size_bytes, fingerprint.mtime_ns, os.fsencode(inbox)),
+        )
+        return [(path_of(row[0]), record_of(row[1:])) for row in rows]
+
+    def choose(self, inbox: str, rel: str, candidates: Sequence[str]) -> str | None:
+        """Give a photo the first of these output paths that no other photo has, and write that down before use.
+
+        None where all are taken.
+        """
+        with self._lock:
+            for output in candidates:
+                rows = self._rows("SELECT inbox, rel FROM photo WHERE output = ?", (os.fsencode(output),))
+                if any(row != Address(inbox, rel).key for row in rows):
+                    continue
+                known = self.get(inbox, rel)
+                if known and known.output != output:
+                    self.put(inbox, rel, replace(known, output=output, output_sha256=""))
+                return output
+        return None
+
+    def move(self, inbox: str, rel: str, new_rel: str, record: Record) -> None:
+        """A photo was renamed: its row goes with it."""
+        with self.together():
+            self.remove(inbox, rel)
+            self.put(inbox, new_rel, record)
+
+    def remove(self, inbox: str, rel: str) -> None:
+        """Forget a photo."""
+        self._run("DELETE FROM photo WHERE inbox = ? AND rel = ?", Address(inbox, rel).key)
+
+    def reopen(self, code: Code) -> int:
+        """Let all photos wait again that were turned down for this reason. Returns how many."""
+        return self._run(
+            "UPDATE photo SET state = 'waiting', decided = '', strikes = 0 WHERE code = ? AND state IN"
+            " ('failed', 'skipped')",
+            (code.value,),
+        ).rowcount
+
+    def note(self, name: str) -> str:
+        """Return what was noted under a name, "" without a note."""
+        rows = self._rows("SELECT value FROM note WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else ""
+
+    def set_note(self, name: str, value: str) -> None:
+        """Note something about this installation."""
+        self._run("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, value))
 
     def knows(self, inbox: str) -> bool:
-        """Say whether anything was ever decided about this inbox."""
-        found = self._run("SELECT 1 FROM photo WHERE inbox = ? LIMIT 1", (os.fsencode(inbox),))
-        return found.fetchone() is not None
+        """Say whether this inbox was served before."""
+        return bool(self.note(_inbox_note(inbox)))
 
-    def is_taken(self, output: str, inbox: str, rel: str) -> bool:
-        """Say whether `output` is the cut-out of another photo than this one."""
-        rows = self._run("SELECT inbox, rel FROM photo WHERE output = ?", (os.fsencode(output),))
-        return any(row != (os.fsencode(inbox), os.fsencode(rel)) for row in rows)
+    def know(self, inbox: str) -> None:
+        """Remember that this inbox is served."""
+        self.set_note(_inbox_note(inbox), "1")
 
     def close(self) -> None:
         """Close the file."""
-        self._base.close()
+        with self._lock:
+            self._base.close()
 
 
-def _signed(number: int) -> int:
-    """Bring an unsigned 64-bit number (inodes of some file systems) into SQLite's signed range."""
-    return number - (1 << 64) if number >= 1 << 63 else number
-
-
-def _unsigned(number: int) -> int:
-    return number + (1 << 64) if number < 0 else number
+def _inbox_note(inbox: str) -> str:
+    return f"inbox:{os.fsencode(inbox).hex().upper()}"

@@ -1,7 +1,10 @@
-"""One daemon for an inbox: a lock named by the folder's device and inode, whatever path leads there."""
+"""One daemon for an inbox, whatever path leads there and whatever account runs it."""
 
+import errno
 import fcntl
 import os
+import socket
+import sys
 from pathlib import Path
 
 from bgzero_daemon.core.errors import AlreadyRunning
@@ -10,22 +13,37 @@ from bgzero_daemon.core.paths import make_private
 from bgzero_daemon.core.texts import _
 
 
-def lock_inbox(state: Path, inbox: Path) -> int:
-    """Take the inbox's lock and return its descriptor, which holds it until it is closed or the process ends.
+def lock_inbox(state: Path | None, inbox: Path) -> list[int]:
+    """Take the inbox's locks and return their descriptors, which hold them until they are closed or the process ends.
 
-    Raises AlreadyRunning where another daemon of this account has it.
+    One lock is on a file in the state folder, named by the inbox's device and inode. On Linux a name in
+    the abstract socket namespace (unix(7)) keeps other accounts of this machine out as well. Neither
+    holds the inbox itself open: that would keep people from unmounting it. Raises AlreadyRunning where
+    another daemon has one of them.
     """
     identity = inbox.stat()
-    folder = make_private(state / "locks")
-    descriptor = os.open(
-        folder / f"{identity.st_dev:x}-{identity.st_ino:x}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-    )
+    name = f"{identity.st_dev:x}-{identity.st_ino:x}"
+    taken: list[int] = []
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
+        if state is not None:
+            file = make_private(state / "locks") / name
+            taken.append(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            fcntl.flock(taken[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if sys.platform == "linux":
+            taken.append(_take_name(f"\0bgzero-inbox-{name}"))
+    except OSError as error:
+        for descriptor in taken:
+            os.close(descriptor)
+        if not isinstance(error, BlockingIOError) and error.errno != errno.EADDRINUSE:
+            raise
         raise AlreadyRunning(
             _("Another bgzero daemon already watches {folder}.").format(folder=display(inbox)),
             hint=_("Stop it first, or give this one another inbox."),
         ) from None
-    return descriptor
+    return taken
+
+
+def _take_name(name: str) -> int:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(name)
+        return sock.detach()

@@ -10,21 +10,23 @@ import fcntl
 import logging
 import os
 import secrets
-from collections.abc import Collection
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import OutputError
 from bgzero_daemon.core.job import Staged
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.photo import png
+from bgzero_daemon.service.mounts import Mount, mount_of
+from bgzero_daemon.service.rename import without_replacing
 
 log = logging.getLogger(__name__)
 
 _PREFIX, _SUFFIX = ".bgz-", ".tmp"
 _NO_FOLDER_FSYNC = {errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF}  # vboxsf, some FUSE and SMB mounts
-_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,54 @@ def read_umask() -> int:
 
 
 class Outbox:
-    """One outbox folder. Errors of its file system come out as OutputError."""
+    """One outbox folder. Errors of its file system come out as OutputError.
 
-    def __init__(self, root: Path, *, umask: int) -> None:
-        self._root, self._mode = root, 0o666 & ~umask
+    It remembers which folder it is, by device, inode and mount: a folder that was unmounted, or is
+    another one now, is trouble and is never filled or made again. `keep_free_bytes` of its file system
+    are left free.
+    """
+
+    def __init__(self, root: Path, *, umask: int, keep_free_bytes: int = 0) -> None:
+        self.root = root
+        self._umask, self._keep_free = umask, keep_free_bytes
+        self._identity = self._identify()
+        self.mount: Mount | None = mount_of(str(root)) if self._identity else None
+
+    def _identify(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self.root)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def check(self) -> None:
+        """Raise OutputError with one sentence where nothing can be written at present."""
+        here = display(self.root)
+        identity = self._identify()
+        if identity is None:
+            raise OutputError(_("The outbox {folder} is not there.").format(folder=here))
+        if identity != self._identity:
+            mount = mount_of(str(self.root))
+            if self.mount and mount and self.mount.point not in (mount.point, "/"):
+                raise OutputError(_("The outbox {folder} is not mounted.").format(folder=here))
+            self._identity, self.mount = identity, mount  # somebody made it anew
+        try:
+            space = os.statvfs(self.root)
+        except OSError as error:
+            raise self._trouble(error) from error
+        free = space.f_bavail * space.f_frsize
+        if free < self._keep_free:
+            raise OutputError(
+                _("The outbox {folder} is nearly full: {free} MB are free, {kept} MB are kept free.").format(
+                    folder=here, free=round(free / 1e6), kept=round(self._keep_free / 1e6)
+                ),
+                hint=_("Free some space there, or lower output.keep_free."),
+            )
+
+    def probe(self) -> None:
+        """Check, and make and remove a staged file. Raises OutputError."""
+        self.check()
+        self.stage().discard()
 
     def stage(self, folder: str = "") -> StagedFile:
         """Make an empty staged file for an output in `folder` (relative to the root, "" for itself).
@@ -63,8 +109,8 @@ class Outbox:
         It lies in the deepest part of that path that exists, so that publishing stays inside one
         file system. It is locked for as long as a descriptor of it is open: `sweep` leaves it alone.
         """
-        place = self._root / folder
-        while place != self._root and not os.path.isdir(place):
+        place = self.root / folder
+        while place != self.root and not os.path.isdir(place):
             place = place.parent
         path = place / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
         try:
@@ -73,130 +119,145 @@ class Outbox:
             raise self._trouble(error) from error
         with contextlib.suppress(OSError):  # no locks on this file system: then nothing is swept there either
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        crash.point("staged")
         return StagedFile(path, descriptor)
 
     def sweep(self) -> int:
-        """Remove staged files that a dead process left behind. Returns how many."""
-        swept = 0
-        for found in self._root.rglob(f"{_PREFIX}*{_SUFFIX}"):
-            try:
-                descriptor = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            except OSError:
-                continue
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                found.unlink()
-                swept += 1
-            except OSError:
-                pass
-            finally:
-                os.close(descriptor)
-        return swept
+        """Remove staged files that a dead process left behind, and empty placeholders' kin. Returns how many."""
+        return sum(_swept(found) for found in self._files() if _is_staged(found.name))
 
-    def publish(
-        self,
-        file: StagedFile,
-        staged: Staged,
-        *,
-        source_name: str,
-        folder: str,
-        names: Collection[str],
-        earlier: str = "",
-    ) -> str:
-        """Give a staged file the first of `names` that is free, and return its path below the root.
-
-        A taken name is replaced only if it is this program's own output of the very same photo
-        (same `source_name`, same content), or `earlier`, the output of the photo's former content.
-        Anybody else's file is left alone and the next name is tried. Raises OutputError; the staged
-        file is then still there.
-        """
-        try:
-            self._verify(file, staged)
-            os.fchmod(file.descriptor, self._mode)
-            _flush(file.descriptor)
-            target = self._root / folder
-            self._make(target)
+    def _files(self) -> Iterator[Path]:
+        for folder, _folders, names in os.walk(self.root):
             for name in names:
-                rel = os.path.join(folder, name)
-                is_own = self._is_own(target / name, source_name, None if rel == earlier else staged.source_sha256)
-                if is_own:
-                    os.replace(file.path, target / name)
-                elif not _link(file.path, target / name):
-                    continue
-                _fsync_folder(target)
-                return rel
-        except OSError as error:
-            raise self._trouble(error) from error
-        raise OutputError(
-            _("{names} in {folder} belongs to somebody else and is left as it is.").format(
-                names=", ".join(map(display, names)), folder=display(target)
-            ),
-            hint=_("Move it away, or choose another place."),
-        )
+                yield Path(folder, name)
 
-    def _verify(self, file: StagedFile, staged: Staged) -> None:
+    def outputs(self) -> Iterator[tuple[str, dict[str, object]]]:
+        """Yield every PNG that carries this program's tag: its path below the root, and the tag."""
+        for file in self._files():
+            if file.suffix.lower() == ".png" and not file.name.startswith("."):
+                tag = self.tag(file)
+                if tag:
+                    yield str(file.relative_to(self.root)), tag
+
+    def tag(self, path: Path) -> dict[str, object]:
+        """Return this program's tag in a whole PNG; {} for anything else, links included."""
+        found = _inspect(path)
+        return found.tag if found else {}
+
+    def sha256(self, path: Path) -> str:
+        """Return the hash of a whole PNG, "" for anything else."""
+        found = _inspect(path)
+        return found.sha256 if found else ""
+
+    def is_whole(self, path: Path, sha256: str) -> bool:
+        """Say whether a published output is on the disk as it was written."""
+        found = _inspect(path)
+        return found is not None and found.sha256 == sha256
+
+    def seal(self, file: StagedFile, staged: Staged) -> None:
+        """Check a staged file against the worker's report and bring it to the disk. Raises OutputError."""
         try:
             found = png.inspect(file.descriptor)
         except png.DamagedPng as error:
             raise OutputError(_("The cut-out was damaged on its way to disk: {why}.").format(why=error)) from None
+        except OSError as error:
+            raise self._trouble(error) from error
         if (found.size_bytes, found.sha256) != (staged.size_bytes, staged.sha256):
             raise OutputError(_("The cut-out on disk is not the one that was written."))
+        crash.point("verified")
+        try:
+            os.fchmod(file.descriptor, 0o666 & ~self._umask)
+            _flush(file.descriptor)
+        except OSError as error:
+            raise self._trouble(error) from error
+        crash.point("flushed")
 
-    def _is_own(self, path: Path, source_name: str, source_sha256: str | None) -> bool:
-        """Say whether `path` is this program's output of that photo (of any content, where no hash is given)."""
+    def publish(self, file: StagedFile, rel: str, *, may_replace: bool) -> bool:
+        """Give a sealed file its name below the root. Returns False where the name is somebody else's.
+
+        With `may_replace` what is there is replaced in one step. The folder is brought to the disk too.
+        Raises OutputError; the staged file is then still there.
+        """
+        target = self.root / rel
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return False
+            self._make(target.parent)
+            with contextlib.suppress(OSError):  # not a member of that group, or no groups here
+                os.fchown(file.descriptor, -1, os.stat(target.parent).st_gid)
+            if may_replace:
+                os.replace(file.path, target)
+                crash.point("replaced")
+            elif not without_replacing(file.path, target):
+                return False
+            fsync_folder(target.parent)
+        except OSError as error:
+            raise self._trouble(error) from error
+        crash.point("folder-flushed")
+        return True
+
+    def follow(self, old: str, new: str) -> bool:
+        """Rename an output as its photo was renamed; both paths are below the root. Raises OutputError."""
         try:
-            tag = png.inspect(descriptor).tag
-        except (png.DamagedPng, OSError):
+            self._make((self.root / new).parent)
+            done = without_replacing(self.root / old, self.root / new)
+            for folder in {(self.root / old).parent, (self.root / new).parent}:
+                fsync_folder(folder)
+        except FileNotFoundError:
             return False
-        finally:
-            os.close(descriptor)
-        return tag.get("source") == source_name and source_sha256 in (None, tag.get("source_sha256"))
+        except OSError as error:
+            raise self._trouble(error) from error
+        return done
 
     def _make(self, folder: Path) -> None:
         """Make a mirrored sub-folder, durably. The root itself is never made: it may be a lost mount."""
         missing = []
-        while folder != self._root and not os.path.isdir(folder):
+        while folder != self.root and not os.path.isdir(folder):
             missing.append(folder)
             folder = folder.parent
         for new in reversed(missing):
             new.mkdir(exist_ok=True)
-            _fsync_folder(new.parent)
+            with contextlib.suppress(OSError):
+                os.chown(new, -1, os.stat(new.parent).st_gid)
+            fsync_folder(new.parent)
 
     def _trouble(self, error: OSError) -> OutputError:
         return OutputError(
             _("The outbox {folder} cannot be written: {why}.").format(
-                folder=display(self._root), why=error.strerror or error
+                folder=display(self.root), why=error.strerror or error
             ),
             hint=_("Free some space, mount it again or correct its permissions; it is tried again by itself."),
         )
 
 
-def _link(staged: Path, target: Path) -> bool:
-    """Move without replacing. Returns False where the name is taken."""
+def _is_staged(name: str) -> bool:
+    return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+
+
+def _swept(found: Path) -> bool:
     try:
-        os.link(staged, target)
-    except FileExistsError:
+        descriptor = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
         return False
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        # no hard links here (exFAT, SMB): hold the name with an empty file, then replace it
-        try:
-            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC))
-        except FileExistsError:
-            return False
-        try:
-            os.replace(staged, target)
-        except OSError:
-            target.unlink()  # the empty file that held the name
-            raise
-    else:
-        staged.unlink()
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found.unlink()
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
     return True
+
+
+def _inspect(path: Path) -> png.Inspection | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return png.inspect(descriptor)
+    except (png.DamagedPng, OSError):
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def _flush(descriptor: int) -> None:
@@ -207,7 +268,8 @@ def _flush(descriptor: int) -> None:
         os.fsync(descriptor)
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """Bring a folder's entries to the disk, where its file system can."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

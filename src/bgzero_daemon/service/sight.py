@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,9 @@ def open_below(root: str | Path, rel: str) -> int:
         os.close(place)
 
 
-def look(root: str | Path, rel: str) -> Sight | None:
+def look(
+    root: str | Path, rel: str, fingerprint: Callable[[os.stat_result], Fingerprint] = Fingerprint.of
+) -> Sight | None:
     """Look at a file below a folder. None for anything but a regular file that no link leads to."""
     path = os.path.join(root, rel)
     try:
@@ -50,12 +53,12 @@ def look(root: str | Path, rel: str) -> Sight | None:
     try:
         descriptor = open_below(root, rel)
     except PermissionError:
-        return Sight(Fingerprint.of(stat), None)
+        return Sight(fingerprint(stat), None)
     except OSError:
         return None
     try:
         stat = os.fstat(descriptor)
-        return Sight(Fingerprint.of(stat), _is_written(descriptor)) if is_regular(stat) else None
+        return Sight(fingerprint(stat), _is_written(descriptor)) if is_regular(stat) else None
     finally:
         os.close(descriptor)
 

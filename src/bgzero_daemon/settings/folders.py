@@ -26,6 +26,12 @@ def prepare(loaded: Loaded) -> list[Path]:
             if by_default and not os.path.exists(path):
                 _make(path)
                 made.append(path)
+    for folder in loaded.config.folder:
+        done = done_folder(folder)
+        is_wanted = folder.originals == "move" and folder.done is None and os.path.isdir(folder.inbox)
+        if is_wanted and not os.path.isdir(done):
+            _make(done)
+            made.append(done)
     check(loaded.config.folder)
     if by_default and loaded.file is None and (written := write_commented_file(paths.config_file())):
         made.append(written)
@@ -57,6 +63,11 @@ def _make(path: Path) -> None:
         ) from None
 
 
+def done_folder(folder: Folder) -> Path:
+    """Return where a folder's originals move to, if they move."""
+    return folder.done or folder.inbox.parent / "Done"
+
+
 def check(folders: tuple[Folder, ...]) -> None:
     """Raise ConfigError unless every folder exists, can be used, and none feeds on another."""
     if not folders:
@@ -70,6 +81,8 @@ def check(folders: tuple[Folder, ...]) -> None:
     for one, first in enumerate(folders):
         for other, second in enumerate(folders):
             _check_apart(first.inbox, second.outbox)
+            if second.originals == "move":
+                _check_done(first.inbox, done_folder(second), is_own=first is second)
             if one < other:
                 _check_inboxes_apart(first.inbox, second.inbox)
 
@@ -119,6 +132,25 @@ def _check_apart(inbox: Path, outbox: Path) -> None:
                 ),
                 hint=_("Move one of them, for example side by side."),
             )
+
+
+def _check_done(inbox: Path, done: Path, *, is_own: bool) -> None:
+    if is_own:
+        _check_usable(done, "folder of done photos", os.W_OK | os.X_OK, _("written"))
+        if done.stat().st_dev != inbox.stat().st_dev:
+            raise ConfigError(
+                _("{done} and {inbox} are on different file systems, so originals cannot move there safely.").format(
+                    done=display(done), inbox=display(inbox)
+                ),
+                hint=_("Name a folder on the inbox's file system as `done`."),
+            )
+    if _contains(inbox, done) or _contains(done, inbox):
+        raise ConfigError(
+            _("{done} and the inbox {inbox} overlap: moved photos would be cut again.").format(
+                done=display(done), inbox=display(inbox)
+            ),
+            hint=_("Name a folder outside every inbox as `done`."),
+        )
 
 
 def _check_inboxes_apart(first: Path, second: Path) -> None:

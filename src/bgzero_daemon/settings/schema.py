@@ -47,7 +47,10 @@ class Folder(Table):
     watch: Literal["auto", "poll"] = Field(
         default="auto", description="poll: scan often, for folders whose changes make no events"
     )
-    originals: Literal["keep"] = Field(default="keep", description="what happens to a photo once it is cut")
+    originals: Literal["keep", "move", "trash"] = Field(
+        default="keep", description="what happens to a photo once its cut-out is safe"
+    )
+    done: FolderPath | None = Field(default=None, description="where originals move to; unset: Done beside the inbox")
     model: str | None = Field(default=None, description="model for this folder; unset: that of [model]")
     metadata: MetadataPolicy | None = Field(
         default=None, description="metadata policy for this folder; unset: that of [output]"
@@ -94,7 +97,13 @@ class Worker(Table):
         default=0, ge=0, le=256, description="threads of the network; 0: all cores this process may use"
     )
     queue: int = Field(
-        default=64, ge=1, le=10000, description="photos held ready in memory; the rest waits in the folder"
+        default=64, ge=1, le=10000, description="photos held ready in memory for each folder; the rest waits in it"
+    )
+    megapixels: float = Field(
+        default=120.0, gt=0, le=100000, description="photos in work at once, in millions of pixels; one may be larger"
+    )
+    order: Literal["oldest", "newest"] = Field(
+        default="oldest", description="which of the waiting photos is cut first, by arrival"
     )
 
 
@@ -106,9 +115,12 @@ class Limits(Table):
 
 
 class Output(Table):
-    """What the cut-outs carry."""
+    """What the cut-outs carry, and what is left beside them."""
 
     metadata: MetadataPolicy = Metadata.NO_LOCATION
+    keep_free: float = Field(
+        default=1.0, ge=0, le=100000, description="space to leave free where the cut-outs go, in GB (10^9 bytes)"
+    )
 
 
 class Log(Table):

@@ -17,9 +17,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from bgzero_daemon.catalog.card import ModelCard
+from bgzero_daemon.core.errors import Code
 from bgzero_daemon.core.recipe import Metadata, Product
 
-VERSION = 1
+VERSION = 2
 MAX_BODY_BYTES = 64 * 1024
 _HEADER = struct.Struct(">3sBI")
 _MAX_DESCRIPTORS = 2
@@ -103,13 +104,18 @@ class Done(_Frame):
 
 
 class Refused(_Frame):
-    """Worker: this photo was not cut. `verdict` says whether that is a failure, a skip or worth another try."""
+    """Worker: this photo was not cut.
+
+    `verdict`: a failure, a skip, worth another try, or the staged file could not be written (`output`).
+    `code` is one word for programs (`core.errors.Code`).
+    """
 
     kind: Literal["refused"] = "refused"
     job: str
-    verdict: Literal["failed", "skipped", "retry"]
+    verdict: Literal["failed", "skipped", "retry", "output"]
     sentence: str
     hint: str = ""
+    code: str = Code.DAMAGED
 
 
 Frame = Annotated[Setup | Cut | Verdict | Ready | Unfit | Hashed | Done | Refused, Field(discriminator="kind")]

@@ -1,6 +1,5 @@
 """Lanes: threads that share one pipeline, so that one photo decodes while another is in the network."""
 
-import errno
 import hashlib
 import logging
 import os
@@ -9,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Lock
 
-from bgzero_daemon.core.errors import BgzeroError, PhotoRefused, PhotoSkipped
+from bgzero_daemon.core import crash
+from bgzero_daemon.core.errors import BgzeroError, Code, OutputError, PhotoRefused, PhotoSkipped
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.wire import work
 from bgzero_daemon.worker.pipeline import Pipeline
@@ -17,8 +17,6 @@ from bgzero_daemon.worker.pipeline import Pipeline
 log = logging.getLogger(__name__)
 
 _PIECE_BYTES = 1 << 20
-# The output's file system is in trouble, not the photo.
-_STORAGE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS, errno.ESTALE}
 
 
 class Lanes:
@@ -55,22 +53,32 @@ class Lanes:
 
     def _answer(self, order: work.Cut, source: int, staged: int) -> work.Done | work.Refused | None:
         try:
-            content = self._read(source)
-            sha256 = hashlib.sha256(content).hexdigest()
-            self._send(work.Hashed(job=order.job, sha256=sha256))
-            if not self._verdicts[order.job].get():
-                return None
-            finished = self._pipeline.cut(content, sha256, order)
-            _write(staged, finished.png)
+            return self._cut(order, source, staged)
+        except PhotoRefused as error:
+            verdict = "skipped" if isinstance(error, PhotoSkipped) else "failed"
+            return _refusal(order, verdict, str(error), error.hint, error.code)
+        except OutputError as error:
+            return _refusal(order, "output", str(error), error.hint)
         except BgzeroError as error:
-            skipped = "skipped" if isinstance(error, PhotoSkipped) else "failed"
-            return _refusal(order, "retry" if error.retry else skipped, str(error), error.hint)
+            return _refusal(order, "retry" if error.retry else "failed", str(error), error.hint)
         except MemoryError:
             return _refusal(order, "retry", _("There is not enough memory for this photo at present."))
         except OSError as error:
-            storage = error.errno in _STORAGE_ERRNOS
-            sentence = _("The cut-out cannot be written: {why}.") if storage else _("The photo cannot be read: {why}.")
-            return _refusal(order, "retry", sentence.format(why=error.strerror))
+            return _refusal(order, "retry", _("The photo cannot be read: {why}.").format(why=error.strerror))
+
+    def _cut(self, order: work.Cut, source: int, staged: int) -> work.Done | None:
+        crash.point("worker-took")
+        content = self._read(source)
+        crash.point("worker-read")
+        sha256 = hashlib.sha256(content).hexdigest()
+        self._send(work.Hashed(job=order.job, sha256=sha256))
+        if not self._verdicts[order.job].get():
+            return None
+        crash.point("worker-go")
+        finished = self._pipeline.cut(content, sha256, order)
+        crash.point("worker-cut")
+        _write(staged, finished.png)
+        crash.point("worker-wrote")
         return work.Done(
             job=order.job,
             staged_bytes=len(finished.png),
@@ -90,13 +98,14 @@ class Lanes:
                     have=round(size / 1e6), limit=round(self._max_bytes / 1e6)
                 ),
                 hint=_("Raise limits.megabytes in the configuration."),
+                code=Code.TOO_LARGE,
             )
         content = bytearray()
         # pread: a descriptor that came over a socket shares its offset with whoever sent it
         while part := os.pread(source, _PIECE_BYTES, len(content)):
             content += part
             if len(content) > self._max_bytes:
-                raise PhotoRefused(_("The file grew beyond the limit while it was read."))
+                raise PhotoRefused(_("The file grew beyond the limit while it was read."), code=Code.TOO_LARGE)
         return bytes(content)
 
     def _send(self, frame: work.Frame) -> None:
@@ -108,13 +117,20 @@ class Lanes:
 
 
 def _write(staged: int, png: bytes) -> None:
+    """Write a staged file. Raises OutputError: its file system is in trouble, not the photo."""
     view, at = memoryview(png), 0
-    while at < len(view):
-        at += os.pwrite(staged, view[at : at + _PIECE_BYTES], at)
-    os.ftruncate(staged, at)
+    try:
+        while at < len(view):
+            at += os.pwrite(staged, view[at : at + _PIECE_BYTES], at)
+            crash.point("worker-writes")
+        os.ftruncate(staged, at)
+    except OSError as error:
+        raise OutputError(_("The cut-out cannot be written: {why}.").format(why=error.strerror)) from error
 
 
-def _refusal(order: work.Cut, verdict: str, sentence: str, hint: str = "") -> work.Refused:
+def _refusal(order: work.Cut, verdict: str, sentence: str, hint: str = "", code: str = "") -> work.Refused:
     # an exception may quote bytes that are no text, which JSON does not carry
     sentence, hint = (text[:500].encode("utf-8", "replace").decode() for text in (sentence, hint))
-    return work.Refused.model_validate({"job": order.job, "verdict": verdict, "sentence": sentence, "hint": hint})
+    return work.Refused.model_validate(
+        {"job": order.job, "verdict": verdict, "sentence": sentence, "hint": hint, "code": code or Code.DAMAGED}
+    )

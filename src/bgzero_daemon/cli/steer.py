@@ -1,0 +1,109 @@
+"""Commands to the running daemon: status, add, redo, failed, history."""
+
+import argparse
+import json
+import os
+import time
+from typing import Any
+
+from bgzero_daemon import client
+from bgzero_daemon.core.errors import BgzeroError, UsageError
+from bgzero_daemon.core.names import display
+from bgzero_daemon.core.texts import _
+
+
+def _print_json(reply: dict[str, Any]) -> int:
+    print(json.dumps({key: value for key, value in reply.items() if key != "ok"}, indent=1, ensure_ascii=False))
+    return 0
+
+
+def _paths(arguments: argparse.Namespace) -> list[str]:
+    for path in arguments.paths:
+        if not os.path.lexists(path):
+            raise BgzeroError(_("There is no {path}.").format(path=display(path)))
+    return client.spots(arguments.paths)
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Say what the daemon is doing."""
+    reply = client.ask("status")
+    if arguments.json:
+        return _print_json(reply)
+    counts = _(
+        "{waiting} waiting, {running} in work, {arriving} arriving, {done} done, {failed} failed, {skipped} skipped"
+    )
+    print(counts.format(**reply))
+    if (left := reply["seconds_left"]) and reply["waiting"]:
+        print(_("about {time} left").format(time=_length(left)))
+    for folder in reply["folders"]:
+        print(f"{folder['inbox']} -> {folder['outbox']}")
+        for sentence in folder["trouble"]:
+            print(f"  {sentence}")
+    return 0
+
+
+def _length(seconds: float) -> str:
+    if seconds < 90:
+        return _("{count} seconds").format(count=round(seconds))
+    if seconds < 5400:
+        return _("{count} minutes").format(count=round(seconds / 60))
+    return _("{count} hours").format(count=round(seconds / 3600))
+
+
+def add(arguments: argparse.Namespace) -> int:
+    """Bring photos of an inbox to the front."""
+    for photo in client.ask("add", paths=_paths(arguments))["photos"]:
+        if photo["state"] == "done":
+            print(_("It is done already; `bgzero redo` cuts it again."))
+        elif photo["state"] in ("failed", "skipped"):
+            print(_("It was turned down; `bgzero failed` says why, `bgzero redo` tries it again."))
+    return 0
+
+
+def redo(arguments: argparse.Namespace) -> int:
+    """Cut photos again, whatever was decided."""
+    reply = client.ask("redo", paths=_paths(arguments))
+    print(_("{count} photos are cut again.").format(count=reply["count"]))
+    return 0
+
+
+def failed(arguments: argparse.Namespace) -> int:
+    """List the photos that could not be cut."""
+    reply = client.ask("failed")
+    if arguments.json:
+        return _print_json(reply)
+    for photo in reply["photos"]:
+        print(f"{photo['photo']}: {photo['sentence']} {photo['hint']}".rstrip())
+    return 0
+
+
+def _chosen(arguments: argparse.Namespace) -> list[str]:
+    if bool(arguments.paths) == arguments.all:
+        raise UsageError(_("Name the photos, or say --all."))
+    return client.spots(arguments.paths)
+
+
+def retry(arguments: argparse.Namespace) -> int:
+    """Try failed photos again."""
+    reply = client.ask("retry", paths=_chosen(arguments))
+    print(_("{count} photos are tried again.").format(count=reply["count"]))
+    return 0
+
+
+def dismiss(arguments: argparse.Namespace) -> int:
+    """Take photos off the list of failures."""
+    reply = client.ask("dismiss", paths=_chosen(arguments))
+    print(_("{count} photos are off the list.").format(count=reply["count"]))
+    return 0
+
+
+def history(arguments: argparse.Namespace) -> int:
+    """List what was decided, the latest first."""
+    reply = client.ask("history", limit=arguments.limit)
+    if arguments.json:
+        return _print_json(reply)
+    for photo in reply["photos"]:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(photo["decided_at"]))
+        what = photo["cutout"] if photo["state"] in ("done", "published") else photo["sentence"]
+        print(f"{when}  {photo['state']:8}  {photo['photo']}  {what}")
+    return 0

@@ -1,0 +1,93 @@
+"""What is cut next: a few jobs of each folder in memory, all others as rows of the ledger and files."""
+
+import itertools
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from bgzero_daemon.core.job import Job, PhotoKey
+from bgzero_daemon.service.ledger import Ledger
+from bgzero_daemon.service.place import Place
+
+_STREAK = 32  # photos for one model before another folder's model gets its turn
+
+
+@dataclass(slots=True)
+class Backlog:
+    """Jobs of every folder, taken in turns. `capacity` of them are in memory for each folder at most.
+
+    Folders whose model is the one in use come first, for a while: loading a model takes longer than a
+    photo. `newest` takes the latest arrival first.
+    """
+
+    ledger: Ledger
+    places: Sequence[Place]
+    capacity: int
+    newest: bool = False
+    _ready: list[deque[Job]] = field(default_factory=list)
+    _may_hold_more: list[bool] = field(default_factory=list)
+    _turn: "itertools.cycle[int]" = field(default_factory=lambda: itertools.cycle([0]))
+    _model: str = ""
+    _streak: int = 0
+    _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self._ready = [deque() for _place in self.places]
+        self._may_hold_more = [True for _place in self.places]
+        self._turn = itertools.cycle(range(len(self.places)))
+
+    def note_arrival(self, folder: int, *, is_urgent: bool = False) -> None:
+        """Something waits in this folder; with `is_urgent` the jobs in memory are looked for anew."""
+        self._may_hold_more[folder] = True
+        if is_urgent or self.newest:
+            self._ready[folder].clear()
+
+    def note_retries(self) -> None:
+        """Photos that were put back may be due in any folder."""
+        self._may_hold_more = [True for _place in self.places]
+
+    def take(self, now: float, busy: Collection[PhotoKey], closed: Collection[int]) -> Job | None:
+        """Return the next job that is not `busy`, of a folder that is not `closed`; None where there is none."""
+        order = [next(self._turn) for _place in self.places]
+        if self._streak < _STREAK:
+            order.sort(key=lambda folder: self.places[folder].recipe.model != self._model)
+        else:
+            order.sort(key=lambda folder: self.places[folder].recipe.model == self._model)
+        for folder in order:
+            if folder in closed:
+                continue
+            while not self._ready[folder] and self._may_hold_more[folder]:
+                self._fetch(folder, now, busy)
+            while self._ready[folder]:
+                job = self._ready[folder].popleft()
+                if job.key not in busy:
+                    self._count(job.recipe.model)
+                    return job
+        return None
+
+    def put_back(self, job: Job) -> None:
+        """Return a job that cannot be started yet to the head of its folder's queue."""
+        self._ready[job.key.folder].appendleft(job)
+
+    def _count(self, model: str) -> None:
+        self._streak = self._streak + 1 if model == self._model else 1
+        self._model = model
+
+    def _fetch(self, folder: int, now: float, busy: Collection[PhotoKey]) -> None:
+        place = self.places[folder]
+        limit = self.capacity + len(busy)
+        rows = self.ledger.waiting(place.name, limit, now, newest=self.newest)
+        self._may_hold_more[folder] = len(rows) == limit
+        for rel, record in rows:
+            key = PhotoKey(folder, rel)
+            if key not in busy:
+                number = f"{next(self._numbers):05d}"
+                self._ready[folder].append(
+                    Job(number, key, record.fingerprint, place.recipe, pixels=record.pixels,
+                        strikes=record.strikes, tries=record.tries)
+                )  # fmt: skip
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether it is certain that nothing waits that could be cut now."""
+        return not any(self._ready) and not any(self._may_hold_more)

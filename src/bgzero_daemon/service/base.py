@@ -1,0 +1,162 @@
+"""The ledger's file: opened, checked, brought to the present version, or set aside where it is damaged.
+
+One connection with a lock around it is the one writer; WAL with synchronous=FULL makes each commit
+durable before it returns (sqlite.org/pragma.html#pragma_synchronous).
+"""
+
+import logging
+import os
+import shutil
+import sqlite3
+import time
+from pathlib import Path
+
+from bgzero_daemon.core import crash
+from bgzero_daemon.core.errors import LedgerError, LedgerTooNew
+from bgzero_daemon.core.names import display
+from bgzero_daemon.core.texts import _
+
+log = logging.getLogger(__name__)
+
+VERSION = 2
+
+# Version 1 held decisions only. What waits, a name that was chosen, an original on its way and
+# everything for retries came with version 2.
+_STEPS = {
+    1: """
+CREATE TABLE photo (
+    inbox BLOB NOT NULL,
+    rel BLOB NOT NULL,
+    dev INTEGER NOT NULL, ino INTEGER NOT NULL, size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    output BLOB NOT NULL,
+    model TEXT NOT NULL,
+    sentence TEXT NOT NULL,
+    decided_at REAL NOT NULL,
+    PRIMARY KEY (inbox, rel)
+) WITHOUT ROWID;
+CREATE INDEX photo_output ON photo (output);
+""",
+    2: """
+ALTER TABLE photo RENAME COLUMN outcome TO state;
+ALTER TABLE photo ADD COLUMN decided TEXT NOT NULL DEFAULT '';
+ALTER TABLE photo ADD COLUMN output_sha256 TEXT NOT NULL DEFAULT '';
+ALTER TABLE photo ADD COLUMN original BLOB NOT NULL DEFAULT '';
+ALTER TABLE photo ADD COLUMN code TEXT NOT NULL DEFAULT '';
+ALTER TABLE photo ADD COLUMN hint TEXT NOT NULL DEFAULT '';
+ALTER TABLE photo ADD COLUMN pixels INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE photo ADD COLUMN front INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE photo ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE photo ADD COLUMN not_before REAL NOT NULL DEFAULT 0;
+ALTER TABLE photo ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE photo ADD COLUMN strikes INTEGER NOT NULL DEFAULT 0;
+UPDATE photo SET decided = state;
+CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO note SELECT 'inbox:' || hex(inbox), '1' FROM photo WHERE rel = CAST('.' AS BLOB);
+DELETE FROM photo WHERE rel = CAST('.' AS BLOB);
+CREATE INDEX photo_queue ON photo (inbox, state, front DESC, rank);
+CREATE INDEX photo_content ON photo (size, mtime_ns);
+CREATE INDEX photo_state ON photo (state, decided_at);
+""",
+}
+
+
+def open_base(file: Path | None) -> sqlite3.Connection:
+    """Open the ledger, making it where there is none; None keeps it in memory alone.
+
+    A damaged file is set aside with a date in its name, which the log says, and a new one begun. An
+    older version is copied before it is changed. Raises LedgerError for a newer version, and where
+    the file cannot be used.
+    """
+    if file is None:
+        base = _connect(":memory:")
+        _migrate(base, 0, None)
+        return base
+    try:
+        return _open(file)
+    except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
+            raise _trouble(file, error) from error
+        _set_aside(file, error)
+    except OSError as error:
+        raise _trouble(file, error) from error
+    try:
+        return _open(file)
+    except (OSError, sqlite3.Error) as error:
+        raise _trouble(file, error) from error
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    base = _connect(str(file))
+    try:
+        version = _checked(base, file)
+        crash.point("ledger-opened")
+        _migrate(base, version, file)
+    except BaseException:
+        base.close()
+        raise
+    return base
+
+
+def _checked(base: sqlite3.Connection, file: Path) -> int:
+    """Return the version of a ledger that is sound."""
+    version = int(base.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise LedgerTooNew(
+            _("The ledger {file} was written by a newer version.").format(file=display(file)),
+            hint=_("Install that version again, or move the file away."),
+        )
+    base.execute("PRAGMA journal_mode=WAL")
+    base.execute("PRAGMA synchronous=FULL")
+    found = base.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(f"malformed: {found}")
+    return version
+
+
+def _connect(name: str) -> sqlite3.Connection:
+    # The ledger's own lock lets one thread at a time near it.
+    return sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=10.0)
+
+
+def _migrate(base: sqlite3.Connection, version: int, file: Path | None) -> None:
+    if 0 < version < VERSION and file:
+        copy = file.with_name(f"{file.name}.version-{version}")
+        base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copy2(file, copy)
+        log.info(_("The ledger is brought from version %d to %d; the former one is kept as %s."), version, VERSION,
+                 display(copy))  # fmt: skip
+        crash.point("ledger-copied")
+    for step in range(version + 1, VERSION + 1):
+        base.executescript(f"BEGIN IMMEDIATE; {_STEPS[step]} PRAGMA user_version={step}; COMMIT;")
+        crash.point(f"ledger-version-{step}")
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return "malformed" in str(error)
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA)
+
+
+def _set_aside(file: Path, error: Exception) -> None:
+    """Move the damaged file away, and what SQLite keeps beside it."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for suffix in ("", "-wal", "-shm"):
+        beside = file.with_name(file.name + suffix)
+        if beside.exists():
+            os.replace(beside, file.with_name(f"{file.name}.damaged-{stamp}{suffix}"))
+    log.error(
+        _("The ledger %s is damaged (%s). It was set aside as %s; what was done is read from the cut-outs."),
+        display(file), error, f"{file.name}.damaged-{stamp}",
+    )  # fmt: skip
+
+
+def _trouble(file: Path, error: Exception) -> LedgerError:
+    return LedgerError(
+        _("The ledger {file} cannot be used: {why}.").format(file=display(file), why=error),
+        hint=_("Correct its permissions, or move it away: what was done is read from the cut-outs, no photo is lost."),
+    )

@@ -1,0 +1,86 @@
+"""What became of photos that were not cut, written down: turned down for good, or put back for a while."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from bgzero_daemon.core import crash
+from bgzero_daemon.core.errors import PhotoRefused, PhotoSkipped
+from bgzero_daemon.core.job import Job, JobState, PhotoKey
+from bgzero_daemon.core.names import display
+from bgzero_daemon.service.ledger import Ledger
+from bgzero_daemon.service.place import Place
+from bgzero_daemon.service.record import Record, decided_now
+
+log = logging.getLogger(__name__)
+
+_LONGEST_WAIT_SECONDS = 600.0
+_NEVER = float("inf")
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many photos ended how since the start. `given_up` were put back too often for one run with --once."""
+
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    given_up: int = 0
+
+
+@dataclass(slots=True)
+class Decisions:
+    """The pen of the scheduler. `most_tries` bounds how often a photo is put back in one run."""
+
+    ledger: Ledger
+    places: Sequence[Place]
+    most_tries: int | None = None
+    tally: Tally = field(default_factory=Tally)
+
+    def still(self, job: Job) -> Record | None:
+        """Return the row of a job as long as it is about the same bytes."""
+        known = self.ledger.get(self.places[job.key.folder].name, job.key.rel)
+        return known if known and known.fingerprint == job.fingerprint else None
+
+    def refuse(self, job: Job, error: PhotoRefused) -> bool:
+        """Write down why a photo was not cut. Returns False where it is another one by now."""
+        state = JobState.SKIPPED if isinstance(error, PhotoSkipped) else JobState.FAILED
+        level = logging.ERROR if state is JobState.FAILED else logging.INFO
+        log.log(level, "%s %s: %s. %s", job.id, display(job.key.rel), state.value, error)
+        if known := self.still(job):
+            self.turn_down(job.key, replace(known, sha256=error.sha256, model=job.recipe.model), error, state)
+        return known is not None
+
+    def turn_down(self, key: PhotoKey, record: Record, error: PhotoRefused, state: JobState) -> None:
+        """Turn a photo down for good, count it, and say why beside the cut-outs."""
+        place = self.places[key.folder]
+        record = decided_now(replace(record, code=error.code, sentence=str(error), hint=error.hint), state)
+        self.ledger.put(place.name, key.rel, record)
+        crash.point("failure-written")
+        if state is JobState.FAILED:
+            self.tally.failed += 1
+            place.errands.submit(place.failures.write, place.name, key.rel, record)
+        else:
+            self.tally.skipped += 1
+
+    def strike(self, job: Job, strikes: int) -> None:
+        """Write down that a photo brought a worker down while it was alone."""
+        if known := self.still(job):
+            self.ledger.put(self.places[job.key.folder].name, job.key.rel, replace(known, strikes=strikes))
+
+    def put_back(self, job: Job, now: float, sentence: str) -> float | None:
+        """Trouble that is not the photo's: try again after a while that grows. Returns when, None for never."""
+        known = self.still(job)
+        if known is None:
+            return None
+        tries = job.tries + 1
+        name = self.places[job.key.folder].name
+        if self.most_tries and tries >= self.most_tries:
+            log.error("%s %s: given up for now. %s", job.id, display(job.key.rel), sentence)
+            self.tally.given_up += 1
+            self.ledger.put(name, job.key.rel, replace(known, tries=tries, not_before=_NEVER))
+            return None
+        wait = min(_LONGEST_WAIT_SECONDS, 2.0 ** (tries - 1))
+        log.warning("%s %s: %s Tried again in %.0f s.", job.id, display(job.key.rel), sentence, wait)
+        self.ledger.put(name, job.key.rel, replace(known, tries=tries, not_before=now + wait))
+        return now + wait

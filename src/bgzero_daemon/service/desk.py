@@ -1,0 +1,178 @@
+"""What commands ask of the service, answered from the ledger. Called from the main thread."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bgzero_daemon.core.errors import BgzeroError, Code
+from bgzero_daemon.core.job import JobState, PhotoKey
+from bgzero_daemon.core.names import display, from_wire, to_wire
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.backlog import Backlog
+from bgzero_daemon.service.intake import Intake
+from bgzero_daemon.service.ledger import Ledger
+from bgzero_daemon.service.place import REDO, Place
+from bgzero_daemon.service.record import Record, decided_now
+from bgzero_daemon.service.scheduler import Scheduler
+from bgzero_daemon.wire.control import number_of, paths_of
+
+Reply = dict[str, object]
+_DECIDED = (JobState.DONE, JobState.FAILED, JobState.SKIPPED)
+
+
+class Desk:
+    """Serves each verb of `wire.control`."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        intakes: Sequence[Intake],
+        places: Sequence[Place],
+        scheduler: Scheduler,
+        waiting: Backlog,
+    ) -> None:
+        self._ledger, self._intakes, self._places = ledger, intakes, places
+        self._scheduler, self._queue = scheduler, waiting
+        self._urgent: set[PhotoKey] = set()
+        self._roots = [(place.name, os.path.realpath(place.inbox)) for place in places]
+
+    def answer(self, request: dict[str, object]) -> Reply:
+        """Answer one request. Raises BgzeroError with a sentence, or BadRequest."""
+        verbs: dict[str, Callable[[dict[str, object]], Reply]] = {
+            "status": self._status, "add": self._add, "redo": self._redo, "failed": self._failed,
+            "retry": self._retry, "dismiss": self._dismiss, "history": self._history,
+        }  # fmt: skip
+        return verbs[str(request["verb"])](request)
+
+    def is_urgent(self, key: PhotoKey, *, forget: bool) -> bool:
+        """Say whether somebody asked for this photo to come first."""
+        is_urgent = key in self._urgent
+        if forget:
+            self._urgent.discard(key)
+        return is_urgent
+
+    def _status(self, _request: dict[str, object]) -> Reply:
+        counts = self._ledger.counts()
+        running = self._scheduler.in_work
+        waiting = max(0, counts["waiting"] - len(running))
+        folders = [
+            {
+                "inbox": display(place.inbox), "outbox": display(place.outbox.root),
+                "trouble": [said for said in (intake.inbox.trouble, place.breaker.sentence) if said],
+                "arriving": intake.waiting,
+            }
+            for place, intake in zip(self._places, self._intakes, strict=True)
+        ]  # fmt: skip
+        return {
+            "waiting": waiting, "running": len(running), "done": counts["done"] + counts["published"],
+            "failed": counts["failed"], "skipped": counts["skipped"], "arriving": sum(i.waiting for i in self._intakes),
+            "at_work": [display(job.key.rel) for job in running],
+            "seconds_left": self._scheduler.pace.seconds_left(waiting + len(running)), "folders": folders,
+        }  # fmt: skip
+
+    def _spot(self, wired: str) -> PhotoKey:
+        """Find the inbox that a path lies in. Raises BgzeroError where it lies in none."""
+        path = from_wire(wired)
+        for number, roots in enumerate(self._roots):
+            for root in roots:
+                rel = os.path.relpath(path, root)
+                if rel != os.pardir and not rel.startswith(os.pardir + os.sep) and os.path.isabs(path):
+                    return PhotoKey(number, rel)
+        raise BgzeroError(
+            _("{path} is in none of the watched inboxes.").format(path=display(path)),
+            hint=_("`bgzero cut` cuts photos that lie anywhere."),
+        )
+
+    def _add(self, request: dict[str, object]) -> Reply:
+        answers = []
+        for wired in paths_of(request):
+            key = self._spot(wired)
+            place = self._places[key.folder]
+            known = self._ledger.get(place.name, key.rel)
+            if known and known.state is JobState.WAITING:
+                self._ledger.put(place.name, key.rel, replace(known, front=max(1, known.front), not_before=0.0))
+                self._queue.note_arrival(key.folder, is_urgent=True)
+            else:
+                self._urgent.add(key)
+                self._intakes[key.folder].look_again(key)
+            answers.append({"path": wired, "state": known.state.value if known else "arriving"})
+        return {"photos": answers}
+
+    def _rows(self, paths: Sequence[str], states: Sequence[JobState]) -> list[tuple[int, str, Record]]:
+        """Find the rows of photos, or of all photos in folders. Raises BgzeroError for a path without any."""
+        found = []
+        for wired in paths:
+            key = self._spot(wired)
+            rows = [
+                (key.folder, rel, record)
+                for rel, record in self._ledger.below(self._places[key.folder].name, key.rel)
+                if record.state in states and record.code != Code.NOT_A_PHOTO
+            ]
+            if not rows:
+                raise BgzeroError(
+                    _("Nothing is known of {path} that this could be done to.").format(path=display(from_wire(wired))),
+                    hint=_("`bgzero history` and `bgzero failed` list what was decided."),
+                )
+            found += rows
+        return found
+
+    def _redo(self, request: dict[str, object]) -> Reply:
+        return self._open_again(self._rows(paths_of(request), _DECIDED))
+
+    def _open_again(self, rows: Sequence[tuple[int, str, Record]]) -> Reply:
+        for _folder, rel, record in rows:
+            if record.original:
+                raise BgzeroError(
+                    _("{photo} is not in the inbox any more.").format(photo=display(rel)),
+                    hint=_("Put it back, and it is cut again. It went here: {place}").format(
+                        place=display(record.original)
+                    ),
+                )
+        with self._ledger.together():
+            for folder, rel, record in rows:
+                again = replace(record, state=JobState.WAITING, front=REDO, strikes=0, tries=0, not_before=0.0)
+                self._ledger.put(self._places[folder].name, rel, again)
+        for folder in {folder for folder, _rel, _record in rows}:
+            self._queue.note_arrival(folder, is_urgent=True)
+        return {"count": len(rows)}
+
+    def _failures(self, request: dict[str, object]) -> list[tuple[int, str, Record]]:
+        if paths := paths_of(request):
+            return self._rows(paths, (JobState.FAILED,))
+        numbers = {place.name: number for number, place in enumerate(self._places)}
+        return [
+            (numbers[address.inbox], address.rel, record)
+            for address, record in self._ledger.of_state(JobState.FAILED)
+            if address.inbox in numbers
+        ]
+
+    def _failed(self, request: dict[str, object]) -> Reply:
+        return {"photos": [self._told(folder, rel, record) for folder, rel, record in self._failures(request)]}
+
+    def _retry(self, request: dict[str, object]) -> Reply:
+        return self._open_again(self._failures(request))
+
+    def _dismiss(self, request: dict[str, object]) -> Reply:
+        rows = self._failures(request)
+        for folder, rel, record in rows:
+            place = self._places[folder]
+            dismissed = decided_now(replace(record, code=Code.DISMISSED), JobState.SKIPPED)
+            self._ledger.put(place.name, rel, dismissed)
+            place.errands.submit(place.failures.clear, place.name, rel)
+        return {"count": len(rows)}
+
+    def _history(self, request: dict[str, object]) -> Reply:
+        numbers = {place.name: number for number, place in enumerate(self._places)}
+        rows = self._ledger.history(number_of(request, "limit", 100))
+        told = [self._told(numbers.get(address.inbox), address.rel, record, address.inbox) for address, record in rows]
+        return {"photos": told}
+
+    def _told(self, folder: int | None, rel: str, record: Record, inbox: str = "") -> Reply:
+        path = Path(self._places[folder].name if folder is not None else inbox, rel)
+        return {
+            "path": to_wire(path), "photo": display(path), "state": record.state.value, "code": record.code,
+            "sentence": record.sentence, "hint": record.hint, "output": to_wire(record.output),
+            "cutout": display(record.output), "original": display(record.original), "model": record.model,
+            "sha256": record.sha256, "decided_at": record.decided_at,
+        }  # fmt: skip

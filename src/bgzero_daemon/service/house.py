@@ -1,0 +1,139 @@
+"""What a service stands on: locks, the ledger, and a place and an inbox for each configured folder."""
+
+import logging
+import os
+from pathlib import Path
+
+from bgzero_daemon import __version__
+from bgzero_daemon.core import crash, paths
+from bgzero_daemon.core.errors import Code, LedgerError, LedgerTooNew
+from bgzero_daemon.core.names import display
+from bgzero_daemon.core.recipe import Recipe
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.breaker import Breaker
+from bgzero_daemon.service.errand import Errands
+from bgzero_daemon.service.inbox import Inbox
+from bgzero_daemon.service.ledger import Ledger
+from bgzero_daemon.service.lock import lock_inbox
+from bgzero_daemon.service.mounts import mount_of
+from bgzero_daemon.service.originals import Originals
+from bgzero_daemon.service.outbox import Outbox, read_umask
+from bgzero_daemon.service.place import Place
+from bgzero_daemon.settings.folders import done_folder
+from bgzero_daemon.settings.schema import Config, Folder
+
+log = logging.getLogger(__name__)
+
+LEDGER = "ledger.db"
+SOCKET = "control.sock"
+
+
+class House:
+    """Built once for a service, in this order: locks first, so that nobody else is inside."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises AlreadyRunning, or LedgerError for a ledger of a newer version."""
+        self._config = config
+        self._state = _state_dir(config)
+        self._locks = [number for folder in config.folder for number in lock_inbox(self._state, folder.inbox)]
+        crash.point("locked")
+        self.ledger = self._open_ledger()
+        self._breakers: dict[Path, Breaker] = {}
+        umask = read_umask()
+        self.inboxes = [Inbox(number, folder) for number, folder in enumerate(config.folder)]
+        self.places = [self._place(number, folder, umask) for number, folder in enumerate(config.folder)]
+
+    def _open_ledger(self) -> Ledger:
+        self.is_lasting = self._state is not None
+        if self._state is None:
+            return Ledger(None)
+        try:
+            return Ledger(self._state / LEDGER)
+        except LedgerTooNew:
+            raise
+        except LedgerError as error:
+            log.warning(
+                _("%s It is kept in memory: after a restart photos are hashed again, and originals stay in place."),
+                error,
+            )
+            self.is_lasting = False
+            return Ledger(None)
+
+    def _place(self, number: int, folder: Folder, umask: int) -> Place:
+        recipe = Recipe(folder.model or self._config.model.name, folder.metadata or self._config.output.metadata)
+        outbox = Outbox(folder.outbox, umask=umask, keep_free_bytes=int(self._config.output.keep_free * 1e9))
+        breaker = self._breakers.setdefault(folder.outbox, Breaker(display(folder.outbox)))
+        originals = Originals(folder.originals if self.is_lasting else "keep", done_folder(folder))
+        errands = Errands(f"bgzero-place-{number}")
+        return Place(
+            folder.inbox, outbox, recipe, originals, self.ledger, breaker, errands, self.inboxes[number].fingerprint
+        )
+
+    def sweep(self, place: Place) -> None:
+        """Remove what a dead process left half-made in an outbox."""
+        try:
+            swept = place.outbox.sweep()
+        except OSError as error:
+            log.warning("%s: %s", display(place.outbox.root), error.strerror)
+            return
+        if swept:
+            log.info("%d unfinished files of an earlier run removed from %s", swept, display(place.outbox.root))
+        crash.point("swept")
+
+    def reopen(self) -> None:
+        """Let photos wait again that were turned down for a reason that may be gone by now."""
+        limits = f"{self._config.limits.megapixels} {self._config.limits.megabytes}"
+        reopened = self.ledger.reopen(Code.UNREADABLE)
+        for name, value, code in (("limits", limits, Code.TOO_LARGE), ("version", __version__, Code.LATER_KIND)):
+            former = self.ledger.note(name)
+            if former != value:
+                reopened += self.ledger.reopen(code) if former else 0
+                self.ledger.set_note(name, value)
+        if reopened:
+            log.info(_("%d photos that were turned down earlier are tried again."), reopened)
+
+    def control_socket(self) -> Path | None:
+        """Return where the control socket belongs, its folder made private; None where there is no such place."""
+        folder = paths.runtime_dir()
+        if folder is None or (folder == paths.state_dir() and self._state != folder):
+            return None
+        try:
+            return paths.make_private(folder) / SOCKET
+        except OSError as error:
+            log.warning(_("No commands are answered: %s cannot be used (%s)."), display(folder), error.strerror)
+            return None
+
+    def close(self) -> None:
+        """Close the ledger and let the locks go."""
+        self.ledger.close()
+        for lock in self._locks:
+            os.close(lock)
+
+
+def _state_dir(config: Config) -> Path | None:
+    """Return the folder of ledger and locks, made private; None, with a warning, where there is none to use.
+
+    An account without a home keeps it beside its outputs. SQLite's write-ahead log needs memory that all
+    its users share, so a network mount is no place for it: then /var/tmp of this machine has to do.
+    """
+    folder = paths.state_dir() or config.folder[0].outbox / ".bgzero"
+    try:
+        folder = paths.make_private(folder)
+        mount = mount_of(str(folder))
+        if mount and mount.is_remote:
+            local = paths.make_private(
+                Path("/var/tmp")  # noqa: S108 - made private, and refused where it is another's
+                / f"{paths.APP}-{os.getuid()}"
+            )
+            log.info(_("The state folder %s is a network mount; %s is used instead."), display(folder), display(local))
+            folder = local
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(None, _("it cannot be written"))
+    except OSError as error:
+        log.warning(
+            _("The state folder %s cannot be used: %s. What was done is kept in memory only: after a restart photos"
+              " are hashed again, and originals stay in place."),
+            display(folder), error.strerror or error,
+        )  # fmt: skip
+        return None
+    return folder

@@ -1,0 +1,212 @@
+"""One thread for each inbox: it watches, holds files at the gate, and hands on what passed.
+
+An inbox on a network share that hangs holds up its own thread and nobody else.
+"""
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bgzero_daemon.core import crash
+from bgzero_daemon.core.errors import BgzeroError, Code
+from bgzero_daemon.core.formats import HEAD_BYTES, Kind, has_photo_suffix, has_raw_suffix, sniff
+from bgzero_daemon.core.job import Fingerprint, PhotoKey
+from bgzero_daemon.service.gate import Gate, Patience
+from bgzero_daemon.service.inbox import Inbox
+from bgzero_daemon.service.ledger import Ledger
+from bgzero_daemon.service.sight import look_inside, open_below
+from bgzero_daemon.service.watcher import Watcher
+from bgzero_daemon.settings.schema import Watch
+
+log = logging.getLogger(__name__)
+
+_TROUBLE_SECONDS = 5.0
+_MOST_AT_GATE = 20_000  # beyond it the folder is scanned again when half of them are through
+_MOST_HANDED_ON = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file that passed the gate: what it was then, what kind of file it is, and width × height, 0 if unknown."""
+
+    key: PhotoKey
+    fingerprint: Fingerprint
+    kind: Kind
+    word: str
+    pixels: int
+
+
+class Intake:
+    """An inbox from the first event to the far side of its gate.
+
+    `arrivals` is read by another thread, which `wake` tells that there is something. With `once` the
+    folder is scanned a single time, and what is still being written after a while is left for later.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        config: Watch,
+        ledger: Ledger,
+        wake: Callable[[], None],
+        *,
+        once: bool = False,
+        all_inboxes: Sequence[Inbox] = (),
+    ) -> None:
+        self.inbox, self._ledger, self._wake, self._once = inbox, ledger, wake, once
+        inbox.on_dirty = self._ring
+        self._watcher = Watcher(inbox, config, all_inboxes=all_inboxes)
+        most = 0.0 if once else config.max_wait_seconds  # "what is there now" is decided now
+        self._gate = Gate(
+            Patience(config.settle_seconds, config.unsure_settle_seconds, most, busy=10.0 if once else None),
+            look=inbox.look,
+            look_inside=lambda key: look_inside(inbox.root, key.rel),
+        )
+        self.arrivals: queue.Queue[Arrival] = queue.Queue(_MOST_HANDED_ON)
+        self._bell = threading.Event()
+        self._asked: queue.SimpleQueue[PhotoKey | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._is_at_rest = self._is_stopping = self._is_full = False
+        self._thread = threading.Thread(target=self._live, name=f"bgzero-intake-{inbox.number}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch, unless it is for once, and to look; returns when the watch is armed."""
+        if not self._once:
+            self._watcher.arm()
+        self._thread.start()
+
+    def close(self, seconds: float) -> None:
+        """Stop. A thread that hangs in its file system is left behind."""
+        self._is_stopping = True
+        self._ring()
+        if self._thread.ident:
+            self._thread.join(seconds)
+        if not self._thread.is_alive():
+            self._watcher.close()
+
+    def look_again(self, key: PhotoKey) -> None:
+        """Bring a file before the gate once more. From any thread."""
+        self._ask(key)
+
+    def scan(self) -> None:
+        """Look through the whole folder now. From any thread."""
+        self._ask(None)
+
+    def _ask(self, key: PhotoKey | None) -> None:
+        with self._lock:
+            self._is_at_rest = False
+            self._asked.put(key)
+        self._ring()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Say whether everything that was there at the start or asked for since is through the gate."""
+        return self._is_at_rest and self.arrivals.empty()
+
+    @property
+    def waiting(self) -> int:
+        """How many files stand at the gate."""
+        return len(self._gate)
+
+    def _ring(self) -> None:
+        self._bell.set()
+
+    def _live(self) -> None:
+        while not self._is_stopping:
+            try:
+                self._turn()
+            except (BgzeroError, OSError) as error:
+                log.error("%s", error)  # noqa: TRY400 - a sentence for a person
+                self._bell.wait(_TROUBLE_SECONDS)
+            except Exception:  # a mistake of ours may cost a file some time; the inbox has to be watched
+                log.exception("a turn of the inbox is given up")
+                self._bell.wait(_TROUBLE_SECONDS)
+
+    def _turn(self) -> None:
+        self._bell.clear()
+        now = time.monotonic()
+        self._obey(now)
+        if not (self._once and self._watcher.is_scanned):
+            for key in self._watcher.findings(now):
+                self._consider(key, now)
+        if self._is_full and len(self._gate) < _MOST_AT_GATE // 2:
+            self._is_full = False
+            self._watcher.scan_at(now, "")
+        for key, fingerprint, pixels in self._gate.ready(time.monotonic()):
+            kind, word = self._judge(key.rel)
+            self._hand_on(Arrival(key, fingerprint, kind, word, pixels))
+        with self._lock:
+            is_idle = self._watcher.is_scanned and not len(self._gate) and not self._is_full
+            self._is_at_rest = is_idle and self._asked.empty()
+        if self._is_at_rest:
+            self._wake()
+        self._bell.wait(self._patience())
+
+    def _patience(self) -> float | None:
+        """Return how long there is certainly nothing to do, in seconds; None: until something rings."""
+        due = [None if self._once and self._watcher.is_scanned else self._watcher.next_due(), self._gate.next_due()]
+        moments = [moment for moment in due if moment is not None]
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
+
+    def _obey(self, now: float) -> None:
+        while not self._asked.empty():
+            key = self._asked.get()
+            if key is None:
+                self._watcher.scan_at(now, "")
+            else:
+                self._consider(key, now)
+
+    def _consider(self, key: PhotoKey, now: float) -> None:
+        known = self._ledger.get(self.inbox.root, key.rel)
+        if known:
+            try:
+                fingerprint = self.inbox.fingerprint(os.lstat(os.path.join(self.inbox.root, key.rel)))
+            except OSError:
+                return
+            was_unreadable = known.code == Code.UNREADABLE and known.state == "failed"
+            if known.is_about(fingerprint) and not (was_unreadable and self._can_read(key)):
+                return
+        if len(self._gate) >= _MOST_AT_GATE:
+            self._is_full = True
+            return
+        self._gate.notice(key, now)
+        crash.point("noticed")
+
+    def _can_read(self, key: PhotoKey) -> bool:
+        return os.access(os.path.join(self.inbox.root, key.rel), os.R_OK)
+
+    def _hand_on(self, arrival: Arrival) -> None:
+        crash.point("passed-gate")
+        while not self._is_stopping:
+            try:
+                self.arrivals.put(arrival, timeout=0.5)
+            except queue.Full:
+                self._wake()
+            else:
+                if self.arrivals.qsize() == 1:
+                    self._wake()
+                return
+
+    def _judge(self, rel: str) -> tuple[Kind, str]:
+        """Judge a file by its content, and by its name where that says RAW.
+
+        What is called like a photo counts as one: the worker then says what it is instead.
+        """
+        if has_raw_suffix(rel):
+            return Kind.LATER, "RAW"
+        try:
+            descriptor = open_below(self.inbox.root, rel)
+        except OSError:
+            return Kind.PHOTO, ""  # whoever opens it next meets the same trouble and knows what to do
+        try:
+            kind, word = sniff(os.pread(descriptor, HEAD_BYTES, 0))
+        except OSError:
+            return Kind.PHOTO, ""
+        finally:
+            os.close(descriptor)
+        is_called_a_photo = kind in (Kind.OTHER, Kind.UNKNOWN) and has_photo_suffix(rel)
+        return (Kind.PHOTO, word) if is_called_a_photo else (kind, word)

@@ -1,0 +1,103 @@
+"""One photo's row of the ledger, as a value, and its way into SQLite and back."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+from bgzero_daemon.core.errors import Code
+from bgzero_daemon.core.job import Fingerprint, JobState
+
+_MARK = ("dev", "ino", "size", "mtime_ns", "ctime_ns")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the ledger says of a photo.
+
+    `sha256` is the hash of the content that was decided about last, "" where none was read; `decided` is
+    that decision, which a photo that waits again keeps. `output` is the full path of its cut-out, written
+    down before it is used; `output_sha256` the hash of what was published there. `original` says where
+    the photo itself was moved to. `code`, `sentence` and `hint` say why it was not cut. `front` puts it
+    before all others, `rank` is the order of arrival, `not_before` a moment of the monotonic clock.
+    `decided_at` is Unix time in seconds, for people only.
+    """
+
+    fingerprint: Fingerprint
+    state: JobState
+    decided: str = ""
+    sha256: str = ""
+    output: str = ""
+    output_sha256: str = ""
+    original: str = ""
+    model: str = ""
+    code: str = ""
+    sentence: str = ""
+    hint: str = ""
+    pixels: int = 0
+    front: int = 0
+    rank: int = 0
+    not_before: float = 0.0
+    tries: int = 0
+    strikes: int = 0
+    decided_at: float = 0.0
+
+    def is_about(self, fingerprint: Fingerprint) -> bool:
+        """Say whether a file with this fingerprint needs no second look.
+
+        Where the content was never read (photos left alone as they were there before), times and length
+        have to do: there is no hash to compare with.
+        """
+        if self.fingerprint == fingerprint:
+            return True
+        return self.code == Code.EXISTED and not self.sha256 and self.fingerprint.looks_like(fingerprint)
+
+
+_FIELDS = [field.name for field in fields(Record) if field.name != "fingerprint"]
+COLUMNS = ", ".join((*_MARK, *_FIELDS))
+_PATHS = {"output", "original"}
+
+
+def decided_now(record: Record, state: JobState) -> Record:
+    """Return a record with this decision, dated now; what only a photo that waits needs is cleared."""
+    return replace(
+        record, state=state, decided=(JobState.DONE if state is JobState.PUBLISHED else state).value,
+        front=0, not_before=0.0, tries=0, decided_at=time.time(),
+    )  # fmt: skip
+
+
+def _stored(name: str, value: object) -> object:
+    if isinstance(value, JobState):
+        return value.value
+    return os.fsencode(str(value)) if name in _PATHS else value
+
+
+def path_of(raw: object) -> str:
+    """Read a path out of a row: bytes, as the file system has them."""
+    return os.fsdecode(raw) if isinstance(raw, bytes) else str(raw)
+
+
+def record_of(row: Sequence[object]) -> Record:
+    """Read a row whose columns are `COLUMNS`."""
+    numbers = [int(str(value)) for value in row[:5]]
+    named = dict(zip(_FIELDS, row[5:], strict=True))
+    values = {name: path_of(value) if name in _PATHS else value for name, value in named.items()}
+    values["state"] = JobState(str(values["state"]))
+    mark = Fingerprint(_unsigned(numbers[0]), _unsigned(numbers[1]), *numbers[2:])
+    return Record(mark, **values)  # type: ignore[arg-type]  # the columns are the fields, by construction
+
+
+def _signed(number: int) -> int:
+    """Bring an unsigned 64-bit number (inodes of some file systems) into SQLite's signed range."""
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def _unsigned(number: int) -> int:
+    return number + (1 << 64) if number < 0 else number
+
+
+def values_of(record: Record) -> list[object]:
+    """Return a record's values in the order of `COLUMNS`."""
+    mark = record.fingerprint
+    numbers = [_signed(mark.dev), _signed(mark.ino), mark.size_bytes, mark.mtime_ns, mark.ctime_ns]
+    return [*numbers, *(_stored(name, getattr(record, name)) for name in _FIELDS)]

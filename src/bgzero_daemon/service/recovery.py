@@ -1,0 +1,59 @@
+"""A ledger that does not know an inbox learns from the cut-outs what was done: each says what it is of."""
+
+import logging
+import os
+from collections.abc import Sequence
+
+from bgzero_daemon.core import crash
+from bgzero_daemon.core.job import Fingerprint, JobState
+from bgzero_daemon.core.names import display, from_wire
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.ledger import Ledger
+from bgzero_daemon.service.place import Place
+from bgzero_daemon.service.record import Record, decided_now
+
+log = logging.getLogger(__name__)
+
+_NEVER_SEEN = Fingerprint(0, 0, -1, 0, 0)  # no file looks like this, so the content is compared by its hash
+
+
+def recover(places: Sequence[Place], ledger: Ledger) -> None:
+    """Fill in what the cut-outs tell, for every inbox that the ledger has never heard of.
+
+    A photo found this way is hashed once more and not cut again. An inbox with such cut-outs counts as
+    known: what waits in it was not there "before the first start".
+    """
+    for place in places:
+        if ledger.knows(place.name):
+            continue
+        found = 0
+        with ledger.together():
+            for rel, tag in place.outbox.outputs():
+                found += _take(place, ledger, rel, tag)
+            if found:
+                ledger.know(place.name)
+            crash.point("recovering")
+        if found:
+            log.info(
+                _("%d cut-outs in %s were recognised; their photos in %s are not cut again."),
+                found, display(place.outbox.root), display(place.inbox),
+            )  # fmt: skip
+
+
+def _take(place: Place, ledger: Ledger, rel: str, tag: dict[str, object]) -> bool:
+    source, sha256 = tag.get("source"), tag.get("source_sha256")
+    if not isinstance(source, str) or not isinstance(sha256, str):
+        return False
+    photo = os.path.join(os.path.dirname(rel), os.path.basename(from_wire(source)))
+    if not os.path.lexists(place.inbox / photo):
+        return False  # gone, or another inbox's
+    known = ledger.get(place.name, photo)
+    if known:
+        return False
+    output = place.outbox.root / rel
+    record = Record(
+        _NEVER_SEEN, JobState.DONE, sha256=sha256, output=str(output), output_sha256=place.outbox.sha256(output),
+        model=str(tag.get("model", "")),
+    )  # fmt: skip
+    ledger.put(place.name, photo, decided_now(record, JobState.DONE))
+    return True

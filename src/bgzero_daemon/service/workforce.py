@@ -1,0 +1,19 @@
+"""Whoever cuts, as the scheduler sees it."""
+
+from concurrent.futures import Future
+from typing import Protocol
+
+from bgzero_daemon.core.job import Staged, Task
+
+
+class Workforce(Protocol):
+    """Whoever cuts. A future ends in Staged, or fails with WorkforceLost (back to waiting, no strike),
+    PhotoCrashed (one strike if the photo ran alone), PhotoRefused (for good, one sentence) or OutputError
+    (the staged file could not be written: back to waiting).
+    """
+
+    def places(self) -> int:
+        """Return how many tasks may be submitted now; 0 while nobody is there."""
+
+    def submit(self, task: Task) -> "Future[Staged]":
+        """Take a task; its descriptors stay open until the future has ended."""
