@@ -16,11 +16,12 @@ DEADLINE_SECONDS = 60.0
 SHARED = Path(__file__).parents[2] / "shared"
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-    """Wait for a condition with a generous deadline."""
+def until(condition: Callable[[], object], what: str | Callable[[], str], seconds: float = DEADLINE_SECONDS) -> None:
+    """Wait for a condition with a generous deadline. `what` may be asked for when that has passed."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s in vain: {what}"
+        if time.monotonic() >= end:
+            raise AssertionError(f"waited {seconds} s in vain: {what() if callable(what) else what}")
         time.sleep(0.02)
 
 
@@ -68,7 +69,7 @@ class Daemon:
 
     def wait_for(self, *outputs: str) -> None:
         """Wait until these outputs stand in the outbox."""
-        until(lambda: set(outputs) <= set(self.outputs()), f"{outputs}, have {self.outputs()}\n{self.log}")
+        until(lambda: set(outputs) <= set(self.outputs()), lambda: f"{outputs}, have {self.outputs()}\n{self.log}")
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""

@@ -3,7 +3,7 @@
 import json
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from bgzero_daemon.wire.control import encode
 
 SOCKET = "control.sock"
 _SECONDS = 30.0
+_BATCH_BYTES = 40_000
 
 
 def ask(verb: str, **arguments: object) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def ask(verb: str, **arguments: object) -> dict[str, Any]:
     try:
         reply = json.loads(_exchange(folder / SOCKET, encode({"verb": verb, **arguments})))
     except (OSError, ValueError) as error:
-        raise NoDaemon(_("No bgzero daemon is running."), hint=_("Start one: bgzero run")) from error
+        raise BgzeroError(_("The daemon did not answer: {why}.").format(why=error)) from error
     if not isinstance(reply, dict):
         raise BgzeroError(_("The daemon's answer makes no sense."))
     if not reply.get("ok"):
@@ -36,7 +37,10 @@ def ask(verb: str, **arguments: object) -> dict[str, Any]:
 def _exchange(file: Path, request: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(_SECONDS)
-        connect(sock, file)
+        try:
+            connect(sock, file)
+        except OSError as error:
+            raise NoDaemon(_("No bgzero daemon is running."), hint=_("Start one: bgzero run")) from error
         sock.sendall(request)
         parts = []
         while part := sock.recv(1 << 16):
@@ -66,6 +70,19 @@ class short_address:  # noqa: N801 - reads as the function it stands for
     def __exit__(self, *_error: object) -> None:
         if self._folder >= 0:
             os.close(self._folder)
+
+
+def batches(wired: list[str]) -> Iterator[list[str]]:
+    """Split paths into requests that are not too long; one empty request for none."""
+    batch: list[str] = []
+    size = 0
+    for path in wired:
+        if batch and size + len(path) > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(path)
+        size += len(path) + 3
+    yield batch
 
 
 def spots(given: Sequence[str]) -> list[str]:

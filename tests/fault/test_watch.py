@@ -79,7 +79,7 @@ def test_limits_of_the_watch_are_said_and_nothing_is_lost(home: Home, limit: str
     env = {"BGZERO_WATCH__POLL_SECONDS": "0.5", "BGZERO_WATCH__RESCAN_SECONDS": "2"}
     with home.started_by(["unshare", "-Ur", "sh", "-c", script], **env) as daemon:
         until(lambda: "Drop photos" in daemon.log, "it watches")
-        until(lambda: "fs.inotify.max_user_watches" in daemon.log, f"the sentence\n{daemon.log}")
+        until(lambda: "fs.inotify.max_user_watches" in daemon.log, lambda: f"the sentence\n{daemon.log}")
         for index in range(20):
             photo(home.inbox / str(index) / "a.jpg")
         daemon.wait_for(*(f"{index}/a.png" for index in range(20)))
@@ -194,7 +194,7 @@ def test_unmounted_inbox_is_trouble_and_comes_back(home: Home) -> None:
 
         arrive("first")
         inside(daemon.process.pid, f"umount {home.inbox}")
-        until(lambda: "nothing is mounted there" in daemon.log, f"the sentence\n{daemon.log}")
+        until(lambda: "nothing is mounted there" in daemon.log, lambda: f"the sentence\n{daemon.log}")
         inside(daemon.process.pid, mount)
         until(lambda: "is back" in daemon.log, "the other sentence")
         arrive("second")

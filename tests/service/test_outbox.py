@@ -12,7 +12,7 @@ from PIL import Image, PngImagePlugin
 from bgzero_daemon.core.errors import OutputError
 from bgzero_daemon.core.job import Staged
 from bgzero_daemon.service import rename
-from bgzero_daemon.service.outbox import Outbox, StagedFile
+from bgzero_daemon.service.outbox import Outbox, StagedFile, sweep
 
 
 def fill(file: StagedFile, source: str = "a.jpg", sha256: str = "1" * 64) -> Staged:
@@ -149,7 +149,9 @@ def test_sweep_removes_what_the_dead_left_and_nothing_of_the_living(tmp_path: Pa
     for file in dead:
         file.write_bytes(b"half")
     (tmp_path / ".bgz-notes.txt").write_text("mine")
-    assert box.sweep() == 2
+    assert sorted(box.staged()) == sorted([*dead, living.path])
+    assert [sweep(path) for path in dead] == [True, True]
+    assert sweep(living.path) is False
     assert living.path.exists()
     assert not any(file.exists() for file in dead)
     assert (tmp_path / ".bgz-notes.txt").exists()

@@ -50,9 +50,14 @@ def _length(seconds: float) -> str:
     return _("{count} hours").format(count=round(seconds / 3600))
 
 
+def _count(verb: str, paths: list[str]) -> int:
+    return sum(client.ask(verb, paths=batch)["count"] for batch in client.batches(paths))
+
+
 def add(arguments: argparse.Namespace) -> int:
     """Bring photos of an inbox to the front."""
-    for photo in client.ask("add", paths=_paths(arguments))["photos"]:
+    told = [photo for paths in client.batches(_paths(arguments)) for photo in client.ask("add", paths=paths)["photos"]]
+    for photo in told:
         if photo["state"] == "done":
             print(_("It is done already; `bgzero redo` cuts it again."))
         elif photo["state"] in ("failed", "skipped"):
@@ -62,8 +67,7 @@ def add(arguments: argparse.Namespace) -> int:
 
 def redo(arguments: argparse.Namespace) -> int:
     """Cut photos again, whatever was decided."""
-    reply = client.ask("redo", paths=_paths(arguments))
-    print(_("{count} photos are cut again.").format(count=reply["count"]))
+    print(_("{count} photos are cut again.").format(count=_count("redo", _paths(arguments))))
     return 0
 
 
@@ -74,6 +78,8 @@ def failed(arguments: argparse.Namespace) -> int:
         return _print_json(reply)
     for photo in reply["photos"]:
         print(f"{photo['photo']}: {photo['sentence']} {photo['hint']}".rstrip())
+    if (more := reply["count"] - len(reply["photos"])) > 0:
+        print(_("and {count} more").format(count=more))
     return 0
 
 
@@ -85,15 +91,13 @@ def _chosen(arguments: argparse.Namespace) -> list[str]:
 
 def retry(arguments: argparse.Namespace) -> int:
     """Try failed photos again."""
-    reply = client.ask("retry", paths=_chosen(arguments))
-    print(_("{count} photos are tried again.").format(count=reply["count"]))
+    print(_("{count} photos are tried again.").format(count=_count("retry", _chosen(arguments))))
     return 0
 
 
 def dismiss(arguments: argparse.Namespace) -> int:
     """Take photos off the list of failures."""
-    reply = client.ask("dismiss", paths=_chosen(arguments))
-    print(_("{count} photos are off the list.").format(count=reply["count"]))
+    print(_("{count} photos are off the list.").format(count=_count("dismiss", _chosen(arguments))))
     return 0
 
 

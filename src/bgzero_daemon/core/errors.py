@@ -86,6 +86,12 @@ class OutputError(BgzeroError):
     retry = True
 
 
+class NameTaken(OutputError):
+    """Every name that this photo's output may have belongs to somebody else. Others are not concerned."""
+
+    title = "Every name is taken"
+
+
 class LedgerError(BgzeroError):
     """The ledger cannot be read or written at present; what it holds is not lost."""
 

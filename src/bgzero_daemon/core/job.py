@@ -26,16 +26,25 @@ class Fingerprint:
     @classmethod
     def of(cls, stat: os.stat_result) -> "Fingerprint":
         """Take the fingerprint of a stat result."""
-        return cls(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        return cls(stat.st_dev, stat.st_ino, stat.st_size, _wrapped(stat.st_mtime_ns), _wrapped(stat.st_ctime_ns))
 
     @classmethod
     def of_remote(cls, stat: os.stat_result) -> "Fingerprint":
         """Take the fingerprint on a network mount, where device, inode and ctime may change by themselves."""
-        return cls(0, 0, stat.st_size, stat.st_mtime_ns, 0)
+        return cls(0, 0, stat.st_size, _wrapped(stat.st_mtime_ns), 0)
 
     def looks_like(self, other: "Fingerprint") -> bool:
         """Say whether length and modification time are the same: a reason to compare the content."""
         return (self.size_bytes, self.mtime_ns) == (other.size_bytes, other.mtime_ns)
+
+
+# Nobody's: no file has this length. A photo with it is looked at whatever its file says.
+NEVER_SEEN = Fingerprint(0, 0, -1, 0, 0)
+
+
+def _wrapped(nanoseconds: int) -> int:
+    """Bring a moment into 64 bits: some file systems have years beyond 2262, and it is compared for equality only."""
+    return (nanoseconds + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def is_regular(stat: os.stat_result) -> bool:

@@ -64,6 +64,11 @@ def cutout_names(source_name: str, suffix: str = ".png") -> list[str]:
     return list(dict.fromkeys(fitting))
 
 
+def spare_names(source_name: str, sha256: str, suffix: str = ".png") -> list[str]:
+    """Return further output names for a photo whose others are taken, by its content's hash: cameras count anew."""
+    return [_fit(f"{source_name}-{digits}{suffix}", f"-{digits}{suffix}") for digits in (sha256[:12], sha256)]
+
+
 def _fit(name: str, ending: str) -> str:
     raw = os.fsencode(name)
     if len(raw) <= NAME_MAX_BYTES:

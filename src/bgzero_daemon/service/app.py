@@ -9,7 +9,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import FrameType
 
 from bgzero_daemon.catalog import shelf
@@ -17,7 +17,7 @@ from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import BgzeroError, Code, ConfigError, Exit, ModelError, PhotoSkipped
 from bgzero_daemon.core.formats import Kind
-from bgzero_daemon.core.job import JobState
+from bgzero_daemon.core.job import JobState, PhotoKey
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service import existing, recovery
@@ -27,10 +27,12 @@ from bgzero_daemon.service.decisions import Tally
 from bgzero_daemon.service.desk import Desk
 from bgzero_daemon.service.house import House
 from bgzero_daemon.service.intake import Arrival, Intake
+from bgzero_daemon.service.last_steps import LastSteps
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.record import Record
 from bgzero_daemon.service.scheduler import Scheduler
 from bgzero_daemon.service.sight import ignore_lease_breaks
+from bgzero_daemon.service.sweeper import sweep_all
 from bgzero_daemon.settings.schema import Config
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ _STOP_SECONDS = 30.0
 _TROUBLE_SECONDS = 5.0
 _MOST_ADMITTED = 200  # files in one turn and one commit, so that results and signals are not kept waiting
 _ONCE_TRIES = 3
+_ROUND_SECONDS = 30.0
 
 
 def models_of(config: Config) -> dict[str, Model]:
@@ -60,6 +63,9 @@ class Service:
         self._config, self._once, self._ask = config, once, ask
         self._wake = threading.Event()
         self._stops = 0
+        self._stopping = threading.Event()
+        self._said = ""
+        self._next_round = 0.0
         self._house = House(config)
         self._ledger, self._places = self._house.ledger, self._house.places
         inboxes = self._house.inboxes
@@ -108,16 +114,22 @@ class Service:
         # before the signals are ours: whoever is asked may answer with Ctrl-C
         existing.settle_existing(self._house.inboxes, self._ledger, self._config.watch.existing, self._ask)
         self._house.reopen()
-        for place in self._places:
-            place.errands.submit(self._house.sweep, place)
-        for address, record in self._ledger.of_state(JobState.PUBLISHED):
-            for place in self._places:
-                if place.name == address.inbox:
-                    place.errands.submit(place.see_to_original, address.rel, record)
+        sweep_all([place.outbox for place in self._places])
         crash.point("caught-up")
+
+    def _finish_published(self, now: float) -> None:
+        """See to the originals of photos whose last steps were cut short, by a death or by the ledger."""
+        if now < self._next_round:
+            return
+        self._next_round = now + _ROUND_SECONDS
+        for address, record in self._ledger.of_state(JobState.PUBLISHED, _MOST_ADMITTED):
+            for number, place in enumerate(self._places):
+                if place.name == address.inbox and not self._scheduler.holds(PhotoKey(number, address.rel)):
+                    place.errands.submit(LastSteps(place).see_to_original, address.rel, record)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stops += 1
+        self._stopping.set()
         self._wake.set()
 
     def _is_over(self) -> bool:
@@ -125,14 +137,23 @@ class Service:
         return self._stops > 0 or (self._once and nothing_left)
 
     def _turn_safely(self) -> None:
-        """A file system or a ledger in trouble costs time, never the daemon: say so and go on."""
+        """A file system or a ledger in trouble costs time, never the daemon: say so once and go on."""
         try:
             self._turn()
         except (BgzeroError, OSError) as error:
             if self._once:
                 raise
-            log.error("%s", error)  # noqa: TRY400 - a sentence for a person
-            self._wake.wait(_TROUBLE_SECONDS)
+            if str(error) != self._said:
+                self._said = str(error)
+                log.error("%s", error)  # noqa: TRY400 - a sentence for a person
+            self._stopping.wait(_TROUBLE_SECONDS)
+        except Exception:
+            if self._once:
+                raise
+            log.exception("a turn is given up")
+            self._stopping.wait(_TROUBLE_SECONDS)
+        else:
+            self._said = ""
 
     def _turn(self) -> None:
         now = time.monotonic()
@@ -140,6 +161,7 @@ class Service:
         self._admit()
         if self._control:
             self._control.answer(self._desk.answer)
+        self._finish_published(now)
         self._scheduler.pump(now)
         if not self._is_over():
             self._wake.wait(self._patience())
@@ -149,8 +171,8 @@ class Service:
         """Return how long there is certainly nothing to do, in seconds; None: until something wakes us."""
         if any(not intake.arrivals.empty() for intake in self._intakes):
             return 0.0
-        due = self._scheduler.next_due()
-        return None if due is None else max(0.0, due - time.monotonic())
+        due = min(self._next_round, self._scheduler.next_due() or self._next_round)
+        return max(0.0, due - time.monotonic())
 
     def _admit(self) -> None:
         """Write down what passed the gates, many files in one commit."""
@@ -164,16 +186,29 @@ class Service:
         if not batch:
             return
         try:
-            with self._ledger.together():
-                for arrival in batch:
-                    self._take(arrival)
-        except BaseException:
-            for arrival in batch:  # nothing of it was written
-                self._intakes[arrival.key.folder].look_again(arrival.key)
-            raise
+            self._write_down(batch)
+        except BgzeroError:
+            self._write_down_one_by_one(batch)
         crash.point("admitted")
         for arrival in batch:
             self._queue.note_arrival(arrival.key.folder, is_urgent=self._desk.is_urgent(arrival.key, forget=True))
+
+    def _write_down(self, batch: Sequence[Arrival]) -> None:
+        with self._ledger.together():
+            for arrival in batch:
+                self._take(arrival)
+
+    def _write_down_one_by_one(self, batch: Sequence[Arrival]) -> None:
+        """Let no file that cannot be written down keep the others out. What is left over is looked at again."""
+        trouble: BgzeroError | None = None
+        for arrival in batch:
+            try:
+                self._write_down([arrival])
+            except BgzeroError as error:
+                trouble = error
+                self._intakes[arrival.key.folder].look_again(arrival.key)
+        if trouble:
+            raise trouble
 
     def _take(self, arrival: Arrival) -> None:
         key, fingerprint = arrival.key, arrival.fingerprint

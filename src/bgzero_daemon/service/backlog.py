@@ -26,7 +26,7 @@ class Backlog:
     newest: bool = False
     _ready: list[deque[Job]] = field(default_factory=list)
     _may_hold_more: list[bool] = field(default_factory=list)
-    _turn: "itertools.cycle[int]" = field(default_factory=lambda: itertools.cycle([0]))
+    _last: int = -1
     _model: str = ""
     _streak: int = 0
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
@@ -34,7 +34,6 @@ class Backlog:
     def __post_init__(self) -> None:
         self._ready = [deque() for _place in self.places]
         self._may_hold_more = [True for _place in self.places]
-        self._turn = itertools.cycle(range(len(self.places)))
 
     def note_arrival(self, folder: int, *, is_urgent: bool = False) -> None:
         """Something waits in this folder; with `is_urgent` the jobs in memory are looked for anew."""
@@ -42,13 +41,17 @@ class Backlog:
         if is_urgent or self.newest:
             self._ready[folder].clear()
 
+    def note_leftover(self, folder: int) -> None:
+        """A job of this folder ended; its row may wait again."""
+        self._may_hold_more[folder] = True
+
     def note_retries(self) -> None:
         """Photos that were put back may be due in any folder."""
         self._may_hold_more = [True for _place in self.places]
 
     def take(self, now: float, busy: Collection[PhotoKey], closed: Collection[int]) -> Job | None:
         """Return the next job that is not `busy`, of a folder that is not `closed`; None where there is none."""
-        order = [next(self._turn) for _place in self.places]
+        order = [(self._last + step) % len(self.places) for step in range(1, len(self.places) + 1)]
         if self._streak < _STREAK:
             order.sort(key=lambda folder: self.places[folder].recipe.model != self._model)
         else:
@@ -61,6 +64,7 @@ class Backlog:
             while self._ready[folder]:
                 job = self._ready[folder].popleft()
                 if job.key not in busy:
+                    self._last = folder
                     self._count(job.recipe.model)
                     return job
         return None

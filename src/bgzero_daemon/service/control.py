@@ -1,5 +1,6 @@
 """The control socket: commands of this account, one line of JSON each, answered by the main thread."""
 
+import contextlib
 import logging
 import os
 import queue
@@ -56,7 +57,9 @@ class ControlServer:
         if self._server and self._file:
             self._server.shutdown()
             self._server.server_close()
-            self._file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another daemon's by now, or gone
+                if self._file.stat().st_ino == self._server.inode:
+                    self._file.unlink()
 
     def _ask(self, request: Request) -> Reply:
         future: Future[Reply] = Future()
@@ -89,8 +92,11 @@ def refusal(sentence: str, hint: str = "") -> Reply:
 
 def _is_answered(file: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(1.0)
         try:
             connect(sock, file)
+        except TimeoutError:  # somebody is there and busy
+            return True
         except OSError:
             return False
     return True
@@ -107,6 +113,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         with short_address(file) as address:
             super().__init__(address, _Conversation)
         file.chmod(0o600)
+        self.inode = file.stat().st_ino
 
     def verify_request(self, request: "socket.socket | tuple[bytes, socket.socket]", _address: object) -> bool:
         """Answer this account and root alone. The folder keeps others out already."""
@@ -127,15 +134,20 @@ class _Conversation(socketserver.StreamRequestHandler):
     timeout = _LINE_SECONDS
 
     def handle(self) -> None:
-        if not self.server.places.acquire(blocking=False):
-            self.wfile.write(encode(refusal(_("The daemon is too busy to answer."))))
-            return
+        is_welcome = self.server.places.acquire(blocking=False)
         try:
             line = self.rfile.readline(MAX_REQUEST_BYTES + 1)
-            try:
-                reply = self.server.ask(parse_request(line))
-            except BadRequest as error:
-                reply = refusal(str(error))
+            if not is_welcome:
+                reply = refusal(_("The daemon is too busy to answer."))
+            else:
+                try:
+                    reply = self.server.ask(parse_request(line))
+                except BadRequest as error:
+                    reply = refusal(str(error))
             self.wfile.write(encode(reply))
+            self.connection.shutdown(socket.SHUT_WR)
+            while self.rfile.read1(1 << 16):  # closing with bytes unread would reset the connection under the answer
+                pass
         finally:
-            self.server.places.release()
+            if is_welcome:
+                self.server.places.release()

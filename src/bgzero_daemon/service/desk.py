@@ -1,7 +1,7 @@
 """What commands ask of the service, answered from the ledger. Called from the main thread."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +15,11 @@ from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.place import REDO, Place
 from bgzero_daemon.service.record import Record, decided_now
 from bgzero_daemon.service.scheduler import Scheduler
+from bgzero_daemon.service.survey import Survey
 from bgzero_daemon.wire.control import number_of, paths_of
 
 Reply = dict[str, object]
+_SLICE = 500
 _DECIDED = (JobState.DONE, JobState.FAILED, JobState.SKIPPED)
 
 
@@ -33,6 +35,7 @@ class Desk:
         waiting: Backlog,
     ) -> None:
         self._ledger, self._intakes, self._places = ledger, intakes, places
+        self._survey = Survey(ledger)
         self._scheduler, self._queue = scheduler, waiting
         self._urgent: set[PhotoKey] = set()
         self._roots = [(place.name, os.path.realpath(place.inbox)) for place in places]
@@ -53,9 +56,9 @@ class Desk:
         return is_urgent
 
     def _status(self, _request: dict[str, object]) -> Reply:
-        counts = self._ledger.counts()
+        counts = self._survey.counts()
         running = self._scheduler.in_work
-        waiting = max(0, counts["waiting"] - len(running))
+        waiting = max(0, counts[JobState.WAITING] - len(running))
         folders = [
             {
                 "inbox": display(place.inbox), "outbox": display(place.outbox.root),
@@ -65,8 +68,9 @@ class Desk:
             for place, intake in zip(self._places, self._intakes, strict=True)
         ]  # fmt: skip
         return {
-            "waiting": waiting, "running": len(running), "done": counts["done"] + counts["published"],
-            "failed": counts["failed"], "skipped": counts["skipped"], "arriving": sum(i.waiting for i in self._intakes),
+            "waiting": waiting, "running": len(running), "done": counts[JobState.DONE] + counts[JobState.PUBLISHED],
+            "failed": counts[JobState.FAILED], "skipped": counts[JobState.SKIPPED],
+            "arriving": sum(intake.waiting for intake in self._intakes),
             "at_work": [display(job.key.rel) for job in running],
             "seconds_left": self._scheduler.pace.seconds_left(waiting + len(running)), "folders": folders,
         }  # fmt: skip
@@ -99,72 +103,75 @@ class Desk:
             answers.append({"path": wired, "state": known.state.value if known else "arriving"})
         return {"photos": answers}
 
-    def _rows(self, paths: Sequence[str], states: Sequence[JobState]) -> list[tuple[int, str, Record]]:
-        """Find the rows of photos, or of all photos in folders. Raises BgzeroError for a path without any."""
-        found = []
-        for wired in paths:
-            key = self._spot(wired)
-            rows = [
-                (key.folder, rel, record)
-                for rel, record in self._ledger.below(self._places[key.folder].name, key.rel)
-                if record.state in states and record.code != Code.NOT_A_PHOTO
-            ]
-            if not rows:
+    def _each(self, request: dict[str, object], states: Sequence[JobState]) -> Iterator[tuple[int, str, Record]]:
+        """Yield the photos that a request names, single ones or all of folders; without a path those of all inboxes.
+
+        Raises BgzeroError for a path without any. In slices, so that a large folder costs no memory.
+        """
+        keys = [self._spot(wired) for wired in paths_of(request)]
+        for key in keys or [PhotoKey(number, ".") for number in range(len(self._places))]:
+            found, after = False, ""
+            while rows := self._survey.decided_below(self._places[key.folder].name, key.rel, _SLICE, after=after):
+                after = rows[-1][0]
+                for rel, record in rows:
+                    if record.state in states:
+                        found = True
+                        yield key.folder, rel, record
+            if keys and not found:
+                path = Path(self._places[key.folder].name, key.rel)
                 raise BgzeroError(
-                    _("Nothing is known of {path} that this could be done to.").format(path=display(from_wire(wired))),
+                    _("Nothing is known of {path} that this could be done to.").format(path=display(path)),
                     hint=_("`bgzero history` and `bgzero failed` list what was decided."),
                 )
-            found += rows
-        return found
 
     def _redo(self, request: dict[str, object]) -> Reply:
-        return self._open_again(self._rows(paths_of(request), _DECIDED))
-
-    def _open_again(self, rows: Sequence[tuple[int, str, Record]]) -> Reply:
-        for _folder, rel, record in rows:
-            if record.original:
-                raise BgzeroError(
-                    _("{photo} is not in the inbox any more.").format(photo=display(rel)),
-                    hint=_("Put it back, and it is cut again. It went here: {place}").format(
-                        place=display(record.original)
-                    ),
-                )
-        with self._ledger.together():
-            for folder, rel, record in rows:
-                again = replace(record, state=JobState.WAITING, front=REDO, strikes=0, tries=0, not_before=0.0)
-                self._ledger.put(self._places[folder].name, rel, again)
-        for folder in {folder for folder, _rel, _record in rows}:
-            self._queue.note_arrival(folder, is_urgent=True)
-        return {"count": len(rows)}
-
-    def _failures(self, request: dict[str, object]) -> list[tuple[int, str, Record]]:
-        if paths := paths_of(request):
-            return self._rows(paths, (JobState.FAILED,))
-        numbers = {place.name: number for number, place in enumerate(self._places)}
-        return [
-            (numbers[address.inbox], address.rel, record)
-            for address, record in self._ledger.of_state(JobState.FAILED)
-            if address.inbox in numbers
-        ]
-
-    def _failed(self, request: dict[str, object]) -> Reply:
-        return {"photos": [self._told(folder, rel, record) for folder, rel, record in self._failures(request)]}
+        if not paths_of(request):
+            raise BgzeroError(_("Name the photos that are to be cut again."))
+        return self._open_again(self._each(request, _DECIDED))
 
     def _retry(self, request: dict[str, object]) -> Reply:
-        return self._open_again(self._failures(request))
+        return self._open_again(self._each(request, (JobState.FAILED,)))
+
+    def _open_again(self, rows: Iterator[tuple[int, str, Record]]) -> Reply:
+        count, moved, folders = 0, "", set()
+        with self._ledger.together():
+            for folder, rel, record in rows:
+                if record.original:
+                    moved = record.original
+                    continue
+                again = replace(record, state=JobState.WAITING, front=REDO, strikes=0, tries=0, not_before=0.0)
+                self._ledger.put(self._places[folder].name, rel, again)
+                folders.add(folder)
+                count += 1
+        for folder in folders:
+            self._queue.note_arrival(folder, is_urgent=True)
+        if moved and not count:
+            raise BgzeroError(
+                _("It is not in the inbox any more."),
+                hint=_("Put it back, and it is cut again. It went here: {place}").format(place=display(moved)),
+            )
+        return {"count": count}
 
     def _dismiss(self, request: dict[str, object]) -> Reply:
-        rows = self._failures(request)
-        for folder, rel, record in rows:
-            place = self._places[folder]
-            dismissed = decided_now(replace(record, code=Code.DISMISSED), JobState.SKIPPED)
-            self._ledger.put(place.name, rel, dismissed)
-            place.errands.submit(place.failures.clear, place.name, rel)
-        return {"count": len(rows)}
+        count = 0
+        with self._ledger.together():
+            for folder, rel, record in self._each(request, (JobState.FAILED,)):
+                place = self._places[folder]
+                dismissed = decided_now(replace(record, code=Code.DISMISSED), JobState.SKIPPED)
+                self._ledger.put(place.name, rel, dismissed)
+                place.errands.submit(place.failures.clear, place.name, rel)
+                count += 1
+        return {"count": count}
+
+    def _failed(self, request: dict[str, object]) -> Reply:
+        numbers = {place.name: number for number, place in enumerate(self._places)}
+        rows = self._ledger.of_state(JobState.FAILED, number_of(request, "limit", 1000))
+        told = [self._told(numbers.get(address.inbox), address.rel, record, address.inbox) for address, record in rows]
+        return {"photos": told, "count": self._survey.counts()[JobState.FAILED]}
 
     def _history(self, request: dict[str, object]) -> Reply:
         numbers = {place.name: number for number, place in enumerate(self._places)}
-        rows = self._ledger.history(number_of(request, "limit", 100))
+        rows = self._survey.history(number_of(request, "limit", 100))
         told = [self._told(numbers.get(address.inbox), address.rel, record, address.inbox) for address, record in rows]
         return {"photos": told}
 

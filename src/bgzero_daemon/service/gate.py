@@ -14,6 +14,7 @@ from bgzero_daemon.service.structure import Structure
 log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_SECONDS = 60.0
+_MOST_PIXELS = 1 << 40  # headers may say anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,13 @@ class Gate:
         self._order += 1
         heapq.heappush(self._due, (waiting.due, self._order, key))
 
+    def let_go_of_waiting(self, count: int) -> int:
+        """Forget up to `count` files that are quiet but not whole; a scan finds them again. Returns how many."""
+        stuck = [key for key, waiting in self._seen.items() if waiting.pause > 1.0][:count]
+        for key in stuck:
+            del self._seen[key]
+        return len(stuck)
+
     def next_due(self) -> float | None:
         """Return when the next file is worth a look."""
         while self._due and self._is_stale(self._due[0]):
@@ -111,7 +119,7 @@ class Gate:
                 if inside.missing and self._lets_wait(key, waiting, inside.missing, now):
                     continue
                 del self._seen[key]
-                yield key, waiting.fingerprint, inside.width_px * inside.height_px
+                yield key, waiting.fingerprint, min(inside.width_px * inside.height_px, _MOST_PIXELS)
 
     def _is_busy_for_too_long(self, key: PhotoKey, sight: Sight, waited: float) -> bool:
         if not sight.is_written or self._patience.busy is None or waited < self._patience.busy:

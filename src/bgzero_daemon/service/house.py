@@ -45,10 +45,11 @@ class House:
 
     def _open_ledger(self) -> Ledger:
         self.is_lasting = self._state is not None
+        inboxes = [str(folder.inbox) for folder in self._config.folder]
         if self._state is None:
-            return Ledger(None)
+            return Ledger(None, inboxes)
         try:
-            return Ledger(self._state / LEDGER)
+            return Ledger(self._state / LEDGER, inboxes)
         except LedgerTooNew:
             raise
         except LedgerError as error:
@@ -57,7 +58,7 @@ class House:
                 error,
             )
             self.is_lasting = False
-            return Ledger(None)
+            return Ledger(None, inboxes)
 
     def _place(self, number: int, folder: Folder, umask: int) -> Place:
         recipe = Recipe(folder.model or self._config.model.name, folder.metadata or self._config.output.metadata)
@@ -68,17 +69,6 @@ class House:
         return Place(
             folder.inbox, outbox, recipe, originals, self.ledger, breaker, errands, self.inboxes[number].fingerprint
         )
-
-    def sweep(self, place: Place) -> None:
-        """Remove what a dead process left half-made in an outbox."""
-        try:
-            swept = place.outbox.sweep()
-        except OSError as error:
-            log.warning("%s: %s", display(place.outbox.root), error.strerror)
-            return
-        if swept:
-            log.info("%d unfinished files of an earlier run removed from %s", swept, display(place.outbox.root))
-        crash.point("swept")
 
     def reopen(self) -> None:
         """Let photos wait again that were turned down for a reason that may be gone by now."""

@@ -71,6 +71,7 @@ class Intake:
         self._asked: queue.SimpleQueue[PhotoKey | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._is_at_rest = self._is_stopping = self._is_full = False
+        self._must_scan = True
         self._thread = threading.Thread(target=self._live, name=f"bgzero-intake-{inbox.number}", daemon=True)
 
     def start(self) -> None:
@@ -129,26 +130,36 @@ class Intake:
     def _turn(self) -> None:
         self._bell.clear()
         now = time.monotonic()
-        self._obey(now)
-        if not (self._once and self._watcher.is_scanned):
-            for key in self._watcher.findings(now):
-                self._consider(key, now)
-        if self._is_full and len(self._gate) < _MOST_AT_GATE // 2:
-            self._is_full = False
-            self._watcher.scan_at(now, "")
+        try:
+            self._obey(now)
+            if self._must_scan or not self._once:
+                for key in self._watcher.findings(now):
+                    self._consider(key, now)
+                self._must_scan = False
+        except BaseException:  # what was being looked at is found again
+            self._scan_again()
+            raise
         for key, fingerprint, pixels in self._gate.ready(time.monotonic()):
             kind, word = self._judge(key.rel)
             self._hand_on(Arrival(key, fingerprint, kind, word, pixels))
+        if self._is_full and len(self._gate) < _MOST_AT_GATE // 2:
+            self._is_full = False
+            self._scan_again()
+            return
         with self._lock:
-            is_idle = self._watcher.is_scanned and not len(self._gate) and not self._is_full
+            is_idle = self._watcher.is_scanned and not len(self._gate) and not (self._is_full or self._must_scan)
             self._is_at_rest = is_idle and self._asked.empty()
         if self._is_at_rest:
             self._wake()
         self._bell.wait(self._patience())
 
+    def _scan_again(self) -> None:
+        self._must_scan = True
+        self._watcher.scan_at(time.monotonic(), "")
+
     def _patience(self) -> float | None:
         """Return how long there is certainly nothing to do, in seconds; None: until something rings."""
-        due = [None if self._once and self._watcher.is_scanned else self._watcher.next_due(), self._gate.next_due()]
+        due = [None if self._once and not self._must_scan else self._watcher.next_due(), self._gate.next_due()]
         moments = [moment for moment in due if moment is not None]
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
@@ -170,7 +181,7 @@ class Intake:
             was_unreadable = known.code == Code.UNREADABLE and known.state == "failed"
             if known.is_about(fingerprint) and not (was_unreadable and self._can_read(key)):
                 return
-        if len(self._gate) >= _MOST_AT_GATE:
+        if len(self._gate) >= _MOST_AT_GATE and not self._gate.let_go_of_waiting(_MOST_HANDED_ON):
             self._is_full = True
             return
         self._gate.notice(key, now)

@@ -40,20 +40,30 @@ class Ledger:
     Every method raises LedgerError where the file cannot be used at present.
     """
 
-    def __init__(self, file: Path | None) -> None:
-        """Open or make the ledger; None keeps it in memory. Raises LedgerError where it cannot be used."""
+    def __init__(self, file: Path | None, inboxes: Sequence[str] = ()) -> None:
+        """Open or make the ledger; None keeps it in memory. Raises LedgerError where it cannot be used.
+
+        What is asked about all photos is answered for those of `inboxes`: another daemon of this account
+        may share the file.
+        """
         self._file = file
+        self.mine = [os.fsencode(inbox) for inbox in inboxes]
+        self._marks = ", ".join("?" * len(inboxes))
         self._base = open_base(file)
         self._lock = threading.RLock()
         # moments of a clock that began with the machine, and tries of a former run
-        self._run("UPDATE photo SET not_before = 0, tries = 0 WHERE state = 'waiting' AND tries > 0")
+        self._run(
+            "UPDATE photo SET not_before = 0, tries = 0 WHERE state = 'waiting' AND tries > 0"
+            f" AND inbox IN ({self._marks})",
+            self.mine,
+        )
         self._rank = int(self._run("SELECT coalesce(max(rank), 0) FROM photo").fetchone()[0])
 
     def _run(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         with self._lock:
             try:
                 return self._base.execute(statement, values)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OverflowError, UnicodeError) as error:
                 raise LedgerError(
                     _("The ledger {file} cannot be used: {why}.").format(
                         file=display(self._file or _("in memory")), why=error
@@ -61,7 +71,8 @@ class Ledger:
                     hint=_("Free some space there; it is tried again by itself."),
                 ) from error
 
-    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    def rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """Ask for rows, all of them at once."""
         with self._lock:
             return self._run(statement, values).fetchall()
 
@@ -80,7 +91,7 @@ class Ledger:
 
     def get(self, inbox: str, rel: str) -> Record | None:
         """Return what is known of a photo, or None."""
-        rows = self._rows(f"SELECT {COLUMNS} FROM photo WHERE inbox = ? AND rel = ?", Address(inbox, rel).key)
+        rows = self.rows(f"SELECT {COLUMNS} FROM photo WHERE inbox = ? AND rel = ?", Address(inbox, rel).key)
         return record_of(rows[0]) if rows else None
 
     def put(self, inbox: str, rel: str, record: Record) -> None:
@@ -98,8 +109,6 @@ class Ledger:
             former = self.get(inbox, rel)
             self._rank += 1
             base = former or Record(fingerprint, JobState.WAITING)
-            if base.original:  # the one that was here has moved on: this is another photo under its name
-                base = replace(base, output="", output_sha256="", original="")
             waiting = replace(
                 base, fingerprint=fingerprint, state=JobState.WAITING, pixels=pixels, rank=self._rank,
                 front=int(front or base.front), not_before=0.0, tries=0,
@@ -111,7 +120,7 @@ class Ledger:
     def waiting(self, inbox: str, limit: int, now: float, *, newest: bool = False) -> list[tuple[str, Record]]:
         """Return the photos of an inbox that may be cut now, in their order."""
         order = "DESC" if newest else "ASC"
-        rows = self._rows(
+        rows = self.rows(
             f"SELECT rel, {COLUMNS} FROM photo WHERE inbox = ? AND state = 'waiting' AND not_before <= ?"
             f" ORDER BY front DESC, rank {order} LIMIT ?",
             (os.fsencode(inbox), now, limit),
@@ -120,65 +129,45 @@ class Ledger:
 
     def next_retry(self, now: float) -> float | None:
         """Return the moment at which the next photo that was put back may be tried again."""
-        found = self._rows(
-            "SELECT min(not_before) FROM photo WHERE state = 'waiting' AND not_before > ? AND not_before < 1e300",
-            (now,),
+        found = self.rows(
+            "SELECT min(not_before) FROM photo WHERE state = 'waiting' AND not_before > ? AND not_before < 1e300"
+            f" AND inbox IN ({self._marks})",
+            (now, *self.mine),
         )
         moment = found[0][0]
         return float(moment) if isinstance(moment, float) else None
 
-    def of_state(self, state: JobState, *, inbox: str | None = None, limit: int = -1) -> list[tuple[Address, Record]]:
-        """Return the photos in a state, the ones decided last first."""
-        where, values = "state = ?", [state.value]
-        rows = self._rows(
-            f"SELECT inbox, rel, {COLUMNS} FROM photo WHERE {where} ORDER BY decided_at DESC LIMIT ?",
-            (*values, limit),
-        )
-        found = [(Address(path_of(row[0]), path_of(row[1])), record_of(row[2:])) for row in rows]
-        return [entry for entry in found if inbox in (None, entry[0].inbox)]
-
-    def history(self, limit: int) -> list[tuple[Address, Record]]:
-        """Return what was decided, the latest first; what is no photo at all is nobody's business."""
-        rows = self._rows(
-            f"SELECT inbox, rel, {COLUMNS} FROM photo WHERE decided_at > 0 AND code != ?"
+    def of_state(self, state: JobState, limit: int) -> list[tuple[Address, Record]]:
+        """Return photos in a state, the ones decided last first."""
+        rows = self.rows(
+            f"SELECT inbox, rel, {COLUMNS} FROM photo WHERE state = ? AND inbox IN ({self._marks})"
             " ORDER BY decided_at DESC LIMIT ?",
-            (Code.NOT_A_PHOTO.value, limit),
+            (state.value, *self.mine, limit),
         )
-        return [(Address(path_of(row[0]), path_of(row[1])), record_of(row[2:])) for row in rows]
-
-    def counts(self) -> dict[str, int]:
-        """Return how many photos are in each state."""
-        rows = self._rows("SELECT state, count(*) FROM photo WHERE code != ? GROUP BY state", (Code.NOT_A_PHOTO.value,))
-        found = {str(state): int(str(count)) for state, count in rows}
-        return {state.value: found.get(state.value, 0) for state in JobState}
-
-    def below(self, inbox: str, rel: str) -> list[tuple[str, Record]]:
-        """Return the rows of a folder below an inbox ("." for all of it), or of the photo of that path."""
-        rows = self._rows(f"SELECT rel, {COLUMNS} FROM photo WHERE inbox = ?", (os.fsencode(inbox),))
-        found = [(path_of(row[0]), record_of(row[1:])) for row in rows]
-        return [entry for entry in found if rel in (".", entry[0]) or entry[0].startswith(rel + os.sep)]
+        return addressed(rows)
 
     def alike(self, inbox: str, fingerprint: Fingerprint) -> list[tuple[str, Record]]:
         """Return the decided photos of an inbox that have this length and modification time."""
-        rows = self._rows(
+        rows = self.rows(
             f"SELECT rel, {COLUMNS} FROM photo WHERE size = ? AND mtime_ns = ? AND inbox = ? AND decided != ''",
             (fingerprint.size_bytes, fingerprint.mtime_ns, os.fsencode(inbox)),
         )
         return [(path_of(row[0]), record_of(row[1:])) for row in rows]
 
-    def choose(self, inbox: str, rel: str, candidates: Sequence[str]) -> str | None:
+    def choose(self, inbox: str, rel: str, candidates: Sequence[str], *, intended: str = "") -> str | None:
         """Give a photo the first of these output paths that no other photo has, and write that down before use.
 
-        None where all are taken.
+        `intended` is the hash of what is about to be published there. None where all are taken.
         """
         with self._lock:
             for output in candidates:
-                rows = self._rows("SELECT inbox, rel FROM photo WHERE output = ?", (os.fsencode(output),))
+                rows = self.rows("SELECT inbox, rel FROM photo WHERE output = ?", (os.fsencode(output),))
                 if any(row != Address(inbox, rel).key for row in rows):
                     continue
                 known = self.get(inbox, rel)
-                if known and known.output != output:
-                    self.put(inbox, rel, replace(known, output=output, output_sha256=""))
+                if known and (known.output, known.intended_sha256) != (output, intended):
+                    former = known.output_sha256 if known.output == output else ""
+                    self.put(inbox, rel, replace(known, output=output, output_sha256=former, intended_sha256=intended))
                 return output
         return None
 
@@ -196,13 +185,13 @@ class Ledger:
         """Let all photos wait again that were turned down for this reason. Returns how many."""
         return self._run(
             "UPDATE photo SET state = 'waiting', decided = '', strikes = 0 WHERE code = ? AND state IN"
-            " ('failed', 'skipped')",
-            (code.value,),
+            f" ('failed', 'skipped') AND inbox IN ({self._marks})",
+            (code.value, *self.mine),
         ).rowcount
 
     def note(self, name: str) -> str:
         """Return what was noted under a name, "" without a note."""
-        rows = self._rows("SELECT value FROM note WHERE name = ?", (name,))
+        rows = self.rows("SELECT value FROM note WHERE name = ?", (name,))
         return str(rows[0][0]) if rows else ""
 
     def set_note(self, name: str, value: str) -> None:
@@ -221,6 +210,11 @@ class Ledger:
         """Close the file."""
         with self._lock:
             self._base.close()
+
+
+def addressed(rows: Sequence[Sequence[object]]) -> list[tuple[Address, Record]]:
+    """Read rows that begin with inbox and path."""
+    return [(Address(path_of(row[0]), path_of(row[1])), record_of(row[2:])) for row in rows]
 
 
 def _inbox_note(inbox: str) -> str:

@@ -13,7 +13,7 @@ from typing import Literal
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.rename import without_replacing
+from bgzero_daemon.service.rename import in_one_step
 
 log = logging.getLogger(__name__)
 
@@ -28,28 +28,36 @@ class Originals:
     policy: Literal["keep", "move", "trash"]
     done: Path
 
-    def dispose(self, inbox: Path, rel: str, sha256: str) -> str:
+    def dispose(self, inbox: Path, rel: str, sha256: str, expected: os.stat_result) -> str:
         """Do what is asked with a photo whose cut-out is verified; return where it is now, "" for where it was.
 
-        `sha256` tells names apart that are taken. Trouble leaves the photo where it is, which the log says.
+        `sha256` tells names apart that are taken; `expected` is the file that was cut: another one that
+        takes its place at the last moment stays. Trouble leaves the photo where it is, which the log says.
         """
         if self.policy == "keep":
             return ""
         try:
-            moved = self._trash(inbox / rel) if self.policy == "trash" else self._move(inbox / rel, rel, sha256)
+            if self.policy == "trash":
+                moved = self._trash(inbox / rel)
+            else:
+                moved = self._move(inbox / rel, rel, sha256, expected)
         except OSError as error:
             log.warning(_("%s stays where it is: %s."), display(rel), error.strerror or error)
             return ""
         crash.point("disposed")
         return moved
 
-    def _move(self, source: Path, rel: str, sha256: str) -> str:
+    def _move(self, source: Path, rel: str, sha256: str, expected: os.stat_result) -> str:
         folder = self.done / os.path.dirname(rel)
         folder.mkdir(parents=True, exist_ok=True)
         stem, suffix = os.path.splitext(os.path.basename(rel))
         for name in (f"{stem}{suffix}", f"{stem}-{sha256[:8]}{suffix}", f"{stem}-{sha256}{suffix}"):
-            if without_replacing(source, folder / name):
-                return str(folder / name)
+            target = folder / name
+            if in_one_step(source, target):
+                if not os.path.samestat(os.lstat(target), expected):
+                    in_one_step(target, source)
+                    raise OSError(None, _("another photo has taken its place"))
+                return str(target)
         raise FileExistsError(None, _("every name for it is taken in the folder of done photos"))
 
     def _trash(self, source: Path) -> str:

@@ -21,11 +21,12 @@ from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.photo import png
 from bgzero_daemon.service.mounts import Mount, mount_of
-from bgzero_daemon.service.rename import without_replacing
+from bgzero_daemon.service.rename import in_one_step, without_replacing
 
 log = logging.getLogger(__name__)
 
 _PREFIX, _SUFFIX = ".bgz-", ".tmp"
+_PROBE_BYTES = 4_000_000
 _NO_FOLDER_FSYNC = {errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF}  # vboxsf, some FUSE and SMB mounts
 
 
@@ -99,9 +100,16 @@ class Outbox:
             )
 
     def probe(self) -> None:
-        """Check, and make and remove a staged file. Raises OutputError."""
+        """Check, and write, flush and remove a staged file of a common size. Raises OutputError."""
         self.check()
-        self.stage().discard()
+        file = self.stage()
+        try:
+            os.posix_fallocate(file.descriptor, 0, _PROBE_BYTES)
+            _flush(file.descriptor)
+        except OSError as error:
+            raise self._trouble(error) from error
+        finally:
+            file.discard()
 
     def stage(self, folder: str = "") -> StagedFile:
         """Make an empty staged file for an output in `folder` (relative to the root, "" for itself).
@@ -111,20 +119,25 @@ class Outbox:
         """
         place = self.root / folder
         while place != self.root and not os.path.isdir(place):
+            if os.path.lexists(place):
+                raise self._trouble(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place)))
             place = place.parent
-        path = place / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise self._trouble(error) from error
-        with contextlib.suppress(OSError):  # no locks on this file system: then nothing is swept there either
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        crash.point("staged")
-        return StagedFile(path, descriptor)
+        while True:
+            path = place / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise self._trouble(error) from error
+            with contextlib.suppress(OSError):  # no locks on this file system: then nothing is swept there either
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_nlink:
+                crash.point("staged")
+                return StagedFile(path, descriptor)
+            os.close(descriptor)  # swept away by another daemon, before it was locked
 
-    def sweep(self) -> int:
-        """Remove staged files that a dead process left behind, and empty placeholders' kin. Returns how many."""
-        return sum(_swept(found) for found in self._files() if _is_staged(found.name))
+    def staged(self) -> list[Path]:
+        """Return every staged file, whoever works on it. Raises OSError."""
+        return [found for found in self._files() if _is_staged(found.name)]
 
     def _files(self) -> Iterator[Path]:
         for folder, _folders, names in os.walk(self.root):
@@ -198,7 +211,7 @@ class Outbox:
         """Rename an output as its photo was renamed; both paths are below the root. Raises OutputError."""
         try:
             self._make((self.root / new).parent)
-            done = without_replacing(self.root / old, self.root / new)
+            done = in_one_step(self.root / old, self.root / new)
             for folder in {(self.root / old).parent, (self.root / new).parent}:
                 fsync_folder(folder)
         except FileNotFoundError:
@@ -220,8 +233,12 @@ class Outbox:
             fsync_folder(new.parent)
 
     def _trouble(self, error: OSError) -> OutputError:
+        place = error.filename if isinstance(error.filename, str) else None
+        folder = place if place and place.startswith(f"{self.root}{os.sep}") else self.root
         return OutputError(
-            _("The outbox {folder} cannot be written: {why}.").format(
+            _("{folder} in the outbox cannot be written: {why}.").format(folder=display(folder), why=error.strerror)
+            if folder != self.root and not os.path.basename(folder).startswith(_PREFIX)
+            else _("The outbox {folder} cannot be written: {why}.").format(
                 folder=display(self.root), why=error.strerror or error
             ),
             hint=_("Free some space, mount it again or correct its permissions; it is tried again by itself."),
@@ -232,9 +249,12 @@ def _is_staged(name: str) -> bool:
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
 
 
-def _swept(found: Path) -> bool:
+def sweep(found: Path) -> bool:
+    """Remove a staged file unless somebody works on it. Returns whether it is gone."""
     try:
         descriptor = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
     except OSError:
         return False
     try:

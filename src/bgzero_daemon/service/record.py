@@ -17,8 +17,9 @@ class Record:
 
     `sha256` is the hash of the content that was decided about last, "" where none was read; `decided` is
     that decision, which a photo that waits again keeps. `output` is the full path of its cut-out, written
-    down before it is used; `output_sha256` the hash of what was published there. `original` says where
-    the photo itself was moved to. `code`, `sentence` and `hint` say why it was not cut. `front` puts it
+    down before it is used; `output_sha256` the hash of what was published there, `intended_sha256` of what was
+    about to be. `original` says where the photo itself was moved to.
+    `code`, `sentence` and `hint` say why it was not cut. `front` puts it
     before all others, `rank` is the order of arrival, `not_before` a moment of the monotonic clock.
     `decided_at` is Unix time in seconds, for people only.
     """
@@ -29,6 +30,7 @@ class Record:
     sha256: str = ""
     output: str = ""
     output_sha256: str = ""
+    intended_sha256: str = ""
     original: str = ""
     model: str = ""
     code: str = ""

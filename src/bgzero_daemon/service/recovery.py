@@ -2,19 +2,21 @@
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 
 from bgzero_daemon.core import crash
-from bgzero_daemon.core.job import Fingerprint, JobState
+from bgzero_daemon.core.job import NEVER_SEEN, JobState
 from bgzero_daemon.core.names import display, from_wire
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.last_steps import model_of
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.place import Place
 from bgzero_daemon.service.record import Record, decided_now
 
 log = logging.getLogger(__name__)
 
-_NEVER_SEEN = Fingerprint(0, 0, -1, 0, 0)  # no file looks like this, so the content is compared by its hash
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 def recover(places: Sequence[Place], ledger: Ledger) -> None:
@@ -42,18 +44,19 @@ def recover(places: Sequence[Place], ledger: Ledger) -> None:
 
 def _take(place: Place, ledger: Ledger, rel: str, tag: dict[str, object]) -> bool:
     source, sha256 = tag.get("source"), tag.get("source_sha256")
-    if not isinstance(source, str) or not isinstance(sha256, str):
+    if not all(isinstance(text, str) and text.isascii() for text in (source, sha256)):
+        return False  # whoever wrote that, it was not this program
+    name = os.path.basename(from_wire(str(source)))
+    if name in ("", os.curdir, os.pardir) or not _HASH.fullmatch(str(sha256)):
         return False
-    photo = os.path.join(os.path.dirname(rel), os.path.basename(from_wire(source)))
+    photo = os.path.join(os.path.dirname(rel), name)
     if not os.path.lexists(place.inbox / photo):
         return False  # gone, or another inbox's
     known = ledger.get(place.name, photo)
     if known:
         return False
     output = place.outbox.root / rel
-    record = Record(
-        _NEVER_SEEN, JobState.DONE, sha256=sha256, output=str(output), output_sha256=place.outbox.sha256(output),
-        model=str(tag.get("model", "")),
-    )  # fmt: skip
+    # Without the output's hash: other content under this name may be another photo, and replaces nothing.
+    record = Record(NEVER_SEEN, JobState.DONE, sha256=str(sha256), output=str(output), model=model_of(tag))
     ledger.put(place.name, photo, decided_now(record, JobState.DONE))
     return True

@@ -14,6 +14,7 @@ from bgzero_daemon.core.errors import (
     BgzeroError,
     Code,
     LedgerError,
+    NameTaken,
     OutputError,
     PhotoCrashed,
     PhotoRefused,
@@ -23,14 +24,17 @@ from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.backlog import Backlog
 from bgzero_daemon.service.decisions import Decisions, Tally
+from bgzero_daemon.service.last_steps import Ending, LastSteps
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.pace import Pace
-from bgzero_daemon.service.place import Ending, Held, PhotoChanged, PhotoKnown, Place
+from bgzero_daemon.service.place import Held, PhotoChanged, PhotoKnown, Place
+from bgzero_daemon.service.probes import Probes
 from bgzero_daemon.service.workforce import Workforce
 
 log = logging.getLogger(__name__)
 
 _STRIKES = 2
+_SLOW_SECONDS = 3.0
 _UNKNOWN_PIXELS = 24_000_000  # a photo whose container does not say
 
 
@@ -54,15 +58,19 @@ class Scheduler:
     pace: Pace = field(default_factory=Pace)
     _suspects: deque[Job] = field(default_factory=deque)
     _busy: dict[PhotoKey, Job] = field(default_factory=dict)
-    _opening: set[str] = field(default_factory=set)
+    _opening: dict[str, float] = field(default_factory=dict)
+    _opened: deque[Held] = field(default_factory=deque)
+    _at_work: dict[str, Held] = field(default_factory=dict)
     _held: dict[str, Held] = field(default_factory=dict)
     _is_closing: bool = False
     _ended: SimpleQueue[Callable[[float], None]] = field(default_factory=SimpleQueue)
     _next_retry: float | None = None
     decisions: Decisions = field(init=False)
+    _probes: Probes = field(init=False)
 
     def __post_init__(self) -> None:
         self.decisions = Decisions(self.ledger, self.places, self.most_tries)
+        self._probes = Probes(self.places, self._tell)
 
     @property
     def tally(self) -> Tally:
@@ -85,24 +93,20 @@ class Scheduler:
 
     def next_due(self) -> float | None:
         """Return when a photo that was put back, or an outbox in trouble, is worth another look."""
-        moments = [place.breaker.due for place in self.places if place.breaker.is_open and not place.breaker.is_probing]
-        if self._next_retry is not None:
-            moments.append(self._next_retry)
+        moments = [moment for moment in (self._probes.next_due(), self._next_retry) if moment is not None]
         return min(moments) if moments else None
 
     def pump(self, now: float) -> None:
         """Hand out as many jobs as the workforce has places for."""
-        self._probe(now)
+        self._probes.begin(now)
         if self._next_retry is not None and self._next_retry <= now:
             self.queue.note_retries()
             self._next_retry = self.ledger.next_retry(now)
-        while self.workforce.places() - len(self._opening) > 0:
-            if any(held.is_alone for held in self._held.values()):
-                return
+        self._hand_out()
+        while self._room(now) > 0 and not self._is_somebody_alone():
             if self._suspects:
-                if self._held or self._opening:
-                    return
-                self._open(self._suspects.popleft(), now, is_alone=True)
+                if not (self._at_work or self._opened):
+                    self._open(self._suspects.popleft(), now, is_alone=True)
                 return
             job = self.queue.take(now, self._busy, self._closed())
             if job is None:
@@ -112,37 +116,44 @@ class Scheduler:
                 return
             self._open(job, now, is_alone=False)
 
+    def _room(self, now: float) -> int:
+        """Return how many more photos may be opened. One that takes long to open stands in nobody's way."""
+        opening = sum(now - began < _SLOW_SECONDS for began in self._opening.values())
+        return self.workforce.places() - len(self._opened) - opening
+
+    def _is_somebody_alone(self) -> bool:
+        return any(held.is_alone for held in (*self._at_work.values(), *self._opened))
+
+    def _hand_out(self) -> None:
+        """Submit what is open; who is to be alone waits until nobody else is in the worker, and others for him."""
+        while self._opened and self.workforce.places() > 0:
+            held = self._opened[0]
+            alone_at_work = any(other.is_alone for other in self._at_work.values())
+            if alone_at_work or (held.is_alone and self._at_work):
+                return
+            self._opened.popleft()
+            self._at_work[held.job.id] = held
+            crash.point("submitted")
+            future = self.workforce.submit(held.task())
+            future.add_done_callback(partial(self._told_of_end, held))
+
+    def _told_of_end(self, held: Held, ended: "Future[Staged]") -> None:
+        self._tell(partial(self._on_staged, held, ended))
+
     def _closed(self) -> set[int]:
         """Return the folders that get nothing now: their outbox is in trouble, or they are busy opening a photo."""
         opening = {job.key.folder for job in self._busy.values() if job.id in self._opening}
         return opening | {number for number, place in enumerate(self.places) if place.breaker.is_open}
 
     def _is_too_much(self, job: Job) -> bool:
-        at_work = sum(busy.pixels or _UNKNOWN_PIXELS for busy in self.in_work)
-        return bool(self._busy) and at_work + (job.pixels or _UNKNOWN_PIXELS) > self.most_pixels
-
-    def _probe(self, now: float) -> None:
-        for place in {id(place.breaker): place for place in self.places}.values():
-            breaker = place.breaker
-            if breaker.is_open and not breaker.is_probing and breaker.due <= now:
-                breaker.is_probing = True
-                probed = place.errands.submit(place.outbox.probe)
-                probed.add_done_callback(partial(self._told_of_probe, place))
-
-    def _told_of_probe(self, place: Place, done: "Future[None]") -> None:
-        self._tell(partial(self._on_probed, place, done))
-
-    def _on_probed(self, place: Place, done: "Future[None]", now: float) -> None:
-        try:
-            done.result()
-        except OutputError as error:
-            place.breaker.open(str(error), now)
-        else:
-            place.breaker.half_close()
+        others = [held.job for held in (*self._at_work.values(), *self._opened)]
+        others += [busy for busy in self._busy.values() if busy.id in self._opening]
+        at_work = sum(other.pixels or _UNKNOWN_PIXELS for other in others)
+        return bool(others) and at_work + (job.pixels or _UNKNOWN_PIXELS) > self.most_pixels
 
     def _open(self, job: Job, now: float, *, is_alone: bool) -> None:
         self._busy[job.key] = job
-        self._opening.add(job.id)
+        self._opening[job.id] = now
         place = self.places[job.key.folder]
         opened = place.errands.submit(place.hold, job, now, is_alone=is_alone)
         opened.add_done_callback(lambda done: self._tell(partial(self._on_opened, job, done)))
@@ -160,7 +171,7 @@ class Scheduler:
                 return
 
     def _on_opened(self, job: Job, opened: "Future[Held]", now: float) -> None:
-        self._opening.discard(job.id)
+        self._opening.pop(job.id, None)
         try:
             held = opened.result()
         except (PhotoChanged, PhotoKnown, FileNotFoundError, NotADirectoryError):
@@ -182,11 +193,11 @@ class Scheduler:
                 return
             self._busy[job.key] = held.job
             self._held[job.id] = held
-            crash.point("submitted")
-            future = self.workforce.submit(held.task())
-            future.add_done_callback(lambda ended: self._tell(partial(self._on_staged, held, ended)))
+            self._opened.append(held)
+            self._hand_out()
 
     def _on_staged(self, held: Held, ended: "Future[Staged]", now: float) -> None:
+        self._at_work.pop(held.job.id, None)
         try:
             staged = ended.result()
         except BgzeroError as error:
@@ -198,11 +209,11 @@ class Scheduler:
             self._forget(held.job)
             return
         place = self.places[held.job.key.folder]
-        finished = place.errands.submit(place.finish, held, staged)
+        finished = place.errands.submit(LastSteps(place).finish, held, staged)
         finished.add_done_callback(lambda done: self._tell(partial(self._on_finished, held, staged, done)))
 
     def _on_finished(self, held: Held, staged: Staged, done: "Future[Ending]", now: float) -> None:
-        job, place = held.job, self.places[held.job.key.folder]
+        job = held.job
         self._release(held)
         try:
             ending = done.result()
@@ -219,7 +230,6 @@ class Scheduler:
         if ending is Ending.SAME:
             log.debug("%s %s: the same content again", job.id, display(job.key.rel))
             return
-        place.breaker.succeed()
         self.tally.done += 1
         self.pace.note_done(now, is_busy=bool(self._busy))
         log.info(
@@ -248,18 +258,15 @@ class Scheduler:
             self._end(job, PhotoRefused(sentence, hint=hint, code=Code.CRASHED))
             return
         log.warning("%s %s: %s It is tried again alone.", job.id, display(job.key.rel), error)
+        self._suspects.append(replace(job, strikes=strikes))
         if is_alone:
             self.decisions.strike(job, strikes)
-        self._suspects.append(replace(job, strikes=strikes))
 
     def _on_output_trouble(self, job: Job, error: BgzeroError, now: float) -> None:
-        """Nothing is the photo's fault: it waits, and all others for that outbox with it."""
-        if self.most_tries:
-            self._put_back(job, now, str(error))
-            return
-        self.places[job.key.folder].breaker.open(str(error), now)
-        self._forget(job)
-        self.queue.note_arrival(job.key.folder)
+        """Never the photo's fault: it is tried again after a while, and the outbox is probed before anything else."""
+        if not self.most_tries and not isinstance(error, NameTaken):
+            self.places[job.key.folder].breaker.suspect(now)
+        self._put_back(job, now, str(error))
 
     def _end(self, job: Job, error: PhotoRefused) -> None:
         self._forget(job)
@@ -273,7 +280,6 @@ class Scheduler:
 
     def _put_back_after_surprise(self, job: Job, now: float, error: Exception) -> None:
         """The ledger in trouble, or a mistake of ours: the row still waits, and an output is found by its tag."""
-        self.queue.note_arrival(job.key.folder)
         if isinstance(error, LedgerError):
             self._forget(job)
             raise error
@@ -283,12 +289,13 @@ class Scheduler:
     def _again(self, job: Job) -> None:
         """The file changed or went away since it passed the gate: back to the gate."""
         self._forget(job)
-        self.places[job.key.folder].withdraw(job)
-        self.queue.note_arrival(job.key.folder)
         self.look_again(job.key)
+        self.places[job.key.folder].withdraw(job)
 
     def _forget(self, job: Job) -> None:
+        """Let go of a job. If its row still waits, and whatever happens next, it is found there."""
         self._busy.pop(job.key, None)
+        self.queue.note_leftover(job.key.folder)
 
     def _release(self, held: Held) -> None:
         if self._held.pop(held.job.id, None):

@@ -1,0 +1,221 @@
+"""The last steps of a photo, top to bottom: checked, flushed, named, written down, and its original's fate.
+
+Everything here runs in its folder's errand thread. Whatever step a death comes after, the next start
+finishes the rest: the name is written down before it is used, the output's tag says what it is of.
+"""
+
+import logging
+import os
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+
+from bgzero_daemon.core import crash
+from bgzero_daemon.core.errors import NameTaken
+from bgzero_daemon.core.job import NEVER_SEEN, Job, JobState, Staged
+from bgzero_daemon.core.names import cutout_names, display, spare_names
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.originals import TRASHED
+from bgzero_daemon.service.place import Held, Place
+from bgzero_daemon.service.record import Record, decided_now
+
+log = logging.getLogger(__name__)
+
+
+class Ending(StrEnum):
+    """How the last steps of a photo went."""
+
+    DONE = "done"
+    SAME = "same"
+    CHANGED = "changed"
+
+
+class LastSteps:
+    """What a place does with a photo that comes back from the workforce."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._outbox, self._ledger, self._inbox = place.outbox, place.ledger, place.inbox
+
+    def is_unchanged(self, job: Job, source: int) -> bool:
+        """Say whether the bytes that were read are still the photo at that path."""
+        try:
+            marks = {
+                self._place.fingerprint(os.fstat(source)),
+                self._place.fingerprint(os.lstat(self._inbox / job.key.rel)),
+            }
+        except OSError:
+            return False
+        return marks == {job.fingerprint}
+
+    def finish(self, held: Held, staged: Staged) -> Ending:
+        """Publish what was staged, write it down, and do with the original what is asked, in this order.
+
+        Raises OutputError or LedgerError; then the photo waits as before.
+        """
+        crash.point("staged-done")
+        job = held.job
+        known = self._ledger.get(self._place.name, job.key.rel)
+        if not self.is_unchanged(job, held.source) or known is None or known.fingerprint != job.fingerprint:
+            return Ending.CHANGED
+        if staged.dropped:
+            return self._recognise(job, known, staged)
+        if known.original:  # the one that was here has moved on: this is another photo under its name
+            known = replace(known, output="", output_sha256="", original="")
+        self._outbox.seal(held.file, staged)
+        output = self._publish(held, staged, known)
+        crash.point("published")
+        known = replace(
+            known, sha256=staged.source_sha256, output=output, output_sha256=staged.sha256, model=staged.model,
+            code="", sentence=staged.note, hint="", strikes=0,
+        )  # fmt: skip
+        self._leave(job.key.rel, known)
+        self._place.failures.clear(self._place.name, job.key.rel)
+        return Ending.DONE
+
+    def _publish(self, held: Held, staged: Staged, known: Record) -> str:
+        folder, name = os.path.split(held.job.key.rel)
+        names = [*cutout_names(name), *spare_names(name, staged.source_sha256)]
+        candidates = [str(self._outbox.root / folder / candidate) for candidate in names]
+        if known.output and os.path.dirname(known.output) == os.path.dirname(candidates[0]):
+            candidates = list(dict.fromkeys([known.output, *candidates]))
+        while output := self._ledger.choose(self._place.name, held.job.key.rel, candidates, intended=staged.sha256):
+            crash.point("name-chosen")
+            may_replace = self._is_ours(Path(output), known, staged)
+            if self._outbox.publish(held.file, os.path.relpath(output, self._outbox.root), may_replace=may_replace):
+                return output
+            candidates.remove(output)
+        raise NameTaken(
+            _("Every name for the cut-out of {photo} belongs to somebody else and is left as it is.").format(
+                photo=display(held.job.key.rel)
+            ),
+            hint=_("Move {folder} away, or choose another outbox.").format(folder=display(self._outbox.root / folder)),
+        )
+
+    def _is_ours(self, output: Path, known: Record, staged: Staged) -> bool:
+        """Say whether what has this name may be replaced: our own cut-out of this photo, as we left it."""
+        if known.output == str(output) and known.output_sha256:
+            ours = (known.output_sha256, known.intended_sha256)  # the latter where somebody died in between
+            return self._outbox.sha256(output) in ours
+        if self._outbox.tag(output).get("source_sha256") == staged.source_sha256:
+            return True
+        try:  # the empty file that held the name when somebody died
+            return known.output == str(output) and not known.decided and output.lstat().st_size == 0
+        except OSError:
+            return False
+
+    def _recognise(self, job: Job, known: Record, staged: Staged) -> Ending:
+        """This content was decided already: under this path, under a former one, or just before somebody died."""
+        if job.former_rel:
+            former = self._ledger.get(self._place.name, job.former_rel)
+            if former is None or os.path.lexists(self._inbox / job.former_rel):
+                return Ending.CHANGED  # it is back: two photos, and this one is still to be cut
+            self._follow(job, former)
+        elif known.decided:
+            known = self._with_output(replace(known, fingerprint=job.fingerprint, front=0, tries=0))
+            if known.decided == JobState.DONE and known.output and self._place.originals.policy != "keep":
+                self._leave(job.key.rel, known)
+            else:
+                self._ledger.put(self._place.name, job.key.rel, replace(known, state=JobState(known.decided)))
+        else:
+            tag = self._outbox.tag(Path(known.output))
+            found = replace(known, sha256=staged.source_sha256, model=model_of(tag), sentence="")
+            log.info(_("%s: its cut-out was finished before and is kept."), display(job.key.rel))
+            self._leave(job.key.rel, found)
+        return Ending.SAME
+
+    def _with_output(self, known: Record) -> Record:
+        """Take over the cut-out that a lost ledger's row was filled from, now that its photo is known by its hash."""
+        if known.output and not known.output_sha256:
+            output = Path(known.output)
+            if self._outbox.tag(output).get("source_sha256") == known.sha256:
+                return replace(known, output_sha256=self._outbox.sha256(output))
+        return known
+
+    def _follow(self, job: Job, former: Record) -> None:
+        """A photo was renamed: its row goes with it, and its cut-out, as long as that is as we left it."""
+        rel, output = job.key.rel, former.output
+        if output and former.output_sha256 and self._outbox.is_whole(Path(output), former.output_sha256):
+            folder, name = os.path.split(rel)
+            for candidate in cutout_names(name):
+                wanted = str(self._outbox.root / folder / candidate)
+                if wanted == output:
+                    break
+                if self._ledger.choose(self._place.name, rel, [wanted]) is None:
+                    continue
+                crash.point("follow-chosen")
+                if self._outbox.follow(
+                    os.path.relpath(output, self._outbox.root), os.path.relpath(wanted, self._outbox.root)
+                ):
+                    output = wanted
+                    break
+        crash.point("followed")
+        moved = replace(former, fingerprint=job.fingerprint, state=JobState(former.decided), output=output)
+        self._ledger.move(self._place.name, job.former_rel, rel, moved)
+        self._place.failures.clear(self._place.name, job.former_rel)
+        if moved.state is JobState.FAILED:
+            self._place.failures.write(self._place.name, rel, moved)
+        log.info(_("%s was renamed to %s; nothing is cut again."), display(job.former_rel), display(rel))
+
+    def _leave(self, rel: str, record: Record) -> None:
+        """Write a cut-out down as published, and then see to the original."""
+        record = self._with_output(record)
+        if self._place.originals.policy == "keep":
+            self._ledger.put(self._place.name, rel, decided_now(record, JobState.DONE))
+        else:
+            record = decided_now(record, JobState.PUBLISHED)
+            self._ledger.put(self._place.name, rel, record)
+            crash.point("published-written")
+            self.see_to_original(rel, record)
+        crash.point("done-written")
+
+    def see_to_original(self, rel: str, record: Record) -> None:
+        """Do with an original what is asked, if its cut-out can be read back from the disk as it was written."""
+        photo = self._inbox / rel
+        is_whole = self._outbox.is_whole(Path(record.output), record.output_sha256)
+        try:
+            here = os.lstat(photo)
+        except FileNotFoundError:
+            if not self._is_inbox_of(record):
+                return  # the inbox is not there, or not the one it was
+            original = self._where_it_went(rel, record)
+        else:
+            if self._place.fingerprint(here) != record.fingerprint:
+                self._put_if_still(rel, record, replace(record, fingerprint=NEVER_SEEN, state=JobState.DONE))
+                return  # another photo by now: the gate sees to it
+            original = ""
+            if is_whole:
+                crash.point("output-read-back")
+                original = self._place.originals.dispose(self._inbox, rel, record.sha256, here)
+            elif self._place.originals.policy != "keep":
+                log.warning(_("%s stays where it is: its cut-out is not as it was published."), display(rel))
+        self._put_if_still(rel, record, replace(record, state=JobState.DONE, original=original))
+
+    def _put_if_still(self, rel: str, former: Record, record: Record) -> None:
+        """Write a row unless it is about other bytes by now."""
+        known = self._ledger.get(self._place.name, rel)
+        if known and known.state is JobState.PUBLISHED and known.fingerprint == former.fingerprint:
+            self._ledger.put(self._place.name, rel, record)
+
+    def _is_inbox_of(self, record: Record) -> bool:
+        """Say whether the inbox is there and on the file system on which a photo was."""
+        try:
+            found = os.stat(self._inbox)
+        except OSError:
+            return False
+        return record.fingerprint.dev in (0, found.st_dev)
+
+    def _where_it_went(self, rel: str, record: Record) -> str:
+        """Find out where an original is that was moved before somebody died."""
+        moved = self._place.originals.done / rel
+        try:
+            if os.lstat(moved).st_ino == record.fingerprint.ino:
+                return str(moved)
+        except OSError:
+            pass
+        return TRASHED if self._place.originals.policy == "trash" else ""
+
+
+def model_of(tag: dict[str, object]) -> str:
+    """Return the model that a tag names, as text that can be written anywhere."""
+    return str(tag.get("model", "")).encode("utf-8", "replace").decode()

@@ -1,0 +1,51 @@
+"""What people ask about many photos at once, answered from the ledger in bounded pieces."""
+
+import os
+from dataclasses import dataclass
+
+from bgzero_daemon.core.errors import Code
+from bgzero_daemon.core.job import JobState
+from bgzero_daemon.service.ledger import Address, Ledger, addressed
+from bgzero_daemon.service.record import COLUMNS, Record, path_of, record_of
+
+_NOT_A_PHOTO = Code.NOT_A_PHOTO.value
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Questions to a ledger. What is no photo at all is nobody's business and left out."""
+
+    ledger: Ledger
+
+    def counts(self) -> dict[JobState, int]:
+        """Return how many photos are in each state."""
+        marks = ", ".join("?" * len(self.ledger.mine))
+        rows = self.ledger.rows(
+            f"SELECT state, count(*) FROM photo WHERE code != ? AND inbox IN ({marks}) GROUP BY state",
+            (_NOT_A_PHOTO, *self.ledger.mine),
+        )
+        found = {str(state): int(str(count)) for state, count in rows}
+        return {state: found.get(state.value, 0) for state in JobState}
+
+    def history(self, limit: int) -> list[tuple[Address, Record]]:
+        """Return what was decided, the latest first, in all inboxes that this ledger knows."""
+        rows = self.ledger.rows(
+            f"SELECT inbox, rel, {COLUMNS} FROM photo WHERE decided_at > 0 AND code != ?"
+            " ORDER BY decided_at DESC LIMIT ?",
+            (_NOT_A_PHOTO, limit),
+        )
+        return addressed(rows)
+
+    def decided_below(self, inbox: str, rel: str, limit: int, *, after: str = "") -> list[tuple[str, Record]]:
+        """Return the decided photos of a folder below an inbox ("." for all of it), or the photo of that path.
+
+        In the order of their paths, `limit` of them at most, those behind `after`.
+        """
+        first = b"" if rel == "." else os.fsencode(rel) + b"/"
+        last = b"\xff" * 8 if rel == "." else os.fsencode(rel) + b"0"  # "0" is the byte behind "/"
+        rows = self.ledger.rows(
+            f"SELECT rel, {COLUMNS} FROM photo WHERE inbox = ? AND (rel = ? OR (rel >= ? AND rel < ?)) AND rel > ?"
+            " AND state IN ('done', 'failed', 'skipped') AND code != ? ORDER BY rel LIMIT ?",
+            (os.fsencode(inbox), os.fsencode(rel), first, last, os.fsencode(after), _NOT_A_PHOTO, limit),
+        )
+        return [(path_of(row[0]), record_of(row[1:])) for row in rows]

@@ -1,0 +1,130 @@
+"""What has to be true of an account's folders whatever happened: promises I1 to I4, read from outside."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from PIL import Image
+
+from bgzero_daemon.photo import png
+from tests.home import Home, until
+
+
+@dataclass
+class Oracle:
+    """Remembers every content that was put into the inbox, and checks the folders against the promises."""
+
+    home: Home
+    contents: dict[str, str] = field(default_factory=dict)  # SHA-256 -> the name it came under
+
+    @property
+    def done(self) -> Path:
+        """Return where originals move to."""
+        return self.home.inbox.parent / "Done"
+
+    def remember(self, photo: Path) -> Path:
+        """Note a photo that is whole and has to survive."""
+        self.contents[sha256(photo)] = photo.name
+        return photo
+
+    def forget(self, photo: Path) -> None:
+        """Note that the user deleted or overwrote a photo."""
+        self.contents.pop(sha256(photo), None)
+
+    def check_now(self) -> None:
+        """What holds at every moment: no visible output is partial, and no original is gone."""
+        for output in self.outputs():
+            tag_of(output)
+        kept = {sha256(file) for root in (self.home.inbox, self.done) for file in files(root)}
+        missing = [name for content, name in self.contents.items() if content not in kept]
+        assert not missing, f"originals are gone: {missing}"
+
+    def leftovers(self) -> list[Path]:
+        """Return the staged files in the outbox."""
+        return [file for file in files(self.home.outbox) if file.name.startswith(".bgz-")]
+
+    def outputs(self) -> list[Path]:
+        """Return every visible output."""
+        return [self.home.outbox / name for name in self.home.visible()]
+
+    def status(self) -> dict[str, int]:
+        """Ask the daemon; {} while it does not answer."""
+        asked = self.home.bgzero("status", "--json")
+        return json.loads(asked.stdout) if asked.returncode == 0 else {}
+
+    def wait_until_settled(self) -> None:
+        """Wait until nothing arrives, waits or is in work, twice in a row."""
+        seen = 0
+
+        def is_settled() -> bool:
+            nonlocal seen
+            status = self.status()
+            busy = [status.get(key, 1) for key in ("waiting", "running", "arriving")]
+            seen = 0 if any(busy) else seen + 1
+            return seen >= 2
+
+        until(is_settled, lambda: f"everything is decided: {self.status()}")
+
+    def decided(self) -> dict[str, dict[str, str]]:
+        """Return what `bgzero history` says of each path below the inbox."""
+        told = json.loads(self.home.bgzero("history", "--json", "--limit", "100000").stdout)["photos"]
+        found: dict[str, dict[str, str]] = {}
+        for photo in told:
+            path = os.fsdecode(unquote_to_bytes(photo["path"]))
+            rel = os.path.relpath(path, self.home.inbox)
+            assert rel not in found, f"{rel} is decided twice"
+            found[rel] = photo
+        return found
+
+    def check_in_the_end(self, *, moved: bool = False) -> None:
+        """When everything is settled: each photo is cut exactly once, from its latest bytes; nothing is left over."""
+        self.check_now()
+        until(lambda: not self.leftovers(), lambda: f"nothing half-made is left: {self.leftovers()}")
+        decided = self.decided()
+        photos = [file for file in files(self.home.inbox) if not file.name.startswith(".")]
+        if moved:
+            assert not photos, f"left in the inbox: {photos}"
+        for photo in photos:
+            rel = str(photo.relative_to(self.home.inbox))
+            assert rel in decided, f"{rel} is in no state at all"
+            assert decided[rel]["state"] == "done", decided[rel]
+            output = os.fsdecode(unquote_to_bytes(decided[rel]["output"]))
+            if os.path.exists(output):
+                assert tag_of(Path(output))["source_sha256"] == sha256(photo), f"{rel}: its cut-out is stale"
+        self.check_no_doubles()
+
+    def check_no_doubles(self) -> None:
+        """No photo has two outputs: no two files in one folder are of the same source with the same content."""
+        seen: dict[tuple[object, ...], Path] = {}
+        for output in self.outputs():
+            tag = tag_of(output)
+            key = output.parent, tag["source"], tag["source_sha256"]
+            assert key not in seen, f"{seen[key]} and {output} are of one photo"
+            seen[key] = output
+
+
+def tag_of(output: Path) -> dict[str, object]:
+    """Read an output completely, by this program's eyes and by Pillow's; fail where it is not whole or not ours."""
+    with output.open("rb") as file:
+        found = png.inspect(file.fileno())
+    with Image.open(output) as cutout:
+        cutout.load()
+        assert cutout.mode == "RGBA", output
+    assert found.tag.get("source"), output
+    return found.tag
+
+
+def files(root: Path) -> list[Path]:
+    """Return every regular file below a folder; files that vanish while we look are skipped."""
+    return [file for file in root.rglob("*") if file.is_file() and not file.is_symlink()] if root.is_dir() else []
+
+
+def sha256(file: Path) -> str:
+    """Return a file's hash, "" where it is gone."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,158 @@
+"""kill -9 at every named step, of the service and of its worker: rows F27 to F29, and promises I1 to I4."""
+
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from bgzero_daemon.core.crash import VARIABLE
+from tests.fault.oracle import Oracle, files
+from tests.home import Daemon, Home, photo, until
+
+SOURCE = Path(__file__).parents[2] / "src"
+POINTS = {
+    point
+    for file in SOURCE.rglob("*.py")
+    for point in re.findall(r'crash\.point\(f?"([a-z0-9-]+)[{"]', file.read_text())
+}
+# Reached on paths of their own, tested where those are: migration, renames, failures, file systems without links.
+ELSEWHERE = {"ledger-copied", "ledger-version-", "follow-chosen", "followed", "failure-written", "held", "replaced"}
+WORKER = {point for point in POINTS if point.startswith("worker-")}
+MOVE = {"BGZERO_FOLDER__ORIGINALS": "move", "BGZERO_WATCH__SETTLE_SECONDS": "0.1"}
+
+
+def die(home: Home, at: str, **env: str) -> None:
+    """Run a daemon until it kills itself at a point."""
+    with home.started("run", "--inbox", home.inbox, "--outbox", home.outbox, **MOVE, **{VARIABLE: at}, **env) as daemon:
+        until(lambda: daemon.process.poll() is not None, lambda: f"it dies at {at}\n{daemon.log}")
+        assert daemon.process.returncode == -signal.SIGKILL, daemon.log
+
+
+def see_it_through(home: Home, oracle: Oracle, **env: str) -> Daemon:
+    """Start a daemon that lives, and wait until everything is decided."""
+    with home.daemon(**{**MOVE, **env}) as daemon:
+        oracle.wait_until_settled()
+        oracle.check_in_the_end(moved=env.get("BGZERO_FOLDER__ORIGINALS") != "keep")
+    return daemon
+
+
+def test_there_are_at_least_25_named_steps() -> None:
+    """And every one is used by a test here."""
+    assert len(POINTS) >= 25
+    assert POINTS >= ELSEWHERE
+
+
+@pytest.mark.fault("F27")
+@pytest.mark.parametrize("point", sorted(POINTS - ELSEWHERE - WORKER))
+def test_service_that_is_killed_at_a_step_loses_and_doubles_nothing(home: Home, point: str) -> None:
+    """Three photos, the second pass of the step where there is one; then a second start finishes the work."""
+    oracle = Oracle(home)
+    for number in range(3):
+        oracle.remember(photo(home.inbox / "trip" / f"{number}.png", (60 + number, 40), number))
+    once = {"admitted", "armed", "caught-up", "ledger-opened", "locked", "recovering"}
+    if point == "swept":
+        (home.outbox / ".bgz-left.tmp").write_bytes(b"half")
+        once.add(point)
+    die(home, point if point in once else f"{point}:2")
+    oracle.check_now()
+    see_it_through(home, oracle)
+    assert home.visible() == [f"trip/{number}.png" for number in range(3)]
+    assert len(files(oracle.done)) == 3
+
+
+@pytest.mark.fault("F28")
+@pytest.mark.parametrize("point", sorted(WORKER))
+def test_worker_that_is_killed_at_a_step_costs_time_only(home: Home, point: str) -> None:
+    """Every new worker dies there as well, until the test lets them live: no photo is lost or put aside early."""
+    oracle = Oracle(home)
+    for number in range(3):
+        oracle.remember(photo(home.inbox / f"{number}.png", (60 + number, 40), number))
+    with home.daemon(**MOVE, **{VARIABLE: f"{point}:3"}) as daemon:
+        until(lambda: "tried again alone" in daemon.log or "worker" in daemon.log, "a worker died")
+        oracle.wait_until_settled()
+        oracle.check_in_the_end(moved=True)
+        assert daemon.process.poll() is None
+    assert home.visible() == ["0.png", "1.png", "2.png"]
+
+
+@pytest.mark.fault("F29")
+@pytest.mark.parametrize("originals", ["keep", "move"])
+@pytest.mark.parametrize("point", ["linked", "unlinked", "folder-flushed", "published"])
+def test_output_that_was_published_before_the_death_is_adopted(home: Home, point: str, originals: str) -> None:
+    """Its name was written down before, its tag says what it is of: the network does not run again."""
+    oracle = Oracle(home)
+    oracle.remember(photo(home.inbox / "a.png"))
+    env = {"BGZERO_FOLDER__ORIGINALS": originals}
+    with home.started(
+        "run", "--inbox", home.inbox, "--outbox", home.outbox, **{**MOVE, **env, VARIABLE: point}
+    ) as daemon:
+        until(lambda: daemon.process.poll() is not None, "it dies")
+    before = (home.outbox / "a.png").stat()
+    log = see_it_through(home, oracle, **env).log
+    assert "was finished before" in log
+    assert "a.png: done" not in log
+    after = (home.outbox / "a.png").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+@pytest.mark.fault("F29")
+def test_replacement_is_whole_before_and_after_a_death(home: Home) -> None:
+    """New content under an old name: at any moment the old cut-out or the new one is there, never none or both."""
+    oracle = Oracle(home)
+    source = photo(home.inbox / "a.png", seed=1)
+    keep = {"BGZERO_FOLDER__ORIGINALS": "keep"}
+    see_it_through(home, oracle, **keep)
+    photo(source, (70, 50), seed=2)
+    with home.started(
+        "run", "--inbox", home.inbox, "--outbox", home.outbox, **{**MOVE, **keep, VARIABLE: "replaced"}
+    ) as daemon:
+        until(lambda: daemon.process.poll() is not None, "it dies")
+    oracle.check_now()
+    see_it_through(home, oracle, **keep)
+    assert home.visible() == ["a.png"]
+
+
+@pytest.mark.parametrize("point", ["follow-chosen", "followed"])
+def test_rename_that_is_cut_short_by_a_death_is_finished(home: Home, point: str) -> None:
+    """A renamed photo takes its cut-out with it, also in two goes."""
+    oracle = Oracle(home)
+    keep = {"BGZERO_FOLDER__ORIGINALS": "keep"}
+    source = photo(home.inbox / "a.png")
+    see_it_through(home, oracle, **keep)
+    source.rename(home.inbox / "b.png")
+    with home.started(
+        "run", "--inbox", home.inbox, "--outbox", home.outbox, **{**MOVE, **keep, VARIABLE: point}
+    ) as daemon:
+        until(lambda: daemon.process.poll() is not None, "it dies")
+    log = see_it_through(home, oracle, **keep).log
+    assert home.visible() == ["b.png"]
+    assert ": done" not in log
+
+
+def test_failure_that_was_written_down_before_the_death_stays_one_failure(home: Home) -> None:
+    """No second attempt, no second line."""
+    (home.inbox / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
+    once = {"BGZERO_WATCH__MAX_WAIT_SECONDS": "0"}
+    die(home, "failure-written", **once)
+    with home.daemon(**MOVE, **once) as daemon:
+        until(lambda: b"a.png" in home.bgzero("failed").stdout, "it is listed")
+        time.sleep(1)
+        assert "failed" not in daemon.log
+
+
+@pytest.mark.fault("F28")
+@pytest.mark.parametrize("number", [1, 4, 9, 16, 25])
+def test_kill_in_the_middle_of_a_write_leaves_nothing_partial(home: Home, number: int) -> None:
+    """strace kills whoever makes the n-th write with an offset: a worker filling a staged file, or SQLite."""
+    oracle = Oracle(home)
+    for index in range(4):
+        oracle.remember(photo(home.inbox / f"{index}.png", (400, 300), index))
+    inject = f"inject=pwrite64:signal=KILL:when={number}"
+    command = ["strace", "-D", "-f", "-o", "/dev/null", "-e", "trace=pwrite64", "-e", inject, "bgzero", "run"]
+    with home.started_by([*command, "--inbox", str(home.inbox), "--outbox", str(home.outbox)], **MOVE) as daemon:
+        until(lambda: daemon.process.poll() is not None or len(home.visible()) == 4, "it dies, or lives on")
+        oracle.check_now()
+    see_it_through(home, oracle)
+    assert home.visible() == [f"{index}.png" for index in range(4)]
