@@ -2,7 +2,9 @@
 
 import os
 import socket
+import struct
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,23 @@ def test_bind_mount_does_not_hide_that_two_folders_are_one(home: Home) -> None:
     with home.started_by(["unshare", "-Urm", "sh", "-c", f"{script} --outbox {home.root}/twin"]) as daemon:
         assert daemon.process.wait(30) == 78
         assert "at once" in Path(home.root / "daemon.log").read_text()
+
+
+@pytest.mark.fault("F31")
+def test_numbers_that_no_ledger_holds_stop_nobody(home: Home) -> None:
+    """A header that claims 2^64 pixels, and a photo from the year 2299: one fails, one is cut, the daemon goes on."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", 0xFFFFFFFF, 0xFFFFFFFF, 8, 2, 0, 0, 0)
+    header = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    end = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+    (home.inbox / "claims.png").write_bytes(header + end)
+    far = photo(home.inbox / "far.jpg")
+    os.utime(far, ns=(10_390_000_000 * 10**9, 10_390_000_000 * 10**9))
+    with home.daemon(BGZERO_WATCH__MAX_WAIT_SECONDS="0") as daemon:
+        daemon.wait_for("far.png")
+        until(lambda: "claims.png: failed" in daemon.log, lambda: daemon.log)
+        photo(home.inbox / "next.jpg")
+        daemon.wait_for("next.png")
+    with home.daemon(BGZERO_WATCH__MAX_WAIT_SECONDS="0") as daemon:
+        photo(home.inbox / "again.jpg")
+        daemon.wait_for("again.png")
+        assert "far.jpg: done" not in daemon.log

@@ -207,7 +207,7 @@ def test_file_that_somebody_put_there_is_never_replaced(home: Home) -> None:
 def test_next_photo_under_the_name_of_one_that_was_moved_takes_another_output(home: Home) -> None:
     """Cameras count from 1 again: last week's cut-out stays, and so does last week's original."""
     with home.daemon(**MOVE) as daemon:
-        for week in range(3):
+        for week in range(6):
             photo(home.inbox / "IMG_0001.jpg", (60 + week, 40), week)
             until(lambda: len(home.visible()) == week + 1, lambda: f"week {week}\n{daemon.log}")  # noqa: B023 - used at once
             until(lambda: not (home.inbox / "IMG_0001.jpg").exists(), "it moves")
@@ -215,8 +215,35 @@ def test_next_photo_under_the_name_of_one_that_was_moved_takes_another_output(ho
     for output in home.visible():
         with Image.open(home.outbox / output) as cutout:
             sizes.append(cutout.size[0])
-    assert sorted(sizes) == [60, 61, 62]
-    assert len(files(home.root / "Done")) == 3
+    assert sorted(sizes) == [60, 61, 62, 63, 64, 65]
+    assert len(files(home.root / "Done")) == 6
+
+
+def test_same_photo_that_comes_again_moves_again_and_is_cut_once(home: Home) -> None:
+    """A card that is imported twice: one cut-out, and nothing is left lying in the inbox."""
+    source = photo(home.root / "card" / "a.jpg")
+    with home.daemon(**MOVE) as daemon:
+        for _time in range(3):
+            (home.inbox / "a.jpg").write_bytes(source.read_bytes())
+            until(lambda: not (home.inbox / "a.jpg").exists(), lambda: f"it moves\n{daemon.log}")
+        assert daemon.log.count(": done") == 1
+    assert home.visible() == ["a.png"]
+
+
+@pytest.mark.fault("F16")
+def test_trouble_of_one_folder_in_the_outbox_is_not_that_of_the_others(home: Home) -> None:
+    """Where a mirrored folder has to be there is a file: those photos wait, all others are cut."""
+    (home.outbox / "sub").write_text("mine")
+    for number in range(12):
+        photo(home.inbox / "sub" / f"{number}.jpg", seed=number)
+    with home.daemon(**MOVE, BGZERO_WORKER__QUEUE="2") as daemon:
+        until(lambda: "Tried again" in daemon.log, "the sentence")
+        for number in range(6):
+            photo(home.inbox / f"{number}.jpg", seed=number)
+        daemon.wait_for(*(f"{number}.png" for number in range(6)))
+        assert "Work for it waits" not in daemon.log
+        (home.outbox / "sub").unlink()
+        daemon.wait_for("sub/0.png")
 
 
 @pytest.mark.fault("F38")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -322,3 +323,38 @@ def test_former_output_is_replaced_before_a_nicer_name_is_taken(bench: Bench) ->
     bench.add("a.jpg")
     bench.turn(cut)
     assert bench.outputs() == ["a.jpg.png"]
+
+
+def test_folder_that_hangs_stops_no_other(tmp_path: Path) -> None:
+    """A dead network mount: its photos hang while they are opened or published, the other folder's are cut."""
+    ledger = Ledger(None, [str(tmp_path / name / "in") for name in ("dead", "well")])
+    places, dead = [], threading.Event()
+    for name in ("dead", "well"):
+        for folder in ("in", "out"):
+            (tmp_path / name / folder).mkdir(parents=True)
+        box = Outbox(tmp_path / name / "out", umask=0o022)
+        inbox = tmp_path / name / "in"
+        places.append(Place(inbox, box, Recipe("m"), Originals("keep", inbox), ledger, Breaker(name), Errands(name)))
+        for number in range(8):
+            (inbox / f"{number}.jpg").write_text(f"{name}{number}")
+            mark = Fingerprint.of((inbox / f"{number}.jpg").stat())
+            ledger.arrive(str(inbox), f"{number}.jpg", mark, pixels=50_000_000)
+    places[0].errands.submit(dead.wait)  # as a call into the mount would
+    workforce = Obedient(2)
+    scheduler = Scheduler(
+        workforce, ledger, places, Backlog(ledger, places, 10), lambda: None, lambda _key: None, most_pixels=120_000_000
+    )
+    now = 0.0
+
+    def turn() -> bool:
+        nonlocal now
+        now += 1.0
+        scheduler.collect(now)
+        scheduler.pump(now)
+        workforce.work(cut)
+        return len(list((tmp_path / "well" / "out").glob("*.png"))) == 8
+
+    until(turn, "all of the other folder")
+    dead.set()
+    scheduler.close()
+    ledger.close()

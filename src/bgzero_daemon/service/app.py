@@ -42,6 +42,7 @@ _TROUBLE_SECONDS = 5.0
 _MOST_ADMITTED = 200  # files in one turn and one commit, so that results and signals are not kept waiting
 _ONCE_TRIES = 3
 _ROUND_SECONDS = 30.0
+_SAY_AGAIN_SECONDS = 600.0
 
 
 def models_of(config: Config) -> dict[str, Model]:
@@ -64,7 +65,7 @@ class Service:
         self._wake = threading.Event()
         self._stops = 0
         self._stopping = threading.Event()
-        self._said = ""
+        self._said, self._said_at = "", 0.0
         self._next_round = 0.0
         self._house = House(config)
         self._ledger, self._places = self._house.ledger, self._house.places
@@ -143,8 +144,8 @@ class Service:
         except (BgzeroError, OSError) as error:
             if self._once:
                 raise
-            if str(error) != self._said:
-                self._said = str(error)
+            if str(error) != self._said or time.monotonic() > self._said_at + _SAY_AGAIN_SECONDS:
+                self._said, self._said_at = str(error), time.monotonic()
                 log.error("%s", error)  # noqa: TRY400 - a sentence for a person
             self._stopping.wait(_TROUBLE_SECONDS)
         except Exception:
@@ -152,8 +153,6 @@ class Service:
                 raise
             log.exception("a turn is given up")
             self._stopping.wait(_TROUBLE_SECONDS)
-        else:
-            self._said = ""
 
     def _turn(self) -> None:
         now = time.monotonic()

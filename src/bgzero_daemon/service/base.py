@@ -15,6 +15,7 @@ from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import LedgerError, LedgerTooNew
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.record import SEALED, seal_of
 
 log = logging.getLogger(__name__)
 
@@ -40,28 +41,42 @@ CREATE TABLE photo (
 CREATE INDEX photo_output ON photo (output);
 """,
     2: """
-ALTER TABLE photo RENAME COLUMN outcome TO state;
-ALTER TABLE photo ADD COLUMN decided TEXT NOT NULL DEFAULT '';
-ALTER TABLE photo ADD COLUMN output_sha256 TEXT NOT NULL DEFAULT '';
-ALTER TABLE photo ADD COLUMN intended_sha256 TEXT NOT NULL DEFAULT '';
-ALTER TABLE photo ADD COLUMN original BLOB NOT NULL DEFAULT '';
-ALTER TABLE photo ADD COLUMN code TEXT NOT NULL DEFAULT '';
-ALTER TABLE photo ADD COLUMN hint TEXT NOT NULL DEFAULT '';
-ALTER TABLE photo ADD COLUMN pixels INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE photo ADD COLUMN front INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE photo ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE photo ADD COLUMN not_before REAL NOT NULL DEFAULT 0;
-ALTER TABLE photo ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE photo ADD COLUMN strikes INTEGER NOT NULL DEFAULT 0;
-UPDATE photo SET decided = state;
+ALTER TABLE photo RENAME TO photo_1;
+DROP INDEX photo_output;
+CREATE TABLE photo (
+    inbox BLOB NOT NULL CHECK (typeof(inbox) = 'blob'),
+    rel BLOB NOT NULL CHECK (typeof(rel) = 'blob'),
+    dev INTEGER NOT NULL, ino INTEGER NOT NULL, size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'published', 'done', 'failed', 'skipped')),
+    decided TEXT NOT NULL CHECK (decided IN ('', 'done', 'failed', 'skipped')),
+    sha256 TEXT NOT NULL,
+    output BLOB NOT NULL CHECK (typeof(output) = 'blob'),
+    output_sha256 TEXT NOT NULL,
+    intended_sha256 TEXT NOT NULL,
+    original BLOB NOT NULL CHECK (typeof(original) = 'blob'),
+    model TEXT NOT NULL, code TEXT NOT NULL, sentence TEXT NOT NULL, hint TEXT NOT NULL,
+    pixels INTEGER NOT NULL,
+    front INTEGER NOT NULL, rank INTEGER NOT NULL,
+    not_before REAL NOT NULL, tries INTEGER NOT NULL, strikes INTEGER NOT NULL,
+    decided_at REAL NOT NULL,
+    seal INTEGER NOT NULL,
+    PRIMARY KEY (inbox, rel)
+) WITHOUT ROWID;
+INSERT INTO photo SELECT inbox, rel, dev, ino, size, mtime_ns, ctime_ns, outcome, outcome, sha256, output, '', '', x'',
+    model, '', sentence, '', 0, 0, 0, 0, 0, 0, decided_at,
+    seal_of(inbox, rel, dev, ino, size, mtime_ns, ctime_ns, sha256, output, '', x'')
+    FROM photo_1 WHERE rel != CAST('.' AS BLOB);
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-INSERT INTO note SELECT 'inbox:' || hex(inbox), '1' FROM photo WHERE rel = CAST('.' AS BLOB);
-DELETE FROM photo WHERE rel = CAST('.' AS BLOB);
+INSERT INTO note SELECT 'inbox:' || hex(inbox), '1' FROM photo_1 WHERE rel = CAST('.' AS BLOB);
+DROP TABLE photo_1;
+CREATE INDEX photo_output ON photo (output);
 CREATE INDEX photo_queue ON photo (inbox, state, front DESC, rank);
 CREATE INDEX photo_content ON photo (size, mtime_ns);
 CREATE INDEX photo_state ON photo (state, decided_at);
 """,
 }
+_SEALED = ", ".join(SEALED)
 
 
 def open_base(file: Path | None) -> sqlite3.Connection:
@@ -77,6 +92,8 @@ def open_base(file: Path | None) -> sqlite3.Connection:
         return base
     try:
         return _open(file)
+    except UnicodeError as error:
+        _set_aside(file, error)
     except sqlite3.DatabaseError as error:
         if not _is_damage(error):
             raise _trouble(file, error) from error
@@ -96,6 +113,7 @@ def _open(file: Path) -> sqlite3.Connection:
         version = _checked(base, file)
         crash.point("ledger-opened")
         _migrate(base, version, file)
+        _check_seals(base)
     except BaseException:
         base.close()
         raise
@@ -112,15 +130,23 @@ def _checked(base: sqlite3.Connection, file: Path) -> int:
         )
     base.execute("PRAGMA journal_mode=WAL")
     base.execute("PRAGMA synchronous=FULL")
-    found = base.execute("PRAGMA quick_check(1)").fetchone()[0]
+    base.execute("PRAGMA wal_autocheckpoint=250")  # about 1 MB: small state disks exist
+    found = base.execute("PRAGMA quick_check(1)").fetchone()[0]  # also what the CHECKs of the schema say
     if found != "ok":
         raise sqlite3.DatabaseError(f"malformed: {found}")
     return version
 
 
+def _check_seals(base: sqlite3.Connection) -> None:
+    if base.execute(f"SELECT 1 FROM photo WHERE seal != seal_of({_SEALED}) LIMIT 1").fetchone():
+        raise sqlite3.DatabaseError("malformed: a row is not as it was written")
+
+
 def _connect(name: str) -> sqlite3.Connection:
     # The ledger's own lock lets one thread at a time near it.
-    return sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=10.0)
+    base = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=10.0)
+    base.create_function("seal_of", len(SEALED), lambda *values: seal_of(values), deterministic=True)
+    return base
 
 
 def _migrate(base: sqlite3.Connection, version: int, file: Path | None) -> None:

@@ -69,6 +69,11 @@ class Inbox:
         """Say whether other machines may write here without an event."""
         return self.folder.watch == "poll" or (self.mount is not None and self.mount.is_remote)
 
+    @property
+    def is_watched(self) -> bool:
+        """Say whether events of it are asked for."""
+        return self._observer is not None
+
     def arm(self) -> None:
         """Begin to watch, and remember which folder it is. Where the system refuses, say so and be blind."""
         self.disarm()

@@ -18,7 +18,7 @@ from bgzero_daemon.core.job import Fingerprint, JobState
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.base import open_base
-from bgzero_daemon.service.record import COLUMNS, Record, path_of, record_of, values_of
+from bgzero_daemon.service.record import COLUMNS, Record, path_of, record_of, sealed, values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +97,11 @@ class Ledger:
     def put(self, inbox: str, rel: str, record: Record) -> None:
         """Write down, durably, what is known of a photo, over what was."""
         values = values_of(record)
-        marks = ", ".join("?" * (len(values) + 2))
+        key = Address(inbox, rel).key
+        marks = ", ".join("?" * (len(values) + 3))
         self._run(
-            f"INSERT OR REPLACE INTO photo (inbox, rel, {COLUMNS}) VALUES ({marks})",
-            (*Address(inbox, rel).key, *values),
+            f"INSERT OR REPLACE INTO photo (inbox, rel, {COLUMNS}, seal) VALUES ({marks})",
+            (*key, *values, sealed(key, record)),
         )
 
     def arrive(self, inbox: str, rel: str, fingerprint: Fingerprint, *, pixels: int = 0, front: bool = False) -> None:

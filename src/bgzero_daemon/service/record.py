@@ -2,6 +2,7 @@
 
 import os
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -58,6 +59,8 @@ class Record:
 _FIELDS = [field.name for field in fields(Record) if field.name != "fingerprint"]
 COLUMNS = ", ".join((*_MARK, *_FIELDS))
 _PATHS = {"output", "original"}
+# What a seal covers: a bit that flips in one of these would make a wrong decision.
+SEALED = ("inbox", "rel", *_MARK, "sha256", "output", "output_sha256", "original")
 
 
 def decided_now(record: Record, state: JobState) -> Record:
@@ -96,6 +99,17 @@ def _signed(number: int) -> int:
 
 def _unsigned(number: int) -> int:
     return number + (1 << 64) if number < 0 else number
+
+
+def seal_of(values: Sequence[object]) -> int:
+    """Return the checksum (CRC-32) over a row's values of the columns `SEALED`."""
+    return zlib.crc32(repr(tuple(values)).encode())
+
+
+def sealed(key: Sequence[bytes], record: Record) -> int:
+    """Return the seal of a record under its key."""
+    named = dict(zip(COLUMNS.split(", "), values_of(record), strict=True))
+    return seal_of([*key, *(named[name] for name in SEALED[2:])])
 
 
 def values_of(record: Record) -> list[object]:

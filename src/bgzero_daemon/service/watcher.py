@@ -130,7 +130,7 @@ class Watcher:
 
     def _count_watches(self) -> None:
         """Find out whether the kernel gave as many watches as there are folders: watchdog does not say."""
-        watched = [inbox for inbox in self._all if not inbox.is_blind and not inbox.trouble]
+        watched = [inbox for inbox in self._all if inbox.is_watched and not inbox.is_blind]
         wanted = sum(inbox.folders_seen if inbox.folder.recursive else 1 for inbox in watched)
         have = _watches_held()
         is_short = bool(watched) and have is not None and have < wanted and self.is_scanned
