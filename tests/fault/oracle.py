@@ -3,13 +3,17 @@
 import hashlib
 import json
 import os
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from PIL import Image
 
+from bgzero_daemon.client import connect
 from bgzero_daemon.photo import png
+from bgzero_daemon.wire.control import encode
 from tests.home import Home, until
 
 
@@ -19,6 +23,7 @@ class Oracle:
 
     home: Home
     contents: dict[str, str] = field(default_factory=dict)  # SHA-256 -> the name it came under
+    strangers: dict[Path, bytes] = field(default_factory=dict)  # files in the outbox that are somebody else's
 
     @property
     def done(self) -> Path:
@@ -30,6 +35,10 @@ class Oracle:
         self.contents[sha256(photo)] = photo.name
         return photo
 
+    def remember_content(self, content: bytes, name: str) -> None:
+        """Note the content of a photo that has to survive."""
+        self.contents[hashlib.sha256(content).hexdigest()] = name
+
     def forget(self, photo: Path) -> None:
         """Note that the user deleted or overwrote a photo."""
         self.contents.pop(sha256(photo), None)
@@ -38,6 +47,8 @@ class Oracle:
         """What holds at every moment: no visible output is partial, and no original is gone."""
         for output in self.outputs():
             tag_of(output)
+        for stranger, content in self.strangers.items():
+            assert stranger.read_bytes() == content, f"{stranger} was somebody else's"
         kept = {sha256(file) for root in (self.home.inbox, self.done) for file in files(root)}
         missing = [name for content, name in self.contents.items() if content not in kept]
         assert not missing, f"originals are gone: {missing}"
@@ -47,13 +58,25 @@ class Oracle:
         return [file for file in files(self.home.outbox) if file.name.startswith(".bgz-")]
 
     def outputs(self) -> list[Path]:
-        """Return every visible output."""
-        return [self.home.outbox / name for name in self.home.visible()]
+        """Return every visible output of the daemon's."""
+        visible = (self.home.outbox / name for name in self.home.visible())
+        return [file for file in visible if file not in self.strangers]
 
-    def status(self) -> dict[str, int]:
-        """Ask the daemon; {} while it does not answer."""
-        asked = self.home.bgzero("status", "--json")
-        return json.loads(asked.stdout) if asked.returncode == 0 else {}
+    def ask(self, verb: str, **arguments: object) -> dict[str, Any]:
+        """Ask the daemon, without the start of a command; {} while it does not answer."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            try:
+                connect(sock, self.home.root / "run" / "bgzero" / "control.sock")
+                sock.sendall(encode({"verb": verb, **arguments}))
+                with sock.makefile("rb") as answer:
+                    reply: dict[str, Any] = json.loads(answer.read() or b"{}")
+            except OSError:
+                return {}
+        return reply
+
+    def status(self) -> dict[str, Any]:
+        """Ask what the daemon is doing."""
+        return self.ask("status")
 
     def wait_until_settled(self) -> None:
         """Wait until nothing arrives, waits or is in work, twice in a row."""
@@ -70,7 +93,7 @@ class Oracle:
 
     def decided(self) -> dict[str, dict[str, str]]:
         """Return what `bgzero history` says of each path below the inbox."""
-        told = json.loads(self.home.bgzero("history", "--json", "--limit", "100000").stdout)["photos"]
+        told = self.ask("history", limit=100_000)["photos"]
         found: dict[str, dict[str, str]] = {}
         for photo in told:
             path = os.fsdecode(unquote_to_bytes(photo["path"]))

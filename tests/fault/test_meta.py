@@ -1,13 +1,17 @@
-"""Every fault id has a test that carries it."""
+"""Every fault id that is promised so far has a test that carries it."""
 
 import re
 from pathlib import Path
 
+import pytest
+
 ARRIVAL = {*range(1, 8), 14, *range(17, 27), 31, *range(33, 37), *range(39, 44), 53, 57}
+KEEPING = {15, 16, *range(27, 31), 32, 37, 38, 44, 52, 54, 55, *range(59, 63)}
 
 
-def test_every_fault_id_of_arrival_has_a_test() -> None:
+@pytest.mark.parametrize("promised", [ARRIVAL, KEEPING], ids=["arrival", "keeping"])
+def test_every_fault_id_has_a_test(promised: set[int]) -> None:
     """An id without a test is a promise without a proof."""
     text = "".join(file.read_text() for file in Path(__file__).parent.glob("test_*.py"))
     carried = {int(number) for number in re.findall(r'fault\("F(\d\d)"\)', text)}
-    assert carried >= ARRIVAL, sorted(ARRIVAL - carried)
+    assert carried >= promised, sorted(promised - carried)

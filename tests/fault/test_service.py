@@ -314,6 +314,60 @@ def test_signal_to_everybody_ends_the_photo_in_work_and_nothing_else(home: Home)
     assert len(home.visible()) == 8
 
 
+def pile(home: Home, count: int) -> None:
+    """Put so many photos into the inbox: names of one file, which costs no space."""
+    for number in range(count):
+        if number % 10_000 == 0:  # a file has 65,000 names at most on ext4
+            source = photo(home.root / f"{number}.png", (8, 8), number)
+        folder = home.inbox / f"{number // 1000}"
+        folder.mkdir(exist_ok=True)
+        os.link(source, folder / f"IMG_{number:06d}.png")
+
+
+def check_backlog(home: Home, count: int) -> None:
+    """All of them wait as rows while the outbox is in trouble, and the service stays small."""
+    pile(home, count)
+    oracle = Oracle(home)
+    with home.daemon(**QUICK, BGZERO_OUTPUT__KEEP_FREE="100000") as daemon:
+        until(lambda: oracle.status().get("waiting") == count, lambda: f"{oracle.status()}", seconds=600)
+        status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+        peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+        print(f"{count} waiting: peak {peak // 1000} MB")
+        assert peak < 150_000
+        assert daemon.log.count("IMG_") <= 8
+
+
+@pytest.mark.fault("F62")
+def test_backlog_costs_rows_and_no_memory(home: Home) -> None:
+    """5,000 photos that wait; `make soak` has 100,000."""
+    check_backlog(home, 5_000)
+
+
+@pytest.mark.soak
+@pytest.mark.fault("F62")
+@pytest.mark.timeout(1200)
+def test_backlog_of_a_hundred_thousand(home: Home) -> None:
+    """The figure of the issue: the service stays below 150 MB."""
+    check_backlog(home, 100_000)
+
+
+@pytest.mark.fault("F62")
+@pytest.mark.parametrize("order", ["oldest", "newest"])
+def test_order_of_a_backlog_is_as_asked_and_add_comes_first(home: Home, order: str) -> None:
+    """By arrival; what is asked for by hand is cut before all others."""
+    env = {**QUICK, "BGZERO_WORKER__ORDER": order, "BGZERO_WORKER__LANES": "1", "BGZERO_WORKER__QUEUE": "1"}
+    with home.daemon(**env, BGZERO_OUTPUT__KEEP_FREE="100000"):
+        for number in range(8):
+            photo(home.inbox / f"{number}.png", (40 + number, 40), number)
+            until(lambda: Oracle(home).status().get("waiting") == number + 1, "it waits")  # noqa: B023 - used at once
+        assert home.bgzero("add", home.inbox / "4.png").returncode == 0
+    with home.daemon(**env) as daemon:
+        daemon.wait_for(*(f"{number}.png" for number in range(8)))
+        done = re.findall(r"(\d)\.png: done", daemon.log)
+    rest = list("0123567")
+    assert done == ["4", *(rest if order == "oldest" else reversed(rest))]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="peer credentials")
 def test_control_socket_is_for_this_account_only_and_survives_nonsense(home: Home) -> None:
     """Private by mode; garbage, giants and people who say nothing harm nobody; long lists of paths arrive."""
