@@ -351,6 +351,24 @@ def test_backlog_of_a_hundred_thousand(home: Home) -> None:
     check_backlog(home, 100_000)
 
 
+def test_paused_daemon_finishes_what_is_in_work_and_notices_what_comes(home: Home) -> None:
+    """Resumed, it looks through its folders at once and cuts everything, in the order of arrival."""
+    with home.daemon(**QUICK, BGZERO_WATCH__RESCAN_SECONDS="3600") as daemon:
+        photo(home.inbox / "a.png")
+        daemon.wait_for("a.png")
+        assert home.bgzero("pause").returncode == 0
+        for number in range(3):
+            photo(home.inbox / f"{number}.png", seed=number)
+        until(lambda: Oracle(home).status().get("waiting") == 3, "they wait")
+        assert b"paused" in home.bgzero("status").stdout
+        time.sleep(1)
+        assert home.visible() == ["a.png"]
+        before = daemon.log.count("looked through")
+        assert home.bgzero("resume").returncode == 0
+        daemon.wait_for("0.png", "1.png", "2.png")
+        until(lambda: daemon.log.count("looked through") == before + 1, "one scan")
+
+
 @pytest.mark.fault("F62")
 @pytest.mark.parametrize("order", ["oldest", "newest"])
 def test_order_of_a_backlog_is_as_asked_and_add_comes_first(home: Home, order: str) -> None:

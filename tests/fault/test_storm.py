@@ -9,9 +9,16 @@ import time
 import pytest
 
 from bgzero_daemon.service.sight import ignore_lease_breaks, look
+from tests.fault.oracle import Oracle
 from tests.home import Home, photo, until
 
 NEVER = {"BGZERO_WATCH__RESCAN_SECONDS": "3600"}
+
+
+def known(home: Home) -> int:
+    """How many photos the daemon knows of, in whatever state."""
+    status = Oracle(home).status()
+    return sum(status.get(state, 0) for state in ("arriving", "waiting", "running", "done"))
 
 
 def storm(home: Home, count: int, deadline: float) -> None:
@@ -33,7 +40,8 @@ def storm(home: Home, count: int, deadline: float) -> None:
             file.rename(home.inbox / file.name)
         began = time.monotonic()
         daemon.process.send_signal(signal.SIGCONT)
-        until(lambda: ": done" in daemon.log, "the first")
+        until(lambda: known(home) == count, lambda: f"all are known: {known(home)} of {count}", 30)
+        print(f"{count} files: all known {time.monotonic() - began:.1f} s after going on")
         until(lambda: len(daemon.outputs()) == count, f"all {count}", deadline)
         assert daemon.stop() == 0
         print(f"{count} files: all out {time.monotonic() - began:.1f} s after going on")

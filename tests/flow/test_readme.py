@@ -19,7 +19,8 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 COMMANDS = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
 # Run by other means: `make test` runs this, the installers are tried with the wheel in test_install.
 ELSEWHERE = {"make test", "make run", "uv tool install .", "pipx install .", "pip install ."}
-STEERING = [command for command in COMMANDS if re.match(r"bgzero (status|add|redo|failed|history)", command)]
+VERBS = r"bgzero (status|pause|resume|add|redo|failed|history)"
+STEERING = [command for command in COMMANDS if re.match(VERBS, command)]
 WATCHING = {"bgzero run", "bgzero run --inbox in --outbox out"}
 
 
@@ -69,7 +70,7 @@ def test_commands_to_a_running_daemon_work_as_printed(home: Home) -> None:
         return subprocess.run(shell, env=home.env | {"PATH": path}, capture_output=True, timeout=60)
 
     assert type_in(STEERING[0]).returncode == 3
-    assert len(STEERING) == 6
+    assert len(STEERING) == 8
     with home.started("run") as daemon:
         until(lambda: "Drop photos" in daemon.log, "it watches")
         photo(pictures / "Inbox" / "a.jpg")

@@ -56,6 +56,37 @@ def test_nothing_passes_before_it_was_quiet_and_free(steps: list[tuple[float, bo
     assert passed == [KEY]
 
 
+@pytest.mark.fault("F01")
+@pytest.mark.parametrize("pause", [0.1, 1.0, 6.0, 30.0, 120.0])
+def test_writer_that_pauses_is_waited_for_however_long(pause: float) -> None:
+    """Where the kernel can tell who writes: not one look too early over ten pauses, by a clock of the test's."""
+    now, version = 0.0, 0
+    gate = a_gate(lambda _key: sight(version, is_written=now < 10 * pause))
+    gate.notice(KEY, now)
+    passed: list[int] = []
+    while not passed:
+        now = gate.next_due() or 0.0
+        assert now < 11 * pause + 3
+        if now < 10 * pause:
+            version = int(now / pause)
+        passed = [mark.size_bytes for _key, mark, _pixels in gate.ready(now)]
+    assert now >= 10 * pause
+    assert passed == [version]
+
+
+@pytest.mark.fault("F01")
+def test_pause_of_two_minutes_where_nobody_can_tell_who_writes() -> None:
+    """A network mount: quiet for longer than the settle time, but not whole, so it waits for the rest."""
+    now = 0.0
+    gate = a_gate(lambda _key: sight(int(now >= 90.0), is_written=None), lambda: "" if now >= 90.0 else "its end")
+    gate.notice(KEY, now)
+    passed: list[PhotoKey] = []
+    while not passed:
+        now = gate.next_due() or 0.0
+        passed = [key for key, _mark, _pixels in gate.ready(now)]
+    assert now >= 95.0
+
+
 def test_missed_events_only_cost_time() -> None:
     """A change that no event told of is seen when the file is due, and its quiet time begins again."""
     version = 0

@@ -85,6 +85,11 @@ def _add_steering(
     status.add_argument("--json", action="store_true", help=_("as JSON"))
     status.set_defaults(serve="bgzero_daemon.cli.steer:status")
     for name, text in (
+        ("pause", _("cut nothing more for now; photos still arrive and wait")),
+        ("resume", _("go on cutting")),
+    ):
+        verbs.add_parser(name, parents=[common], help=text).set_defaults(serve=f"bgzero_daemon.cli.steer:{name}")
+    for name, text in (
         ("add", _("bring photos of an inbox to the front")),
         ("redo", _("cut photos again, whatever was decided")),
     ):

@@ -1,4 +1,4 @@
-"""Commands to the running daemon: status, add, redo, failed, history."""
+"""Commands to the running daemon."""
 
 import argparse
 import json
@@ -33,7 +33,9 @@ def status(arguments: argparse.Namespace) -> int:
         "{waiting} waiting, {running} in work, {arriving} arriving, {done} done, {failed} failed, {skipped} skipped"
     )
     print(counts.format(**reply))
-    if (left := reply["seconds_left"]) and reply["waiting"]:
+    if reply["paused"]:
+        print(_("paused; `bgzero resume` goes on"))
+    elif (left := reply["seconds_left"]) and reply["waiting"]:
         print(_("about {time} left").format(time=_length(left)))
     for folder in reply["folders"]:
         print(f"{folder['inbox']} -> {folder['outbox']}")
@@ -48,6 +50,18 @@ def _length(seconds: float) -> str:
     if seconds < 5400:
         return _("{count} minutes").format(count=round(seconds / 60))
     return _("{count} hours").format(count=round(seconds / 3600))
+
+
+def pause(_arguments: argparse.Namespace) -> int:
+    """Cut nothing more for now."""
+    client.ask("pause")
+    return 0
+
+
+def resume(_arguments: argparse.Namespace) -> int:
+    """Go on cutting."""
+    client.ask("resume")
+    return 0
 
 
 def _count(verb: str, paths: list[str]) -> int:

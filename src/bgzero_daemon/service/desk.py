@@ -45,6 +45,7 @@ class Desk:
         verbs: dict[str, Callable[[dict[str, object]], Reply]] = {
             "status": self._status, "add": self._add, "redo": self._redo, "failed": self._failed,
             "retry": self._retry, "dismiss": self._dismiss, "history": self._history,
+            "pause": self._pause, "resume": self._resume,
         }  # fmt: skip
         return verbs[str(request["verb"])](request)
 
@@ -68,12 +69,23 @@ class Desk:
             for place, intake in zip(self._places, self._intakes, strict=True)
         ]  # fmt: skip
         return {
+            "paused": self._scheduler.is_paused,
             "waiting": waiting, "running": len(running), "done": counts[JobState.DONE] + counts[JobState.PUBLISHED],
             "failed": counts[JobState.FAILED], "skipped": counts[JobState.SKIPPED],
             "arriving": sum(intake.waiting for intake in self._intakes),
             "at_work": [display(job.key.rel) for job in running],
             "seconds_left": self._scheduler.pace.seconds_left(waiting + len(running)), "folders": folders,
         }  # fmt: skip
+
+    def _pause(self, _request: dict[str, object]) -> Reply:
+        self._scheduler.is_paused = True
+        return {}
+
+    def _resume(self, _request: dict[str, object]) -> Reply:
+        self._scheduler.is_paused = False
+        for intake in self._intakes:
+            intake.scan()
+        return {}
 
     def _spot(self, wired: str) -> PhotoKey:
         """Find the inbox that a path lies in. Raises BgzeroError where it lies in none."""

@@ -15,6 +15,7 @@ from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import BgzeroError, Code
 from bgzero_daemon.core.formats import HEAD_BYTES, Kind, has_photo_suffix, has_raw_suffix, sniff
 from bgzero_daemon.core.job import Fingerprint, PhotoKey
+from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.gate import Gate, Patience
 from bgzero_daemon.service.inbox import Inbox
 from bgzero_daemon.service.ledger import Ledger
@@ -167,7 +168,8 @@ class Intake:
         while not self._asked.empty():
             key = self._asked.get()
             if key is None:
-                self._watcher.scan_at(now, "")
+                self._must_scan = True
+                self._watcher.scan_at(now, _("as work goes on"))
             else:
                 self._consider(key, now)
 

@@ -44,7 +44,8 @@ class Scheduler:
 
     After a crash every photo that was in work is a suspect: suspects run one at a time and alone, and
     only a crash while alone counts. `wake` is called from any thread when `collect` has something to do;
-    `look_again` is told of photos that changed or went away while they were on their way through.
+    `look_again` is told of photos that changed or went away while they were on their way through. Paused,
+    it hands out nothing; what is in work is finished, and everything else goes on.
     """
 
     workforce: Workforce
@@ -55,6 +56,7 @@ class Scheduler:
     look_again: Callable[[PhotoKey], None]
     most_pixels: int = 1 << 62
     most_tries: int | None = None
+    is_paused: bool = False
     pace: Pace = field(default_factory=Pace)
     _suspects: deque[Job] = field(default_factory=deque)
     _busy: dict[PhotoKey, Job] = field(default_factory=dict)
@@ -103,7 +105,7 @@ class Scheduler:
             self.queue.note_retries()
             self._next_retry = self.ledger.next_retry(now)
         self._hand_out()
-        while self._room(now) > 0 and not self._is_somebody_alone():
+        while not self.is_paused and self._room(now) > 0 and not self._is_somebody_alone():
             if self._suspects:
                 if not (self._at_work or self._opened):
                     self._open(self._suspects.popleft(), now, is_alone=True)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 
 MAX_REQUEST_BYTES = 64 * 1024
-VERBS = ("status", "add", "redo", "failed", "retry", "dismiss", "history")
+VERBS = ("status", "pause", "resume", "add", "redo", "failed", "retry", "dismiss", "history")
 
 
 class BadRequest(Exception):
