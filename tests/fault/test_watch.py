@@ -1,8 +1,10 @@
 """What happens to the watch itself: rows F17 to F26 and F53 of the fault table."""
 
 import contextlib
+import os
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -55,6 +57,52 @@ def test_mount_table_tells_where_events_do_not_come(tmp_path: Path, kind: str, i
     mount = mount_of(str(share / "in"), table)
     assert mount
     assert (mount.kind, mount.is_remote) == (kind, is_remote)
+
+
+@pytest.mark.fault("F17")
+def test_real_fuse_mount_is_polled_and_harms_nobody_else_when_it_hangs(home: Home) -> None:
+    """Written behind the mount's back, then hanging, dead, unmounted and back; the other inbox never waits."""
+    behind, second, others = home.root / "behind", home.root / "in2", home.root / "out2"
+    for folder in (behind, second, others):
+        folder.mkdir()
+    if not shutil.which("bindfs"):
+        pytest.skip("NO BINDFS ON THIS MACHINE: no network-like mount was tried")
+    mount = ["bindfs", "-f", str(behind), str(home.inbox)]
+    share = subprocess.Popen(mount, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: os.path.ismount(home.inbox) or share.poll() is not None, "it is mounted")
+        if share.poll() is not None:
+            pytest.skip("THIS ACCOUNT MAY NOT MOUNT FUSE: no network-like mount was tried")
+        config = home.root / "two.toml"
+        config.write_text(
+            f'[[folder]]\ninbox = "{home.inbox}"\noutbox = "{home.outbox}"\n'
+            f'[[folder]]\ninbox = "{second}"\noutbox = "{others}"\n'
+        )
+        env = {"BGZERO_WATCH__POLL_SECONDS": "0.5", "BGZERO_WATCH__UNSURE_SETTLE_SECONDS": "0.5"}
+        with home.started("run", "--config", config, **env) as daemon:
+            until(lambda: "Drop photos" in daemon.log, "it watches")
+            photo(behind / "sub" / "a.jpg")
+            daemon.wait_for("sub/a.png")
+            share.send_signal(signal.SIGSTOP)
+            photo(behind / "late.jpg")
+            time.sleep(1.5)
+            photo(second / "other.jpg")
+            until((others / "other.png").exists, "the other inbox goes on")
+            share.send_signal(signal.SIGCONT)
+            daemon.wait_for("late.png")
+            share.kill()
+            share.wait()
+            until(lambda: "is not there: Transport endpoint" in daemon.log, "the sentence")
+            subprocess.run(["fusermount3", "-u", str(home.inbox)], check=True)
+            share = subprocess.Popen(mount, stderr=subprocess.DEVNULL)
+            photo(behind / "again.jpg")
+            daemon.wait_for("again.png")
+            until(lambda: daemon.log.count(": done") == 4, "each of them once")
+    finally:
+        share.send_signal(signal.SIGCONT)
+        share.kill()
+        share.wait()
+        subprocess.run(["fusermount3", "-uz", str(home.inbox)], capture_output=True)
 
 
 def limited(home: Home, limit: str, number: int) -> str:
