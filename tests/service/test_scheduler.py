@@ -103,13 +103,13 @@ class Bench:
         """Let photos be opened, one after another, until no more can be. Returns the names at the workforce."""
         while True:
             self.scheduler.pump(self.now)
-            if not self.scheduler._opening:
+            if not self.scheduler._company.opening:
                 return [task.name for task, _future in self.workforce.tasks]
             until(self._opened, "it is opened")
 
     def _opened(self) -> bool:
         self.scheduler.collect(self.now)
-        return not self.scheduler._opening
+        return not self.scheduler._company.opening
 
     def is_writable(self) -> bool:
         """See through what ended, and say whether the outbox takes cut-outs."""
@@ -272,7 +272,7 @@ def test_photos_that_were_put_back_stand_in_nobodys_way(bench: Bench) -> None:
 
 def test_photos_in_work_are_bounded_by_their_pixels(bench: Bench) -> None:
     """Two large ones never meet, and one that is larger than the bound is cut alone."""
-    bench.scheduler.most_pixels = 100
+    bench.scheduler._company.most_pixels = 100
     bench.add("large.jpg", pixels=90)
     bench.add("small.jpg", pixels=5)
     bench.add("huge.jpg", pixels=300)

@@ -33,6 +33,7 @@ from bgzero_daemon.core.recipe import Product, Recipe
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.outbox import Outbox, StagedFile, read_umask
 from bgzero_daemon.service.pool import LocalWorkforce
+from bgzero_daemon.service.published import tag_of
 from bgzero_daemon.settings.load import load
 
 _STREAM = "-"
@@ -192,7 +193,7 @@ class Cutter:
         """Publish under the first name that is free, or that is our own cut-out of the same content."""
         outbox.seal(file, staged)
         for name in names:
-            is_own = outbox.tag(outbox.root / name).get("source_sha256") == staged.source_sha256
+            is_own = tag_of(outbox.root / name).get("source_sha256") == staged.source_sha256
             if outbox.publish(file, name, may_replace=is_own):
                 return name
         raise OutputError(

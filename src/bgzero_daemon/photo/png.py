@@ -84,6 +84,29 @@ def inspect(descriptor: int) -> Inspection:
     return Inspection(stream.at, stream.hash.hexdigest(), *size, tag)
 
 
+def peek_tag(descriptor: int) -> dict[str, object]:
+    """Return this program's tag from in front of a PNG's pixels, {} without one. The rest is not read.
+
+    Raises OSError where the file cannot be read.
+    """
+    stream = _Stream(descriptor)
+    try:
+        if stream.take(len(SIGNATURE)) != SIGNATURE:
+            return {}
+        while True:
+            length, kind = struct.unpack(">I4s", stream.take(8))
+            if kind in (b"IDAT", b"IEND"):
+                return {}
+            if kind == b"iTXt" and length <= _TAG_MAX_BYTES:
+                if tag := _tag(stream.take(length)):
+                    return tag
+            else:
+                stream.at += length
+            stream.at += 4
+    except DamagedPng:
+        return {}
+
+
 def _chunk(stream: _Stream, kind: bytes, length: int, *, keep: bool) -> bytes:
     crc, left, kept = zlib.crc32(kind), length, []
     while left:

@@ -17,6 +17,7 @@ from bgzero_daemon.core.names import cutout_names, display, spare_names
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.originals import TRASHED
 from bgzero_daemon.service.place import Held, Place
+from bgzero_daemon.service.published import is_whole, model_of, sha256_of, tag_of
 from bgzero_daemon.service.record import Record, decided_now
 
 log = logging.getLogger(__name__)
@@ -96,8 +97,9 @@ class LastSteps:
         """Say whether what has this name may be replaced: our own cut-out of this photo, as we left it."""
         if known.output == str(output) and known.output_sha256:
             ours = (known.output_sha256, known.intended_sha256)  # the latter where somebody died in between
-            return self._outbox.sha256(output) in ours
-        if self._outbox.tag(output).get("source_sha256") == staged.source_sha256:
+            found = sha256_of(output)
+            return bool(found) and found in ours
+        if tag_of(output).get("source_sha256") == staged.source_sha256:
             return True
         try:  # the empty file that held the name when somebody died
             return known.output == str(output) and not known.decided and output.lstat().st_size == 0
@@ -118,7 +120,7 @@ class LastSteps:
             else:
                 self._ledger.put(self._place.name, job.key.rel, replace(known, state=JobState(known.decided)))
         else:
-            tag = self._outbox.tag(Path(known.output))
+            tag = tag_of(Path(known.output))
             found = replace(known, sha256=staged.source_sha256, model=model_of(tag), sentence="")
             log.info(_("%s: its cut-out was finished before and is kept."), display(job.key.rel))
             self._leave(job.key.rel, found)
@@ -128,14 +130,14 @@ class LastSteps:
         """Take over the cut-out that a lost ledger's row was filled from, now that its photo is known by its hash."""
         if known.output and not known.output_sha256:
             output = Path(known.output)
-            if self._outbox.tag(output).get("source_sha256") == known.sha256:
-                return replace(known, output_sha256=self._outbox.sha256(output))
+            if tag_of(output).get("source_sha256") == known.sha256:
+                return replace(known, output_sha256=sha256_of(output))
         return known
 
     def _follow(self, job: Job, former: Record) -> None:
         """A photo was renamed: its row goes with it, and its cut-out, as long as that is as we left it."""
         rel, output = job.key.rel, former.output
-        if output and former.output_sha256 and self._outbox.is_whole(Path(output), former.output_sha256):
+        if output and former.output_sha256 and is_whole(Path(output), former.output_sha256):
             folder, name = os.path.split(rel)
             for candidate in cutout_names(name):
                 wanted = str(self._outbox.root / folder / candidate)
@@ -172,7 +174,7 @@ class LastSteps:
     def see_to_original(self, rel: str, record: Record) -> None:
         """Do with an original what is asked, if its cut-out can be read back from the disk as it was written."""
         photo = self._inbox / rel
-        is_whole = self._outbox.is_whole(Path(record.output), record.output_sha256)
+        whole = is_whole(Path(record.output), record.output_sha256)
         try:
             here = os.lstat(photo)
         except FileNotFoundError:
@@ -184,7 +186,7 @@ class LastSteps:
                 self._put_if_still(rel, record, replace(record, fingerprint=NEVER_SEEN, state=JobState.DONE))
                 return  # another photo by now: the gate sees to it
             original = ""
-            if is_whole:
+            if whole:
                 crash.point("output-read-back")
                 original = self._place.originals.dispose(self._inbox, rel, record.sha256, here)
             elif self._place.originals.policy != "keep":
@@ -214,8 +216,3 @@ class LastSteps:
         except OSError:
             pass
         return TRASHED if self._place.originals.policy == "trash" else ""
-
-
-def model_of(tag: dict[str, object]) -> str:
-    """Return the model that a tag names, as text that can be written anywhere."""
-    return str(tag.get("model", "")).encode("utf-8", "replace").decode()

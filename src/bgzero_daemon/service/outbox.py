@@ -21,6 +21,7 @@ from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.photo import png
 from bgzero_daemon.service.mounts import Mount, mount_of
+from bgzero_daemon.service.published import open_quietly
 from bgzero_daemon.service.rename import in_one_step, without_replacing
 
 log = logging.getLogger(__name__)
@@ -144,29 +145,6 @@ class Outbox:
             for name in names:
                 yield Path(folder, name)
 
-    def outputs(self) -> Iterator[tuple[str, dict[str, object]]]:
-        """Yield every PNG that carries this program's tag: its path below the root, and the tag."""
-        for file in self._files():
-            if file.suffix.lower() == ".png" and not file.name.startswith("."):
-                tag = self.tag(file)
-                if tag:
-                    yield str(file.relative_to(self.root)), tag
-
-    def tag(self, path: Path) -> dict[str, object]:
-        """Return this program's tag in a whole PNG; {} for anything else, links included."""
-        found = _inspect(path)
-        return found.tag if found else {}
-
-    def sha256(self, path: Path) -> str:
-        """Return the hash of a whole PNG, "" for anything else."""
-        found = _inspect(path)
-        return found.sha256 if found else ""
-
-    def is_whole(self, path: Path, sha256: str) -> bool:
-        """Say whether a published output is on the disk as it was written."""
-        found = _inspect(path)
-        return found is not None and found.sha256 == sha256
-
     def seal(self, file: StagedFile, staged: Staged) -> None:
         """Check a staged file against the worker's report and bring it to the disk. Raises OutputError."""
         try:
@@ -252,7 +230,7 @@ def _is_staged(name: str) -> bool:
 def sweep(found: Path) -> bool:
     """Remove a staged file unless somebody works on it. Returns whether it is gone."""
     try:
-        descriptor = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_quietly(found)
     except FileNotFoundError:
         return True
     except OSError:
@@ -265,19 +243,6 @@ def sweep(found: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
-
-
-def _inspect(path: Path) -> png.Inspection | None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        return png.inspect(descriptor)
-    except (png.DamagedPng, OSError):
-        return None
-    finally:
-        os.close(descriptor)
 
 
 def _flush(descriptor: int) -> None:

@@ -21,6 +21,7 @@ from bgzero_daemon.service.failures import Failures
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.originals import Originals
 from bgzero_daemon.service.outbox import Outbox, StagedFile
+from bgzero_daemon.service.published import tag_of
 from bgzero_daemon.service.sight import open_below
 
 log = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class Place:
         if known.decided:
             return replace(job, done_sha256=known.sha256)
         if known.output and not known.output_sha256:  # a name was chosen: was it used before somebody died?
-            published = self.outbox.tag(Path(known.output)).get("source_sha256")
+            published = tag_of(Path(known.output)).get("source_sha256")
             if isinstance(published, str):
                 return replace(job, done_sha256=published)
         return self._with_former_name(job)

@@ -9,9 +9,9 @@ from bgzero_daemon.core import crash
 from bgzero_daemon.core.job import NEVER_SEEN, JobState
 from bgzero_daemon.core.names import display, from_wire
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.last_steps import model_of
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.place import Place
+from bgzero_daemon.service.published import model_of, tagged_below
 from bgzero_daemon.service.record import Record, decided_now
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def recover(places: Sequence[Place], ledger: Ledger) -> None:
             continue
         found = 0
         with ledger.together():
-            for rel, tag in place.outbox.outputs():
+            for rel, tag in tagged_below(place.outbox.root):
                 found += _take(place, ledger, rel, tag)
             if found:
                 ledger.know(place.name)

@@ -23,6 +23,7 @@ from bgzero_daemon.core.job import Job, PhotoKey, Staged
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.backlog import Backlog
+from bgzero_daemon.service.company import Company
 from bgzero_daemon.service.decisions import Decisions, Tally
 from bgzero_daemon.service.last_steps import Ending, LastSteps
 from bgzero_daemon.service.ledger import Ledger
@@ -34,8 +35,6 @@ from bgzero_daemon.service.workforce import Workforce
 log = logging.getLogger(__name__)
 
 _STRIKES = 2
-_SLOW_SECONDS = 3.0
-_UNKNOWN_PIXELS = 24_000_000  # a photo whose container does not say
 
 
 @dataclass(slots=True)
@@ -60,9 +59,7 @@ class Scheduler:
     pace: Pace = field(default_factory=Pace)
     _suspects: deque[Job] = field(default_factory=deque)
     _busy: dict[PhotoKey, Job] = field(default_factory=dict)
-    _opening: dict[str, float] = field(default_factory=dict)
-    _opened: deque[Held] = field(default_factory=deque)
-    _at_work: dict[str, Held] = field(default_factory=dict)
+    _company: Company = field(init=False)
     _held: dict[str, Held] = field(default_factory=dict)
     _is_closing: bool = False
     _ended: SimpleQueue[Callable[[float], None]] = field(default_factory=SimpleQueue)
@@ -72,6 +69,7 @@ class Scheduler:
 
     def __post_init__(self) -> None:
         self.decisions = Decisions(self.ledger, self.places, self.most_tries)
+        self._company = Company(self.workforce, self.most_pixels)
         self._probes = Probes(self.places, self._tell)
 
     @property
@@ -91,7 +89,7 @@ class Scheduler:
     @property
     def in_work(self) -> list[Job]:
         """The photos in work; not those that wait to be tried alone."""
-        return [job for job in self._busy.values() if job.id in self._held or job.id in self._opening]
+        return [job for job in self._busy.values() if job.id in self._held or job.id in self._company.opening]
 
     def next_due(self) -> float | None:
         """Return when a photo that was put back, or an outbox in trouble, is worth another look."""
@@ -105,36 +103,21 @@ class Scheduler:
             self.queue.note_retries()
             self._next_retry = self.ledger.next_retry(now)
         self._hand_out()
-        while not self.is_paused and self._room(now) > 0 and not self._is_somebody_alone():
+        while not self.is_paused and self._company.room(now) > 0 and not self._company.is_somebody_alone:
             if self._suspects:
-                if not (self._at_work or self._opened):
+                if not (self._company.at_work or self._company.opened):
                     self._open(self._suspects.popleft(), now, is_alone=True)
                 return
             job = self.queue.take(now, self._busy, self._closed())
             if job is None:
                 return
-            if self._is_too_much(job):
+            if self._company.is_too_much(job, now):
                 self.queue.put_back(job)
                 return
             self._open(job, now, is_alone=False)
 
-    def _room(self, now: float) -> int:
-        """Return how many more photos may be opened. One that takes long to open stands in nobody's way."""
-        opening = sum(now - began < _SLOW_SECONDS for began in self._opening.values())
-        return self.workforce.places() - len(self._opened) - opening
-
-    def _is_somebody_alone(self) -> bool:
-        return any(held.is_alone for held in (*self._at_work.values(), *self._opened))
-
     def _hand_out(self) -> None:
-        """Submit what is open; who is to be alone waits until nobody else is in the worker, and others for him."""
-        while self._opened and self.workforce.places() > 0:
-            held = self._opened[0]
-            alone_at_work = any(other.is_alone for other in self._at_work.values())
-            if alone_at_work or (held.is_alone and self._at_work):
-                return
-            self._opened.popleft()
-            self._at_work[held.job.id] = held
+        while held := self._company.join():
             crash.point("submitted")
             future = self.workforce.submit(held.task())
             future.add_done_callback(partial(self._told_of_end, held))
@@ -144,18 +127,12 @@ class Scheduler:
 
     def _closed(self) -> set[int]:
         """Return the folders that get nothing now: their outbox is in trouble, or they are busy opening a photo."""
-        opening = {job.key.folder for job in self._busy.values() if job.id in self._opening}
+        opening = {job.key.folder for job, _began in self._company.opening.values()}
         return opening | {number for number, place in enumerate(self.places) if place.breaker.is_open}
-
-    def _is_too_much(self, job: Job) -> bool:
-        others = [held.job for held in (*self._at_work.values(), *self._opened)]
-        others += [busy for busy in self._busy.values() if busy.id in self._opening]
-        at_work = sum(other.pixels or _UNKNOWN_PIXELS for other in others)
-        return bool(others) and at_work + (job.pixels or _UNKNOWN_PIXELS) > self.most_pixels
 
     def _open(self, job: Job, now: float, *, is_alone: bool) -> None:
         self._busy[job.key] = job
-        self._opening[job.id] = now
+        self._company.opening[job.id] = job, now
         place = self.places[job.key.folder]
         opened = place.errands.submit(place.hold, job, now, is_alone=is_alone)
         opened.add_done_callback(lambda done: self._tell(partial(self._on_opened, job, done)))
@@ -173,7 +150,7 @@ class Scheduler:
                 return
 
     def _on_opened(self, job: Job, opened: "Future[Held]", now: float) -> None:
-        self._opening.pop(job.id, None)
+        self._company.opening.pop(job.id, None)
         try:
             held = opened.result()
         except (PhotoChanged, PhotoKnown, FileNotFoundError, NotADirectoryError):
@@ -195,11 +172,11 @@ class Scheduler:
                 return
             self._busy[job.key] = held.job
             self._held[job.id] = held
-            self._opened.append(held)
+            self._company.opened.append(held)
             self._hand_out()
 
     def _on_staged(self, held: Held, ended: "Future[Staged]", now: float) -> None:
-        self._at_work.pop(held.job.id, None)
+        self._company.at_work.pop(held.job.id, None)
         try:
             staged = ended.result()
         except BgzeroError as error:
