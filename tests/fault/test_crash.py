@@ -1,13 +1,16 @@
 """kill -9 at every named step, of the service and of its worker: rows F27 to F29, and promises I1 to I4."""
 
+import os
 import re
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
 from bgzero_daemon.core.crash import VARIABLE
+from bgzero_daemon.service import base
 from tests.fault.oracle import Oracle, files
 from tests.home import Daemon, Home, photo, until
 
@@ -25,7 +28,8 @@ MOVE = {"BGZERO_FOLDER__ORIGINALS": "move", "BGZERO_WATCH__SETTLE_SECONDS": "0.1
 
 def die(home: Home, at: str, **env: str) -> None:
     """Run a daemon until it kills itself at a point."""
-    with home.started("run", "--inbox", home.inbox, "--outbox", home.outbox, **MOVE, **{VARIABLE: at}, **env) as daemon:
+    env = {**MOVE, **env, VARIABLE: at}
+    with home.started("run", "--inbox", home.inbox, "--outbox", home.outbox, **env) as daemon:
         until(lambda: daemon.process.poll() is not None, lambda: f"it dies at {at}\n{daemon.log}")
         assert daemon.process.returncode == -signal.SIGKILL, daemon.log
 
@@ -129,6 +133,44 @@ def test_rename_that_is_cut_short_by_a_death_is_finished(home: Home, point: str)
     log = see_it_through(home, oracle, **keep).log
     assert home.visible() == ["b.png"]
     assert ": done" not in log
+
+
+@pytest.mark.fault("F60")
+@pytest.mark.parametrize("point", ["ledger-copied", "ledger-version-2"])
+def test_ledger_that_was_being_brought_forward_is_whole(home: Home, point: str) -> None:
+    """A death in the middle of a migration: the next start goes on, and what was decided is decided."""
+    photo(home.inbox / "a.png")
+    keep = {"BGZERO_FOLDER__ORIGINALS": "keep"}
+    state = home.root / "state" / "bgzero"
+    state.mkdir(parents=True)
+    found = (home.inbox / "a.png").stat()
+    old = sqlite3.connect(state / "ledger.db", isolation_level=None)
+    old.executescript(f"{base._STEPS[1]} PRAGMA user_version = 1;")
+    mark = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    row = (os.fsencode(home.inbox), b"a.png", *mark, "skipped", "", b"", "", "It was there before.", 7.0)
+    old.execute("INSERT INTO photo VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
+    old.close()
+    die(home, point, **keep)
+    with home.daemon(**{**MOVE, **keep}) as daemon:
+        photo(home.inbox / "b.png")
+        daemon.wait_for("b.png")
+        assert home.visible() == ["b.png"]
+    assert (state / "ledger.db.version-1").exists()
+
+
+@pytest.mark.fault("F27")
+def test_empty_file_that_held_a_name_when_somebody_died_is_filled(home: Home) -> None:
+    """No links and no renameat2 (strace refuses both): the name is held by an empty file, and a death leaves it."""
+    photo(home.inbox / "a.png")
+    inject = ["-e", "inject=link,linkat:error=EPERM", "-e", "inject=renameat2:error=EINVAL"]
+    command = ["strace", "-D", "-f", "-o", "/dev/null", "-e", "trace=link,linkat,renameat2", *inject, "bgzero", "run"]
+    places = ["--inbox", str(home.inbox), "--outbox", str(home.outbox)]
+    with home.started_by([*command, *places], **MOVE, **{VARIABLE: "held"}) as daemon:
+        until(lambda: daemon.process.poll() is not None, "it dies")
+    assert (home.outbox / "a.png").stat().st_size == 0
+    oracle = Oracle(home)
+    see_it_through(home, oracle)
+    assert home.visible() == ["a.png"]
 
 
 def test_failure_that_was_written_down_before_the_death_stays_one_failure(home: Home) -> None:

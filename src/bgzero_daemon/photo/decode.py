@@ -83,7 +83,10 @@ def decode(content: bytes, *, max_pixels: int) -> Photo:
             return _decode(content, max_pixels)
     except UnidentifiedImageError:
         word = sniff(content[:HEAD_BYTES])[1]
-        raise PhotoRefused(_("This is not a picture that can be read ({word}).").format(word=word)) from None
+        raise PhotoRefused(
+            _("This is not a picture that can be read ({word}).").format(word=word),
+            hint=_("Copy it again from where it came from."),
+        ) from None
     except _DECODER_ERRORS as error:
         raise PhotoRefused(
             _("The photo is damaged or incomplete ({why}).").format(why=_short(error)),
