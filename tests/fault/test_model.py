@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from bgzero_daemon.core.crash import VARIABLE
 from tests import tiny
 from tests.fault.oracle import Oracle, files
 from tests.home import Daemon, Home, photo, until
@@ -52,27 +53,36 @@ class Run:
                 if self.chance.random() < 0.5:
                     time.sleep(self.chance.random() * 0.25)
             self.end()
-            self.start()
+            self.start(to_live=True)
             self.oracle.wait_until_settled()
             self.oracle.check_in_the_end(moved=self.moved)
 
-    def start(self) -> None:
-        """Start a daemon where none is."""
+    def start(self, *, to_live: bool = False) -> None:
+        """Start a daemon where none is. Some will die at a step of their work, if they come there."""
+        if self.daemon and self.daemon.process.poll() is not None:
+            assert self.daemon.process.returncode == -signal.SIGKILL, self.daemon.log
+            self.daemon = None
         if self.daemon is None:
+            doom = {VARIABLE: f"{self.chance.choice(POINTS)}:{self.chance.randint(1, 3)}"}
+            env = self.env if to_live or self.chance.random() < 0.6 else self.env | doom
             self.daemon = self.stack.enter_context(
-                self.home.started("run", "--inbox", self.home.inbox, "--outbox", self.home.outbox, **self.env)
+                self.home.started("run", "--inbox", self.home.inbox, "--outbox", self.home.outbox, **env)
             )
             daemon = self.daemon
             until(lambda: "Drop photos" in daemon.log or daemon.process.poll() is not None, "it watches")
-            assert daemon.process.poll() is None, daemon.log
 
     def end(self, number: int = signal.SIGTERM) -> None:
         """End the daemon by a signal."""
         if self.daemon:
-            self.daemon.process.send_signal(number)
+            self.signal(number)
             status = self.daemon.process.wait(60)
-            assert status in (0, -number), self.daemon.log
+            assert status in (0, -number, -signal.SIGKILL), self.daemon.log
             self.daemon = None
+
+    def signal(self, number: int) -> None:
+        """Send the daemon a signal, if it lives."""
+        if self.daemon and self.daemon.process.poll() is None:
+            self.daemon.process.send_signal(number)
 
     def photos(self) -> list[Path]:
         """The photos in the inbox."""
@@ -125,13 +135,13 @@ class Run:
     @contextmanager
     def held(self, path: Path) -> Iterator[None]:
         """Let nothing move a photo while the test looks at it and changes it."""
-        if self.daemon and self.moved:
-            self.daemon.process.send_signal(signal.SIGSTOP)
+        if self.moved:
+            self.signal(signal.SIGSTOP)
         try:
             yield
         finally:
-            if self.daemon and self.moved:
-                self.daemon.process.send_signal(signal.SIGCONT)
+            if self.moved:
+                self.signal(signal.SIGCONT)
 
     def rename(self) -> None:
         """The user renames a photo, into another folder too."""
@@ -175,16 +185,15 @@ class Run:
 
     def kill_worker(self) -> None:
         """kill -9 of the worker, wherever it is."""
-        worker = self.daemon.worker() if self.daemon else None
-        if worker:
-            os.kill(worker, signal.SIGKILL)
+        with suppress(ProcessLookupError, FileNotFoundError):
+            if self.daemon and (worker := self.daemon.worker()):
+                os.kill(worker, signal.SIGKILL)
 
     def stop_and_go(self) -> None:
         """The service is frozen for a moment while photos come."""
-        if self.daemon:
-            self.daemon.process.send_signal(signal.SIGSTOP)
-            self.write()
-            self.daemon.process.send_signal(signal.SIGCONT)
+        self.signal(signal.SIGSTOP)
+        self.write()
+        self.signal(signal.SIGCONT)
 
     def restart(self) -> None:
         """An ordinary end, and photos that come while nobody looks."""
@@ -210,18 +219,19 @@ class Run:
 
     def fill_disk(self) -> None:
         """Nothing can be written beyond a few bytes of any file, neither outputs nor ledger, for a moment."""
-        if self.daemon:
-            processes = [pid for pid in (self.daemon.process.pid, self.daemon.worker()) if pid]
-            limits = resource.prlimit(processes[0], resource.RLIMIT_FSIZE)
-            for pid in processes:
-                with suppress(ProcessLookupError):
-                    resource.prlimit(pid, resource.RLIMIT_FSIZE, (2_000, limits[1]))
-            self.write()
-            time.sleep(0.4)
-            processes += [worker] if (worker := self.daemon.worker()) else []
-            for pid in processes:
-                with suppress(ProcessLookupError):
-                    resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self.limit(2_000, limits[1])
+        self.write()
+        time.sleep(0.4)
+        self.limit(*limits)
+
+    def limit(self, soft: int, hard: int) -> None:
+        """Set the longest file that the daemon and its worker may write, in bytes."""
+        with suppress(ProcessLookupError, FileNotFoundError):
+            if self.daemon and self.daemon.process.poll() is None:
+                resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+                if worker := self.daemon.worker():
+                    resource.prlimit(worker, resource.RLIMIT_FSIZE, (soft, hard))
 
     def strange_output(self) -> None:
         """Somebody puts a file of their own where a cut-out might go."""
@@ -242,6 +252,12 @@ class Run:
                     os.utime(path, (self.chance.randrange(2**31), self.chance.randrange(2**31)))
 
 
+# Where a death leaves something half-done that the next start has to recognise.
+POINTS = [
+    "arrived", "admitted", "opened", "staged", "submitted", "verified", "flushed", "name-chosen", "linked", "unlinked",
+    "replaced", "folder-flushed", "published", "published-written", "output-read-back", "disposed", "done-written",
+    "follow-chosen", "followed", "caught-up", "recovering",
+]  # fmt: skip
 STEPS = [
     *[Run.write] * 6, *[Run.rename] * 2, Run.copy, Run.delete, Run.move_folder, Run.kill_service, Run.kill_service,
     Run.kill_worker, Run.stop_and_go, Run.restart, Run.lose_outbox, Run.lose_ledger, Run.touch, Run.remove_output,

@@ -86,6 +86,7 @@ def test_service_killed_leaves_no_worker_and_no_staged_file_after_the_next_start
     assert not staged(home)
 
 
+@pytest.mark.fault("F16")
 def test_output_trouble_is_no_failure_of_the_photo(home: Home) -> None:
     """An outbox that goes away delays photos; when it is back they are cut."""
     with home.daemon() as daemon:

@@ -77,3 +77,10 @@ def test_all_are_taken_and_then_it_is_empty(tmp_path: Path) -> None:
     assert len(set(taken(queue, 33))) == 33
     assert queue.take(0.0, (), ()) is None
     assert queue.is_empty
+
+
+def test_few_are_in_memory_whatever_waits(tmp_path: Path) -> None:
+    """As many as asked for; the rest are rows."""
+    queue = backlog(tmp_path, ["m", "m"], 500)
+    assert queue.take(0.0, (), ())
+    assert sum(map(len, queue._ready)) < 2 * queue.capacity
