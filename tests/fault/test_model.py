@@ -45,7 +45,7 @@ class Run:
         """Take random steps, then let everything settle and ask the oracle."""
         with self.stack:
             self.start()
-            for _step in range(self.chance.randint(6, 12)):
+            for _step in range(self.chance.randint(5, 10)):
                 step = self.chance.choice(STEPS)
                 self.done.append(step.__name__)
                 step(self)

@@ -195,7 +195,7 @@ def test_damaged_ledger_is_filled_again_from_the_cut_outs(home: Home) -> None:
     ledger = home.root / "state" / "bgzero" / "ledger.db"
     good, before = ledger.read_bytes(), {name: (home.outbox / name).stat().st_mtime_ns for name in home.visible()}
     chance = random.Random(5)
-    for damage in range(24):
+    for damage in range(16):
         content = bytearray(good)
         match damage % 4:
             case 0:
