@@ -62,6 +62,8 @@ class Watcher:
 
     def close(self) -> None:
         """Stop watching."""
+        # watchdog calls it an error that its own thread was asked once more after it was told to end
+        logging.getLogger("watchdog.observers").setLevel(logging.CRITICAL)
         self._inbox.disarm()
 
     @property
