@@ -27,6 +27,7 @@ Reply = dict[str, object]
 _LINE_SECONDS = 5.0
 _ANSWER_SECONDS = 25.0
 _MOST_AT_ONCE = 16
+_POLL_SECONDS = 3600.0  # it need not look by itself: `close` wakes it
 
 
 class ControlServer:
@@ -50,12 +51,17 @@ class ControlServer:
         except OSError as error:
             log.warning(_("No commands are answered: %s cannot be used (%s)."), display(self._file), error.strerror)
             return
-        threading.Thread(target=self._server.serve_forever, args=(0.1,), name="bgzero-control", daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="bgzero-control", daemon=True
+        ).start()
 
     def close(self) -> None:
         """Stop listening."""
         if self._server and self._file:
-            self._server.shutdown()
+            ender = threading.Thread(target=self._server.shutdown, daemon=True)
+            ender.start()
+            while ender.is_alive() and _is_answered(self._file):  # each call wakes the server, which then looks
+                ender.join(0.05)
             self._server.server_close()
             with contextlib.suppress(OSError):  # another daemon's by now, or gone
                 if self._file.stat().st_ino == self._server.inode:
