@@ -238,7 +238,10 @@ class Service:
         while self._scheduler.in_work and self._stops < 2 and (left := deadline - time.monotonic()) > 0:
             self._wake.wait(left)
             self._wake.clear()
-            self._scheduler.collect(time.monotonic())
+            try:
+                self._scheduler.collect(time.monotonic())
+            except BgzeroError as error:  # the ledger's disk is full: the rows still wait, the next start goes on
+                log.error("%s", error)  # noqa: TRY400 - a sentence for a person
 
     def _close(self) -> None:
         if self._control:

@@ -286,6 +286,9 @@ class Scheduler:
         deadline = time.monotonic() + 10.0
         for place in self.places:
             place.errands.close(max(0.1, deadline - time.monotonic()))
-        self.collect(time.monotonic())
+        try:
+            self.collect(time.monotonic())
+        except BgzeroError as error:
+            log.error("%s", error)  # noqa: TRY400 - a sentence for a person
         for held in list(self._held.values()):
             self._release(held)
