@@ -11,9 +11,8 @@ from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import BgzeroError, NoDaemon
 from bgzero_daemon.core.names import to_wire
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.wire.control import encode
+from bgzero_daemon.wire.control import SOCKET, encode
 
-SOCKET = "control.sock"
 _SECONDS = 30.0
 _BATCH_BYTES = 40_000
 

@@ -11,7 +11,7 @@ import resource
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -145,23 +145,21 @@ class Run:
 
     def rename(self) -> None:
         """The user renames a photo, into another folder too."""
-        if taken := self.photos():
-            path, target = self.chance.choice(taken), self.a_path()
-            with self.held(path):
-                target = target.with_suffix(path.suffix)
-                if path.exists() and not target.exists():
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    path.rename(target)
+        self.bring(Path.rename)
 
     def copy(self) -> None:
         """The user copies a photo: the same bytes, another photo."""
+        self.bring(shutil.copy2)
+
+    def bring(self, how: Callable[[Path, Path], object]) -> None:
+        """Bring a photo to a path where there is none."""
         if taken := self.photos():
             path, target = self.chance.choice(taken), self.a_path()
             with self.held(path):
                 target = target.with_suffix(path.suffix)
                 if path.exists() and not target.exists():
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy2(path, target)
+                    how(path, target)
 
     def move_folder(self) -> None:
         """A whole folder gets another name, or comes back."""

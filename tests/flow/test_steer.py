@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 
@@ -91,6 +90,7 @@ def test_path_outside_every_inbox_is_refused_with_a_pointer(home: Home) -> None:
         assert b"in none of the watched inboxes" in refused.stderr
         assert b"`bgzero cut`" in refused.stderr
         assert home.bgzero("add", home.inbox / "missing.jpg").returncode == 1
+        assert b"is a folder" in home.bgzero("add", home.inbox).stderr
         photo(home.inbox / "a.jpg")
         daemon.wait_for("a.png")
         again = home.bgzero("add", home.root / "link" / "a.jpg")
@@ -122,8 +122,10 @@ def test_status_says_how_long_the_rest_takes(home: Home) -> None:
         assert status["waiting"] + status["running"] + status["done"] + status["arriving"] == 30
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["failed"], ["history"], ["pause"], ["add", "."], ["redo", "."]])
-def test_command_without_a_daemon_says_so(home: Home, arguments: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["failed"], ["history"], ["pause"], ["add", __file__], ["redo", "."]]
+)
+def test_command_without_a_daemon_says_so(home: Home, arguments: list[str]) -> None:
     """Exit 3, one sentence and what to do."""
     done = home.bgzero(*arguments)
     assert done.returncode == 3

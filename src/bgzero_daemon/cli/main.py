@@ -89,12 +89,12 @@ def _add_steering(
         ("resume", _("go on cutting")),
     ):
         verbs.add_parser(name, parents=[common], help=text).set_defaults(serve=f"bgzero_daemon.cli.steer:{name}")
-    for name, text in (
-        ("add", _("bring photos of an inbox to the front")),
-        ("redo", _("cut photos again, whatever was decided")),
+    for name, text, what in (
+        ("add", _("bring photos of an inbox to the front"), _("photo in an inbox")),
+        ("redo", _("cut photos again, whatever was decided"), _("photo in an inbox, or a folder of them")),
     ):
         verb = verbs.add_parser(name, parents=[common], help=text)
-        verb.add_argument("paths", nargs="+", metavar="PATH", help=_("photo in an inbox, or a folder of them"))
+        verb.add_argument("paths", nargs="+", metavar="PATH", help=what)
         verb.set_defaults(serve=f"bgzero_daemon.cli.steer:{name}")
     failed = verbs.add_parser("failed", parents=[common], help=_("photos that could not be cut"))
     failed.add_argument("--json", action="store_true", help=_("as JSON"))

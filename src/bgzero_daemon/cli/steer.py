@@ -70,6 +70,9 @@ def _count(verb: str, paths: list[str]) -> int:
 
 def add(arguments: argparse.Namespace) -> int:
     """Bring photos of an inbox to the front."""
+    for path in arguments.paths:
+        if os.path.isdir(path):
+            raise BgzeroError(_("{path} is a folder; name the photos.").format(path=display(path)))
     told = [photo for paths in client.batches(_paths(arguments)) for photo in client.ask("add", paths=paths)["photos"]]
     for photo in told:
         if photo["state"] == "done":

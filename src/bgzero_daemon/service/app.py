@@ -5,11 +5,13 @@ their own, which leave a message and wake it.
 """
 
 import logging
+import math
 import queue
 import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import FrameType
 
 from bgzero_daemon.catalog import shelf
@@ -166,12 +168,12 @@ class Service:
             self._wake.wait(self._patience())
             self._wake.clear()
 
-    def _patience(self) -> float | None:
-        """Return how long there is certainly nothing to do, in seconds; None: until something wakes us."""
+    def _patience(self) -> float:
+        """Return how long there is certainly nothing to do, in seconds, unless something wakes us."""
         if any(not intake.arrivals.empty() for intake in self._intakes):
             return 0.0
-        due = min(self._next_round, self._scheduler.next_due() or self._next_round)
-        return max(0.0, due - time.monotonic())
+        due = self._scheduler.next_due()
+        return max(0.0, min(self._next_round, math.inf if due is None else due) - time.monotonic())
 
     def _admit(self) -> None:
         """Write down what passed the gates, many files in one commit."""
@@ -230,7 +232,8 @@ class Service:
         else:  # remembered, so that it is not opened at every scan, but nobody's business
             sentence = _("Not a photo ({word}).").format(word=arrival.word)
             log.debug("%s: %s", display(key.rel), sentence)
-            self._ledger.put(inbox, key.rel, _not_a_photo(record, sentence))
+            said = replace(record, decided=JobState.SKIPPED.value, code=Code.NOT_A_PHOTO, sentence=sentence)
+            self._ledger.put(inbox, key.rel, said)
 
     def _finish(self) -> None:
         """Finish the photos in work; those that take too long, and all after a second signal, are put back."""
@@ -251,12 +254,6 @@ class Service:
         self._workforce.close(kill=bool(self._scheduler.in_work))
         self._scheduler.close()
         self._house.close()
-
-
-def _not_a_photo(record: Record, sentence: str) -> Record:
-    return Record(
-        record.fingerprint, JobState.SKIPPED, decided=JobState.SKIPPED.value, code=Code.NOT_A_PHOTO, sentence=sentence
-    )
 
 
 def run(config: Config, *, once: bool, ask: existing.Ask | None = None) -> Exit:

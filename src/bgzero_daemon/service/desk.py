@@ -11,7 +11,7 @@ from bgzero_daemon.core.names import display, from_wire, to_wire
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.backlog import Backlog
 from bgzero_daemon.service.intake import Intake
-from bgzero_daemon.service.ledger import Ledger
+from bgzero_daemon.service.ledger import Address, Ledger
 from bgzero_daemon.service.place import REDO, Place
 from bgzero_daemon.service.record import Record, decided_now
 from bgzero_daemon.service.scheduler import Scheduler
@@ -176,22 +176,18 @@ class Desk:
         return {"count": count}
 
     def _failed(self, request: dict[str, object]) -> Reply:
-        numbers = {place.name: number for number, place in enumerate(self._places)}
         rows = self._ledger.of_state(JobState.FAILED, number_of(request, "limit", 1000))
-        told = [self._told(numbers.get(address.inbox), address.rel, record, address.inbox) for address, record in rows]
-        return {"photos": told, "count": self._survey.counts()[JobState.FAILED]}
+        return {"photos": [_told(*row) for row in rows], "count": self._survey.counts()[JobState.FAILED]}
 
     def _history(self, request: dict[str, object]) -> Reply:
-        numbers = {place.name: number for number, place in enumerate(self._places)}
-        rows = self._survey.history(number_of(request, "limit", 100))
-        told = [self._told(numbers.get(address.inbox), address.rel, record, address.inbox) for address, record in rows]
-        return {"photos": told}
+        return {"photos": [_told(*row) for row in self._survey.history(number_of(request, "limit", 100))]}
 
-    def _told(self, folder: int | None, rel: str, record: Record, inbox: str = "") -> Reply:
-        path = Path(self._places[folder].name if folder is not None else inbox, rel)
-        return {
-            "path": to_wire(path), "photo": display(path), "state": record.state.value, "code": record.code,
-            "sentence": record.sentence, "hint": record.hint, "output": to_wire(record.output),
-            "cutout": display(record.output), "original": display(record.original), "model": record.model,
-            "sha256": record.sha256, "decided_at": record.decided_at,
-        }  # fmt: skip
+
+def _told(address: Address, record: Record) -> Reply:
+    path = Path(address.inbox, address.rel)
+    return {
+        "path": to_wire(path), "photo": display(path), "state": record.state.value, "code": record.code,
+        "sentence": record.sentence, "hint": record.hint, "output": to_wire(record.output),
+        "cutout": display(record.output), "original": display(record.original), "model": record.model,
+        "sha256": record.sha256, "decided_at": record.decided_at,
+    }  # fmt: skip

@@ -21,11 +21,11 @@ from bgzero_daemon.service.outbox import Outbox, read_umask
 from bgzero_daemon.service.place import Place
 from bgzero_daemon.settings.folders import done_folder
 from bgzero_daemon.settings.schema import Config, Folder
+from bgzero_daemon.wire.control import SOCKET
 
 log = logging.getLogger(__name__)
 
 LEDGER = "ledger.db"
-SOCKET = "control.sock"
 
 
 class House:

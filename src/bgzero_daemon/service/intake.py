@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import BgzeroError, Code
 from bgzero_daemon.core.formats import HEAD_BYTES, Kind, has_photo_suffix, has_raw_suffix, sniff
-from bgzero_daemon.core.job import Fingerprint, PhotoKey
+from bgzero_daemon.core.job import Fingerprint, JobState, PhotoKey
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.gate import Gate, Patience
 from bgzero_daemon.service.inbox import Inbox
@@ -180,7 +180,7 @@ class Intake:
                 fingerprint = self.inbox.fingerprint(os.lstat(os.path.join(self.inbox.root, key.rel)))
             except OSError:
                 return
-            was_unreadable = known.code == Code.UNREADABLE and known.state == "failed"
+            was_unreadable = known.code == Code.UNREADABLE and known.state is JobState.FAILED
             if known.is_about(fingerprint) and not (was_unreadable and self._can_read(key)):
                 return
         if len(self._gate) >= _MOST_AT_GATE and not self._gate.let_go_of_waiting(_MOST_HANDED_ON):

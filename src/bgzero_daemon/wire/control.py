@@ -7,6 +7,7 @@ writes them. A reply has `ok`; without it a `sentence` and a `hint` say why not.
 import json
 from collections.abc import Mapping
 
+SOCKET = "control.sock"  # in core.paths.runtime_dir()
 MAX_REQUEST_BYTES = 64 * 1024
 VERBS = ("status", "pause", "resume", "add", "redo", "failed", "retry", "dismiss", "history")
 
