@@ -85,7 +85,7 @@ class Oracle:
         def is_settled() -> bool:
             nonlocal seen
             status = self.status()
-            busy = [status.get(key, 1) for key in ("waiting", "running", "arriving")]
+            busy = [status.get(key, 1) for key in ("waiting", "running", "arriving", "finishing")]
             seen = 0 if any(busy) else seen + 1
             return seen >= 2
 

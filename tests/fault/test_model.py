@@ -39,6 +39,7 @@ class Run:
         self.stack = ExitStack()
         self.daemon: Daemon | None = None
         self.done: list[str] = []
+        self.said = ""  # by the daemons that are gone
         self.number = 0
 
     def go(self) -> None:
@@ -61,6 +62,7 @@ class Run:
         """Start a daemon where none is. Some will die at a step of their work, if they come there."""
         if self.daemon and self.daemon.process.poll() is not None:
             assert self.daemon.process.returncode == -signal.SIGKILL, self.daemon.log
+            self.said += f"{self.daemon.log}-- died\n"
             self.daemon = None
         if self.daemon is None:
             doom = {VARIABLE: f"{self.chance.choice(POINTS)}:{self.chance.randint(1, 3)}"}
@@ -77,6 +79,7 @@ class Run:
             self.signal(number)
             status = self.daemon.process.wait(60)
             assert status in (0, -number, -signal.SIGKILL), self.daemon.log
+            self.said += f"{self.daemon.log}-- ended with {status}\n"
             self.daemon = None
 
     def signal(self, number: int) -> None:
@@ -278,7 +281,7 @@ def run(tmp_path: Path, seed: int) -> None:
         made.go()
     except BaseException as error:
         log = (tmp_path / "daemon.log").read_text(errors="replace")
-        error.add_note(f"seed {seed}: {made.done}\n{log[-3000:]}")
+        error.add_note(f"seed {seed}: {made.done}\n{made.said[-5000:]}{log[-3000:]}")
         raise
 
 

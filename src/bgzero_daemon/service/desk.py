@@ -72,6 +72,7 @@ class Desk:
             "paused": self._scheduler.is_paused,
             "waiting": waiting, "running": len(running), "done": counts[JobState.DONE] + counts[JobState.PUBLISHED],
             "failed": counts[JobState.FAILED], "skipped": counts[JobState.SKIPPED],
+            "finishing": counts[JobState.PUBLISHED],  # cut-outs that are safe, their originals not yet seen to
             "arriving": sum(intake.waiting for intake in self._intakes),
             "at_work": [display(job.key.rel) for job in running],
             "seconds_left": self._scheduler.pace.seconds_left(waiting + len(running)), "folders": folders,

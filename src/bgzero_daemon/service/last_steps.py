@@ -174,7 +174,10 @@ class LastSteps:
     def see_to_original(self, rel: str, record: Record) -> None:
         """Do with an original what is asked, if its cut-out can be read back from the disk as it was written."""
         photo = self._inbox / rel
+        was_there = self._outbox.is_there
         whole = is_whole(Path(record.output), record.output_sha256)
+        if not whole and not (was_there and self._outbox.is_there):
+            return  # an unmounted outbox says nothing about what is in it: asked again later
         try:
             here = os.lstat(photo)
         except FileNotFoundError:

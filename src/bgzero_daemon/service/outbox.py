@@ -76,6 +76,11 @@ class Outbox:
             return None
         return found.st_dev, found.st_ino
 
+    @property
+    def is_there(self) -> bool:
+        """Say whether this is still the folder it was: what is missing in another one is not gone."""
+        return self._identity is not None and self._identify() == self._identity
+
     def check(self) -> None:
         """Raise OutputError with one sentence where nothing can be written at present."""
         here = display(self.root)
