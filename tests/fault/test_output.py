@@ -317,3 +317,17 @@ def test_original_stays_where_its_output_cannot_be_read_back(home: Home) -> None
         until(lambda: "not as it was published" in daemon.log, "the sentence")
         Oracle(home).wait_until_settled()
         assert (home.inbox / "a.jpg").exists()
+
+
+@pytest.mark.fault("F59")
+def test_photo_that_is_renamed_before_its_turn_moves_under_its_new_name(home: Home) -> None:
+    """Published, renamed by the user, and only then is the original's turn."""
+    photo(home.inbox / "a.jpg")
+    crash = {"BGZERO_CRASH_AT": "published-written"}
+    with home.started("run", "--inbox", home.inbox, "--outbox", home.outbox, **MOVE, **crash) as daemon:
+        until(lambda: daemon.process.poll() == -signal.SIGKILL, "it dies")
+    (home.inbox / "a.jpg").rename(home.inbox / "b.jpg")
+    with home.daemon(**MOVE) as daemon:
+        until(lambda: not (home.inbox / "b.jpg").exists(), lambda: f"it has moved on\n{daemon.log}")
+        assert (home.inbox.parent / "Done" / "b.jpg").exists()
+        assert daemon.outputs() == ["b.png"]

@@ -157,6 +157,8 @@ class LastSteps:
         self._place.failures.clear(self._place.name, job.former_rel)
         if moved.state is JobState.FAILED:
             self._place.failures.write(self._place.name, rel, moved)
+        elif moved.state is JobState.DONE and output and self._place.originals.policy != "keep":
+            self._leave(rel, moved)  # it was renamed before its turn came
         log.info(_("%s was renamed to %s; nothing is cut again."), display(job.former_rel), display(rel))
 
     def _leave(self, rel: str, record: Record) -> None:
