@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, PngImagePlugin
 
-from bgzero_daemon.core.errors import BgzeroError, PhotoCrashed, PhotoRefused, WorkforceLost
+from bgzero_daemon.core.errors import BgzeroError, PhotoCrashed, PhotoDelayed, PhotoRefused, WorkforceLost
 from bgzero_daemon.core.job import Fingerprint, PhotoKey, Staged, Task
 from bgzero_daemon.core.recipe import Recipe
 from bgzero_daemon.service.backlog import Backlog
@@ -185,11 +185,24 @@ def test_crash_in_company_is_no_strike(bench: Bench) -> None:
     assert bench.outputs() == ["a.png", "b.png"]
 
 
-def test_lost_worker_puts_photos_back_for_a_while_that_grows(bench: Bench) -> None:
+def test_lost_worker_costs_photos_neither_strike_nor_time(bench: Bench) -> None:
+    """However often: the workforce says by its places when it is worth another try."""
+    bench.add("a.jpg")
+    for _time in range(5):
+        assert bench.turn(lambda _task: WorkforceLost("gone")) == ["a.jpg"]
+        assert bench.scheduler.next_due() is None
+    bench.workforce.size = 0
+    assert bench.turn(cut) == []
+    bench.workforce.size = 3
+    assert bench.turn(cut) == ["a.jpg"]
+    assert bench.outcome("a.jpg") == "done"
+
+
+def test_photo_that_cannot_be_cut_at_present_waits_for_a_while_that_grows(bench: Bench) -> None:
     """No strike, however often; the pauses are 1, 2, 4 seconds and so on."""
     bench.add("a.jpg")
     for wait in (1, 2, 4, 8):
-        bench.turn(lambda _task: WorkforceLost("gone"))
+        bench.turn(lambda _task: PhotoDelayed("not now"))
         assert bench.scheduler.next_due() == bench.now + wait
         assert bench.turn(cut) == []
         bench.now += wait
@@ -264,7 +277,7 @@ def test_photos_that_were_put_back_stand_in_nobodys_way(bench: Bench) -> None:
     """They wait as rows; the next ones get their turn."""
     bench.add(*(f"{number}.jpg" for number in range(9)))
     for turn in range(3):
-        assert bench.turn(lambda _task: WorkforceLost("gone")) == [f"{turn * 3 + number}.jpg" for number in range(3)]
+        assert bench.turn(lambda _task: PhotoDelayed("not now")) == [f"{turn * 3 + number}.jpg" for number in range(3)]
     assert bench.turn(cut) == []
     assert not bench.is_idle()
     assert [bench.outcome(f"{number}.jpg") for number in range(9)] == ["waiting"] * 9

@@ -24,11 +24,14 @@ from .lending import Lent, descriptors_open
 Pair = tuple[socket.socket, socket.socket]
 CARD = ModelCard.model_validate(tomllib.loads(paths.shipped("models", "u2netp.toml").read_text()))
 FRAMES: list[work.Frame] = [
-    work.Setup(model="u2netp", card=CARD, provider="cpu", threads=2, lanes=2, max_pixels=10**8, max_bytes=2**40),
+    work.Setup(
+        model="u2netp", card=CARD, provider="cpu", threads=2, lanes=2, max_pixels=10**8, nice=0, max_bytes=2**40
+    ),
     work.Cut(job="1", name="Caf%C3%A9/%FF.jpg", metadata=Metadata.NO_LOCATION, product=Product.CUTOUT),
     work.Verdict(job="1", go=False),
     work.Ready(provider="cpu", note="no GPU here", seconds=0.25),
     work.Unfit(sentence="The model cannot be used.", hint="Take another."),
+    work.Begun(job="1"),
     work.Hashed(job="1", sha256="ab" * 32),
     work.Done(
         job="1", staged_bytes=1, staged_sha256="cd" * 32, width_px=3, height_px=4, provider="cpu", seconds={"a": 0.5}
@@ -170,7 +173,7 @@ def test_oversized_frame_is_refused_before_its_body_is_there(pair: Pair) -> None
 def test_error_names_both_versions(pair: Pair) -> None:
     """After an update a daemon may meet an old worker: the message says so."""
     pair[0].sendall(header(2, version=9) + b"{}")
-    with pytest.raises(ProtocolError, match=r"expected protocol 2, got b'BGZ' 9"):
+    with pytest.raises(ProtocolError, match=r"expected protocol 3, got b'BGZ' 9"):
         receive(pair[1])
 
 

@@ -73,7 +73,8 @@ class ModelCard(_Part):
 
     `size_bytes` is None where no exact size was ever published; the hash decides in any case. `peak_mb` is
     the resident memory in MB of a whole worker while it cuts a small photo on a CPU, as measured for
-    this project; None: never measured here.
+    this project; None: never measured here. `seconds` is the wall time in s of one run of the network on
+    the two cores of that machine, None likewise; deadlines are reckoned from it.
     """
 
     title: str = Field(max_length=40)
@@ -82,6 +83,7 @@ class ModelCard(_Part):
     size_bytes: int | None = Field(default=None, gt=0)
     sha256: Sha256
     peak_mb: int | None = Field(default=None, gt=0)
+    seconds: Positive | None = None
     licence: Licence
     origin: Origin
     input: Input

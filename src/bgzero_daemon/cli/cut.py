@@ -108,7 +108,7 @@ class Cutter:
         """
         waiting, again = deque(photos), []
         while waiting or self._held:
-            while waiting and self._workforce.places() > 0:
+            while waiting and (not self._held or self._workforce.places() > 0):
                 self._start(*waiting.popleft(), report)
             for future in wait(self._held, return_when=FIRST_COMPLETED).done:
                 held = self._held.pop(future)

@@ -37,6 +37,15 @@ def status(arguments: argparse.Namespace) -> int:
         print(_("paused; `bgzero resume` goes on"))
     elif (left := reply["seconds_left"]) and reply["waiting"]:
         print(_("about {time} left").format(time=_length(left)))
+    if reply["trouble"]:
+        print(reply["trouble"])
+    for worker in reply["workers"]:
+        print(
+            _("worker {pid}: {model} on {provider}, {photos} photos, {memory_mb} MB").format(
+                **worker | {"provider": worker["provider"] or "…"}
+            ),
+            *([f"({worker['note']})"] if worker["note"] else []),
+        )
     for folder in reply["folders"]:
         print(f"{folder['inbox']} -> {folder['outbox']}")
         for sentence in folder["trouble"]:

@@ -26,6 +26,8 @@ class Code(StrEnum):
     DAMAGED = "damaged"
     TOO_LARGE = "too-large"
     CRASHED = "crashed"
+    TOO_SLOW = "too-slow"
+    TOO_HEAVY = "too-heavy"
     UNREADABLE = "unreadable"
     LATER_KIND = "later-kind"
     NOT_A_PHOTO = "not-a-photo"
@@ -125,15 +127,32 @@ class PhotoSkipped(PhotoRefused):
     title = "Skipped"
 
 
+class PhotoDelayed(BgzeroError):
+    """This photo cannot be cut at present, and others may well be: it is tried again after a while."""
+
+    title = "Tried again later"
+    retry = True
+
+
 class PhotoCrashed(BgzeroError):
-    """The worker died while it had this photo in hand: one strike against the photo."""
+    """The worker died, or had to be killed, while it had this photo in hand: one strike against the photo.
+
+    `code` tells whether it crashed, took too long or grew too large.
+    """
 
     title = "The worker crashed on this photo"
     retry = True
 
+    def __init__(self, sentence: str, *, hint: str = "", code: str = Code.CRASHED) -> None:
+        super().__init__(sentence, hint=hint)
+        self.code = code
+
 
 class WorkforceLost(BgzeroError):
-    """The worker went away for a reason that has nothing to do with the photo: no strike."""
+    """The worker went away for a reason that has nothing to do with the photo: no strike, and no delay.
+
+    The workforce itself says when it is worth another try, by having places.
+    """
 
     title = "The worker went away"
     retry = True

@@ -96,7 +96,8 @@ class Task:
 
     `name` is the photo's name as `core.names.to_wire` writes it. `source` (readable) and `staged`
     (readable, writable, empty) are descriptors that stay the caller's, who keeps them open until the
-    task's future has ended. Content whose SHA-256 is `done_sha256` is dropped.
+    task's future has ended. Content whose SHA-256 is `done_sha256` is dropped. `is_alone` asks for a worker
+    that has seen no other photo. `size_bytes` and `pixels` (0: unknown) tell how much work it is.
     """
 
     job: str
@@ -105,6 +106,9 @@ class Task:
     source: int
     staged: int
     done_sha256: str = ""
+    is_alone: bool = False
+    size_bytes: int = 0
+    pixels: int = 0
 
 
 @dataclass(frozen=True, slots=True)

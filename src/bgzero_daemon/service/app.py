@@ -10,14 +10,14 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import FrameType
 
 from bgzero_daemon.catalog import shelf
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core import crash
-from bgzero_daemon.core.errors import BgzeroError, Code, ConfigError, Exit, ModelError, PhotoSkipped
+from bgzero_daemon.core.errors import BgzeroError, Code, ConfigError, Exit, ModelError, PhotoSkipped, WorkforceLost
 from bgzero_daemon.core.formats import Kind
 from bgzero_daemon.core.job import JobState, PhotoKey
 from bgzero_daemon.core.names import display
@@ -56,6 +56,14 @@ def models_of(config: Config) -> dict[str, Model]:
         raise ConfigError(str(error), hint=error.hint) from error
 
 
+def _workforce(config: Config, models: Mapping[str, Model], on_room: Callable[[], None]) -> LocalWorkforce:
+    """Make the workforce. Raises ConfigError for a model that needs more memory than it may have."""
+    try:
+        return LocalWorkforce(config, models, on_room=on_room, nice=config.worker.nice)
+    except ModelError as error:
+        raise ConfigError(str(error), hint=error.hint) from error
+
+
 class Service:
     """The watched folders of one configuration, from a photo's arrival to its cut-out."""
 
@@ -76,14 +84,15 @@ class Service:
             Intake(inbox, config.watch, self._ledger, self._wake.set, once=once, all_inboxes=inboxes)
             for inbox in inboxes
         ]
-        self._workforce = LocalWorkforce(config, models)
+        self._workforce = _workforce(config, models, self._wake.set)
+        most_pixels = self._workforce.sizes.pixels(models.values(), config.worker.megapixels)
         self._queue = Backlog(self._ledger, self._places, config.worker.queue, newest=config.worker.order == "newest")
         self._scheduler = Scheduler(
             self._workforce, self._ledger, self._places, self._queue, self._wake.set,
             look_again=lambda key: self._intakes[key.folder].look_again(key),
-            most_pixels=int(config.worker.megapixels * 1e6), most_tries=_ONCE_TRIES if once else None,
+            most_pixels=most_pixels, most_tries=_ONCE_TRIES if once else None,
         )  # fmt: skip
-        self._desk = Desk(self._ledger, self._intakes, self._places, self._scheduler, self._queue)
+        self._desk = Desk(self._ledger, self._intakes, self._places, self._scheduler, self._queue, self._workforce)
         self._control = None if once else ControlServer(self._house.control_socket(), self._wake.set)
 
     def run(self) -> Tally:
@@ -107,6 +116,8 @@ class Service:
             while not self._is_over():
                 self._turn_safely()
             self._finish()
+            if self._once and self._is_given_up():
+                raise WorkforceLost(self._workforce.trouble)
         finally:
             self._close()
         return self._scheduler.tally
@@ -137,7 +148,11 @@ class Service:
 
     def _is_over(self) -> bool:
         nothing_left = all(intake.is_at_rest for intake in self._intakes) and self._scheduler.is_idle
-        return self._stops > 0 or (self._once and nothing_left)
+        return self._stops > 0 or (self._once and (nothing_left or self._is_given_up()))
+
+    def _is_given_up(self) -> bool:
+        """Say whether workers cannot be started, which --once does not wait for."""
+        return self._workforce.failed_starts >= _ONCE_TRIES and not self._scheduler.in_work
 
     def _turn_safely(self) -> None:
         """A file system or a ledger in trouble costs time, never the daemon: say so once and go on."""

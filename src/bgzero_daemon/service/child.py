@@ -1,67 +1,84 @@
-"""One worker process as the pool sees it: started, spoken to, ended."""
+"""One worker process as the pool sees it: started, spoken to, watched, ended."""
 
 import logging
+import math
 import os
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+
+import psutil
 
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import (
     BgzeroError,
+    Code,
     OutputError,
     PhotoCrashed,
+    PhotoDelayed,
     PhotoRefused,
     PhotoSkipped,
     WorkforceLost,
 )
 from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.allowance import Allowance
+from bgzero_daemon.service.growth import Growth
+from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Config
 from bgzero_daemon.wire import work
 
 log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How much a worker does at once: network threads, and photos in work."""
-
-    threads: int
-    lanes: int
-
-    @classmethod
-    def of(cls, config: Config) -> "Sizes":
-        """Take the configured sizes, or choose them from the cores this process may use."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return cls(config.worker.threads or cores, config.worker.lanes or min(4, max(2, cores)))
+_FRAME_SECONDS = 10.0  # half a frame, or a full buffer, for longer than this: nobody is there any more
+_SAMPLE_SECONDS = 0.25
+_NEARLY_FULL = 0.8  # of its memory: renewed before it has to be killed
 
 
 @dataclass(slots=True)
 class _Held:
     task: Task
     future: "Future[Staged]"
+    has_begun: bool = False
     sha256: str = ""
+    due: float = math.inf
 
 
 @dataclass(slots=True)
 class Child:
-    """A worker with one model. Every method is called from the pool's thread."""
+    """A worker with one model. Every method is called from the pool's thread.
+
+    Moments are seconds of the monotonic clock, which stands still while the machine sleeps. `photos` counts what
+    it was given; `rest_since` is when it last had nothing to do; `is_retiring` says that it is to get nothing more.
+    """
 
     model: Model
     sock: socket.socket
     process: subprocess.Popen[bytes]
-    is_ready: bool = False
+    allowance: Allowance
+    memory_bytes: int
+    ready_due: float
+    rest_since: float
+    provider: str = ""
+    note: str = ""
+    photos: int = 0
+    resident_bytes: int = 0
+    has_grown: bool = False
+    is_retiring: bool = False
     held: dict[str, _Held] = field(default_factory=dict)
+    _growth: Growth = field(default_factory=Growth)
+    _sampled: float = 0.0
+    _why: BgzeroError | None = None
 
     @classmethod
-    def start(cls, model: Model, config: Config, sizes: Sizes) -> "Child":
+    def start(cls, model: Model, config: Config, sizes: Sizes, *, nice: int) -> "Child":
         """Spawn a worker and tell it its model. Raises WorkforceLost where that is impossible."""
         ours, theirs = socket.socketpair()
+        ours.settimeout(_FRAME_SECONDS)
         try:
             if model.weights is None:
                 raise WorkforceLost(_("The weights of {name} are not installed.").format(name=model.name))
@@ -81,17 +98,28 @@ class Child:
                     lanes=sizes.lanes,
                     max_pixels=int(config.limits.megapixels * 1e6),
                     max_bytes=int(config.limits.megabytes * 1e6),
+                    nice=nice,
                 )
                 work.send(ours, setup, (weights.fileno(),))
+                weights_bytes = os.fstat(weights.fileno()).st_size
         except OSError as error:
             ours.close()
             raise WorkforceLost(_("The worker cannot be started: {why}.").format(why=error)) from error
         log.debug("worker %d started for %s", process.pid, model.name)
-        return cls(model, ours, process)
+        allowance = Allowance(model.card.seconds, sizes.lanes, config.worker.deadline_seconds)
+        now = time.monotonic()
+        due = now + allowance.to_load(weights_bytes)
+        return cls(model, ours, process, allowance, sizes.memory_bytes, ready_due=due, rest_since=now)
+
+    @property
+    def is_ready(self) -> bool:
+        """Say whether its model is loaded."""
+        return bool(self.provider)
 
     def give(self, task: Task, future: "Future[Staged]") -> None:
         """Send a task. Raises OSError where the worker is gone: `bury` answers for the task then."""
         self.held[task.job] = _Held(task, future)
+        self.photos += 1
         order = work.Cut(job=task.job, name=task.name, metadata=task.recipe.metadata, product=task.recipe.product)
         work.send(self.sock, order, (task.source, task.staged))
 
@@ -110,22 +138,38 @@ class Child:
         return False
 
     def _take(self, frame: work.Frame) -> None:
+        now = time.monotonic()
         match frame:
             case work.Ready():
-                self.is_ready = True
+                self.provider, self.note, self.ready_due = frame.provider, frame.note, math.inf
                 log.info("model %s on %s, loaded in %.1f s", self.model.name, frame.provider, frame.seconds)
             case work.Unfit():
-                self._fail_all(WorkforceLost(frame.sentence, hint=frame.hint))
+                self._why = WorkforceLost(frame.sentence, hint=frame.hint)
+            case work.Begun() if held := self.held.get(frame.job):
+                held.has_begun = True
+                held.due = now + self.allowance.to_read(held.task.size_bytes)
             case work.Hashed() if held := self.held.get(frame.job):
                 held.sha256 = frame.sha256
+                held.due = now + self.allowance.to_cut(held.task.pixels)
                 go = frame.sha256 != held.task.done_sha256
                 work.send(self.sock, work.Verdict(job=frame.job, go=go))
                 if not go:
-                    self.held.pop(frame.job).future.set_result(Staged(frame.sha256, dropped=True))
-            case work.Done() if held := self.held.pop(frame.job, None):
+                    self._release(frame.job).future.set_result(Staged(frame.sha256, dropped=True))
+            case work.Done() if frame.job in self.held:
+                self.allowance.note(frame.seconds.get("network", 0.0))
+                held = self._release(frame.job)
                 held.future.set_result(self._staged(held, frame))
-            case work.Refused() if held := self.held.pop(frame.job, None):
+            case work.Refused() if frame.job in self.held:
+                held = self._release(frame.job)
                 held.future.set_exception(_refusal(frame, held.sha256))
+
+    def _release(self, job: str) -> _Held:
+        self.sample()
+        is_nearly_full = self.resident_bytes > _NEARLY_FULL * self.memory_bytes
+        self.has_grown = self._growth.note(self.resident_bytes) or is_nearly_full or self.has_grown
+        held = self.held.pop(job)
+        self.rest_since = time.monotonic()
+        return held
 
     def _staged(self, held: _Held, done: work.Done) -> Staged:
         return Staged(
@@ -140,31 +184,86 @@ class Child:
             seconds=done.seconds,
         )
 
-    def _fail_all(self, error: BgzeroError) -> None:
+    def sample(self) -> None:
+        """Ask how much memory it has."""
+        self._sampled = time.monotonic()
+        try:
+            self.resident_bytes = psutil.Process(self.process.pid).memory_info().rss
+        except psutil.Error:
+            log.debug("worker %d is gone", self.process.pid)
+
+    def next_look(self) -> float:
+        """Return when `look_after` is due, `math.inf` for a worker that rests."""
+        if not self.held:
+            return self.ready_due
+        return min(self.ready_due, self._sampled + _SAMPLE_SECONDS, *(held.due for held in self.held.values()))
+
+    def look_after(self, now: float) -> None:
+        """Kill it where it hangs or has grown too large. Its socket closes, and `bury` tells why."""
+        if self._why:
+            return
+        if now >= self.ready_due:
+            self._kill(WorkforceLost(_("The model {name} could not be loaded in time.").format(name=self.model.name)))
+            return
         for held in self.held.values():
-            held.future.set_exception(error)
-        self.held.clear()
+            if now >= held.due:
+                self._kill(self._overdue(held))
+                return
+        if self.held and now >= self._sampled + _SAMPLE_SECONDS:
+            self.sample()
+            if self.resident_bytes > self.memory_bytes:
+                self._kill(self._too_heavy())
 
-    def bury(self) -> None:
-        """Answer for every task the dead worker still held, and take back what the process used.
+    def _overdue(self, held: _Held) -> BgzeroError:
+        if not held.sha256:
+            return WorkforceLost(_("A photo could not be read in time."))
+        seconds = round(self.allowance.to_cut(held.task.pixels))
+        return PhotoCrashed(
+            _("It was not finished within {seconds} s.").format(seconds=seconds),
+            hint=_("It may provoke a bug in a decoder: export it again. Or raise worker.deadline_seconds."),
+            code=Code.TOO_SLOW,
+        )
 
-        A photo whose bytes were read may have killed the worker: one strike. One that was still
+    def _too_heavy(self) -> BgzeroError:
+        return PhotoCrashed(
+            _("The worker grew beyond {limit} MB of memory.").format(limit=self.memory_bytes // 1_000_000),
+            hint=_("Raise worker.memory_limit, or export the photo smaller."),
+            code=Code.TOO_HEAVY,
+        )
+
+    def _kill(self, why: BgzeroError) -> None:
+        log.debug("worker %d is killed: %s", self.process.pid, why)
+        self._why = why
+        self.process.kill()
+
+    def bury(self) -> WorkforceLost:
+        """Answer for every task the dead worker still held, and take back what the process used. Returns what it was.
+
+        A photo that a lane had begun with may have killed the worker: one strike. One that was still
         waiting in the worker cannot have: no strike.
         """
         self.sock.close()
-        try:
-            status = self.process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            status = self.process.wait()
-        log.debug("worker %d ended with %d", self.process.pid, status)
+        status = self._end_of_process()
+        log.debug("worker %d ended with %s", self.process.pid, status)
+        why = self._why or PhotoCrashed(
+            _("The worker ended in the middle of its work ({how}).").format(how=_how(status)),
+            hint=_("The file is damaged, or provokes a bug in a decoder. Try to export it again."),
+        )
+        lost = why if isinstance(why, WorkforceLost) else WorkforceLost(str(why), hint=why.hint)
         for held in self.held.values():
-            crashed = self.is_ready and held.sha256
-            kind = PhotoCrashed if crashed else WorkforceLost
-            held.future.set_exception(
-                kind(_("The worker ended in the middle of its work ({how}).").format(how=_how(status)))
-            )
+            held.future.set_exception(why if self.is_ready and held.has_begun else lost)
         self.held.clear()
+        return lost
+
+    def _end_of_process(self) -> int | None:
+        """Wait for the process to end, killing it if need be. None: it hangs in the kernel, and is reaped some day."""
+        for _attempt in range(2):
+            try:
+                return self.process.wait(_GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        log.warning(_("The worker %d does not end: it waits for a device or a mount."), self.process.pid)
+        return None
 
     def end(self, kill: bool = False) -> None:
         """Close the socket, which ends the worker, or kill it at once; then `bury` it."""
@@ -173,7 +272,9 @@ class Child:
         self.bury()
 
 
-def _how(status: int) -> str:
+def _how(status: int | None) -> str:
+    if status is None:
+        return _("it does not end")
     return (
         _("signal {number}").format(number=-status) if status < 0 else _("exit status {number}").format(number=status)
     )
@@ -182,7 +283,7 @@ def _how(status: int) -> str:
 def _refusal(frame: work.Refused, sha256: str) -> BgzeroError:
     match frame.verdict:
         case "retry":
-            return WorkforceLost(frame.sentence, hint=frame.hint)
+            return PhotoDelayed(frame.sentence, hint=frame.hint)
         case "output":
             return OutputError(frame.sentence, hint=frame.hint)
     kind = PhotoSkipped if frame.verdict == "skipped" else PhotoRefused

@@ -13,6 +13,7 @@ from bgzero_daemon.service.backlog import Backlog
 from bgzero_daemon.service.intake import Intake
 from bgzero_daemon.service.ledger import Address, Ledger
 from bgzero_daemon.service.place import REDO, Place
+from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.record import Record, decided_now
 from bgzero_daemon.service.scheduler import Scheduler
 from bgzero_daemon.service.survey import Survey
@@ -33,10 +34,11 @@ class Desk:
         places: Sequence[Place],
         scheduler: Scheduler,
         waiting: Backlog,
+        workforce: LocalWorkforce,
     ) -> None:
         self._ledger, self._intakes, self._places = ledger, intakes, places
         self._survey = Survey(ledger)
-        self._scheduler, self._queue = scheduler, waiting
+        self._scheduler, self._queue, self._workforce = scheduler, waiting, workforce
         self._urgent: set[PhotoKey] = set()
         self._roots = [(place.name, os.path.realpath(place.inbox)) for place in places]
 
@@ -76,6 +78,7 @@ class Desk:
             "arriving": sum(intake.waiting for intake in self._intakes),
             "at_work": [display(job.key.rel) for job in running],
             "seconds_left": self._scheduler.pace.seconds_left(waiting + len(running)), "folders": folders,
+            "workers": self._workforce.told, "trouble": self._workforce.trouble,
         }  # fmt: skip
 
     def _pause(self, _request: dict[str, object]) -> Reply:

@@ -50,7 +50,11 @@ class Held:
     def task(self) -> Task:
         """Return what a workforce needs to know of it."""
         name = to_wire(os.path.basename(self.job.key.rel))
-        return Task(self.job.id, name, self.job.recipe, self.source, self.file.descriptor, self.job.done_sha256)
+        job = self.job
+        return Task(
+            job.id, name, job.recipe, self.source, self.file.descriptor, job.done_sha256,
+            self.is_alone, job.fingerprint.size_bytes, job.pixels,
+        )  # fmt: skip
 
     def let_go(self) -> None:
         """Close what was opened; a staged file that was not published goes away."""

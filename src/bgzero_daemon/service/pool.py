@@ -1,52 +1,79 @@
-"""The local workforce: one worker process, started when there is work, started again when it dies.
+"""The local workforce: worker processes, started when there is work, watched while they work, ended when there is none.
 
-One thread does everything that concerns workers: it spawns them, reads their sockets, and ends futures.
-It lives as long as the pool.
+One thread does everything that concerns workers: it spawns them, reads their sockets, kills them, and ends
+futures. It lives as long as the pool: a worker dies with the thread that started it.
 """
 
 import contextlib
 import logging
+import math
 import os
 import selectors
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import WorkforceLost
 from bgzero_daemon.core.job import Staged, Task
+from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.child import Child, Sizes
+from bgzero_daemon.service.child import Child
+from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Config
 
 log = logging.getLogger(__name__)
 
+_LONGEST_PAUSE_SECONDS = 60.0
+
 
 class LocalWorkforce:
-    """Cuts photos in a child process. Its futures end in Staged, or in WorkforceLost, PhotoCrashed or PhotoRefused.
+    """Cuts photos in child processes. Its futures end in Staged, or fail as `service.workforce` says.
 
-    A task for another model than the one that is loaded waits until the worker is empty; then a new
-    worker takes over. `models` holds every model that a recipe may name.
+    A task for another model than those that are loaded waits until a worker is empty; then a new
+    worker takes over. `models` holds every model that a recipe may name. `on_room` is called from the
+    pool's thread when there are places again after workers could not be started. `nice` is the
+    workers' niceness. Raises ModelError for a model that needs more memory than it may have.
     """
 
-    def __init__(self, config: Config, models: Mapping[str, Model]) -> None:
-        self._config, self._models = config, models
-        self._sizes = Sizes.of(config)
+    def __init__(
+        self,
+        config: Config,
+        models: Mapping[str, Model],
+        *,
+        on_room: Callable[[], None] = lambda: None,
+        nice: int = 0,
+    ) -> None:
+        self._config, self._models, self._on_room, self._nice = config, models, on_room, nice
+        self.sizes = Sizes.of(config)
+        for model in models.values():
+            self.sizes.check(model)
         self._waiting: deque[tuple[Task, Future[Staged]]] = deque()
         self._lock = threading.Lock()
         self._outstanding = 0
         self._is_closing = self._is_killing = False
-        self._child: Child | None = None
+        self._children: list[Child] = []
+        self.failed_starts = 0
+        self.trouble = ""
+        self._pause_ends = -math.inf
+        self.told: list[dict[str, object]] = []
         self._bell, self._ringer = os.pipe()
         os.set_blocking(self._ringer, False)
+        self._selector = selectors.DefaultSelector()
         self._thread = threading.Thread(target=self._live, name="bgzero-pool", daemon=True)
         self._thread.start()
 
     def places(self) -> int:
-        """Return how many more tasks may be submitted now: one more than there are lanes, less those at work."""
+        """Return how many more tasks may be submitted now: one for each lane and one more, less those at work.
+
+        None while workers cannot be started: then there is a pause before the next try.
+        """
         with self._lock:
-            return max(0, self._sizes.lanes + 1 - self._outstanding)
+            if time.monotonic() < self._pause_ends:
+                return 0
+            return max(0, self.sizes.workers * (self.sizes.lanes + 1) - self._outstanding)
 
     def submit(self, task: Task) -> "Future[Staged]":
         """Take a task. The descriptors in it have to stay open until the future has ended."""
@@ -59,10 +86,11 @@ class LocalWorkforce:
         return future
 
     def close(self, *, kill: bool = False) -> None:
-        """End the worker. Without `kill` what was submitted is finished first."""
+        """End the workers. Without `kill` what was submitted is finished first."""
         self._is_closing, self._is_killing = True, kill
         self._ring()
         self._thread.join()
+        self._selector.close()
         os.close(self._bell)
         os.close(self._ringer)
 
@@ -75,71 +103,152 @@ class LocalWorkforce:
             os.write(self._ringer, b"!")
 
     def _live(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._bell, selectors.EVENT_READ)
-            while not self._is_over():
-                try:
-                    self._turn(selector)
-                except Exception:  # a mistake of ours may cost this worker; the thread has to go on
-                    log.exception("the worker is given up")
-                    self._lose(selector)
-                    self._refuse_waiting(_("The worker could not be used."))
-            if self._child:
-                self._child.end(kill=self._is_killing)
+        self._selector.register(self._bell, selectors.EVENT_READ)
+        while not self._is_over():
+            try:
+                self._turn()
+            except Exception:  # a mistake of ours may cost these workers; the thread has to go on
+                log.exception("the workers are given up")
+                for child in list(self._children):
+                    self._lose(child)
+                self._refuse_waiting(_("The worker could not be used."))
+        for child in self._children:
+            child.end(kill=self._is_killing)
         self._refuse_waiting(_("The worker is being shut down."))
 
     def _refuse_waiting(self, sentence: str) -> None:
         while self._waiting:
             self._waiting.popleft()[1].set_exception(WorkforceLost(sentence))
 
-    def _turn(self, selector: selectors.BaseSelector) -> None:
-        self._deal(selector)
-        for key, _events in selector.select():
+    def _turn(self) -> None:
+        self._deal()
+        self._tell()
+        for key, _events in self._selector.select(self._patience()):
             if key.fd == self._bell:
                 os.read(self._bell, 4096)
-            elif self._child and not self._child.listen():
-                self._lose(selector)
+            else:
+                self._listen(key.data)
+        self._look_after()
 
     def _is_over(self) -> bool:
-        idle = not self._waiting and not (self._child and self._child.held)
+        idle = not self._waiting and not any(child.held for child in self._children)
         return self._is_killing or (self._is_closing and idle)
 
-    def _deal(self, selector: selectors.BaseSelector) -> None:
-        """Hand waiting tasks to the worker as long as it has room, starting or changing it first."""
+    def _patience(self) -> float | None:
+        """Return how long nothing happens by itself, in seconds; None: for as long as nobody calls."""
+        moments = [self._pause_ends if self._pause_ends > 0 else math.inf]
+        for child in self._children:
+            moments.append(child.next_look())
+            if not child.held and (idle := self._config.worker.idle_seconds):
+                moments.append(child.rest_since + idle)
+        first = min(moments)
+        return None if first == math.inf else max(0.0, first - time.monotonic())
+
+    def _deal(self) -> None:
+        """Hand waiting tasks to workers as long as they have room, starting or replacing one first."""
         while self._waiting:
             task, future = self._waiting[0]
-            model = self._models[task.recipe.model]
-            if self._child and self._child.model != model:
-                if self._child.held:
-                    return
-                self._end(selector)
-            if self._child and len(self._child.held) > self._sizes.lanes:
-                return
             try:
-                child = self._child or self._begin(model, selector)
+                child = self._worker_for(task)
             except WorkforceLost as error:
+                self._pause()
+                self._say(error)
                 self._waiting.popleft()
                 future.set_exception(error)
                 continue
+            if child is None:
+                return
             self._waiting.popleft()
             try:
                 child.give(task, future)
             except OSError:  # it just died; `bury` answers for this task too
-                self._lose(selector)
+                self._lose(child)
 
-    def _begin(self, model: Model, selector: selectors.BaseSelector) -> Child:
-        self._child = Child.start(model, self._config, self._sizes)
-        selector.register(self._child.sock, selectors.EVENT_READ)
-        return self._child
+    def _worker_for(self, task: Task) -> Child | None:
+        """Find the worker that gets a task, or start one; None where it has to wait."""
+        model = self._models[task.recipe.model]
+        fit = [
+            child
+            for child in self._children
+            if child.model == model
+            and not child.is_retiring
+            and len(child.held) <= self.sizes.lanes
+            and not (task.is_alone and child.photos)
+        ]
+        best = min(fit, key=lambda child: len(child.held), default=None)
+        if best and (not best.held or len(self._children) == self.sizes.workers):
+            return best
+        if len(self._children) == self.sizes.workers:
+            idle = next((child for child in self._children if not child.held), None)
+            if idle is None:
+                return None
+            self._end(idle)
+        return self._begin(model)
 
-    def _lose(self, selector: selectors.BaseSelector) -> None:
-        if self._child:
-            selector.unregister(self._child.sock)
-            self._child.bury()
-            self._child = None
+    def _begin(self, model: Model) -> Child:
+        if sentence := self.sizes.check(model):
+            log.warning("%s", sentence)
+        child = Child.start(model, self._config, self.sizes, nice=self._nice)
+        self._children.append(child)
+        self._selector.register(child.sock, selectors.EVENT_READ, child)
+        return child
 
-    def _end(self, selector: selectors.BaseSelector) -> None:
-        if self._child:
-            selector.unregister(self._child.sock)
-            self._child.end()
-            self._child = None
+    def _listen(self, child: Child) -> None:
+        was_ready = child.is_ready
+        if not child.listen():
+            self._lose(child)
+        elif child.is_ready and not was_ready:
+            self.failed_starts, self.trouble = 0, ""
+
+    def _look_after(self) -> None:
+        now = time.monotonic()
+        worker = self._config.worker
+        for child in list(self._children):
+            child.look_after(now)
+            if child.has_grown or (worker.renew_after and child.photos >= worker.renew_after):
+                child.is_retiring = True
+            is_idle = worker.idle_seconds and now >= child.rest_since + worker.idle_seconds
+            if not child.held and (child.is_retiring or is_idle):
+                log.debug("worker %d is %s", child.process.pid, "renewed" if child.is_retiring else "idle")
+                self._end(child)
+        if 0 < self._pause_ends <= now:
+            self._pause_ends = -math.inf
+            self._on_room()
+
+    def _pause(self) -> None:
+        """Let some time pass before the next try to start a worker, longer each time."""
+        self.failed_starts += 1
+        with self._lock:
+            self._pause_ends = time.monotonic() + min(_LONGEST_PAUSE_SECONDS, 2.0 ** (self.failed_starts - 1))
+
+    def _say(self, error: WorkforceLost) -> None:
+        if str(error) != self.trouble:
+            log.error("%s %s", error, error.hint)
+        self.trouble = str(error)
+
+    def _forget(self, child: Child) -> None:
+        self._selector.unregister(child.sock)
+        self._children.remove(child)
+
+    def _lose(self, child: Child) -> None:
+        self._forget(child)
+        is_failed_start = not child.is_ready
+        if is_failed_start:
+            self._pause()  # before anybody hears of it and submits again
+        lost = child.bury()
+        if is_failed_start:
+            self._say(lost)
+
+    def _end(self, child: Child) -> None:
+        self._forget(child)
+        child.end()
+
+    def _tell(self) -> None:
+        """Leave a description of the workers for whoever asks, from any thread."""
+        self.told = [
+            {
+                "pid": child.process.pid, "model": display(child.model.name), "provider": child.provider,
+                "note": display(child.note), "photos": child.photos, "memory_mb": child.resident_bytes // 1_000_000,
+            }
+            for child in self._children
+        ]  # fmt: skip

@@ -18,6 +18,7 @@ from bgzero_daemon.core.errors import (
     OutputError,
     PhotoCrashed,
     PhotoRefused,
+    WorkforceLost,
 )
 from bgzero_daemon.core.job import Job, PhotoKey, Staged
 from bgzero_daemon.core.names import display
@@ -226,15 +227,19 @@ class Scheduler:
             self._on_output_trouble(job, error, now)
         elif isinstance(error, PhotoCrashed):
             self._on_crash(job, error, is_alone=held.is_alone)
+        elif isinstance(error, WorkforceLost):
+            log.debug("%s %s: %s", job.id, display(job.key.rel), error)
+            self._forget(job)
         else:
             self._put_back(job, now, str(error))
 
-    def _on_crash(self, job: Job, error: BgzeroError, *, is_alone: bool) -> None:
+    def _on_crash(self, job: Job, error: PhotoCrashed, *, is_alone: bool) -> None:
         strikes = job.strikes + is_alone
         if strikes >= _STRIKES:
-            sentence = _("The worker crashed on this photo, {count} times while it was alone.").format(count=strikes)
-            hint = _("The file is damaged, or provokes a bug in a decoder. Try to export it again.")
-            self._end(job, PhotoRefused(sentence, hint=hint, code=Code.CRASHED))
+            sentence = _("{what} That happened {count} times while the photo was alone.").format(
+                what=error, count=strikes
+            )
+            self._end(job, PhotoRefused(sentence, hint=error.hint, code=error.code))
             return
         log.warning("%s %s: %s It is tried again alone.", job.id, display(job.key.rel), error)
         self._suspects.append(replace(job, strikes=strikes))

@@ -8,8 +8,8 @@ from bgzero_daemon.core.job import Staged, Task
 
 class Workforce(Protocol):
     """Whoever cuts. A future ends in Staged, or fails with WorkforceLost (back to waiting, no strike),
-    PhotoCrashed (one strike if the photo ran alone), PhotoRefused (for good, one sentence) or OutputError
-    (the staged file could not be written: back to waiting).
+    PhotoCrashed (one strike if the photo ran alone), PhotoRefused (for good, one sentence), PhotoDelayed
+    (back to waiting for a while) or OutputError (the staged file could not be written: likewise).
     """
 
     def places(self) -> int:

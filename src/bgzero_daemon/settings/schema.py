@@ -92,7 +92,10 @@ class Watch(Table):
 class Worker(Table):
     """The process that cuts."""
 
-    lanes: int = Field(default=0, ge=0, le=64, description="photos in work at once; 0: chosen from the cores")
+    workers: int = Field(default=0, ge=0, le=16, description="worker processes; 0: one for each device, one on a CPU")
+    lanes: int = Field(
+        default=0, ge=0, le=64, description="photos in work at once in each worker; 0: chosen from the cores"
+    )
     threads: int = Field(
         default=0, ge=0, le=256, description="threads of the network; 0: all cores this process may use"
     )
@@ -104,6 +107,21 @@ class Worker(Table):
     )
     order: Literal["oldest", "newest"] = Field(
         default="oldest", description="which of the waiting photos is cut first, by arrival"
+    )
+    memory_limit: float = Field(
+        default=0.0, ge=0, le=100000, description="memory of one worker in GB (10^9 bytes); 0: chosen from the machine"
+    )
+    deadline_seconds: float = Field(
+        default=0.0, ge=0, le=86400, description="seconds one photo may take; 0: chosen from the model and the photo"
+    )
+    renew_after: int = Field(
+        default=500, ge=0, le=100000, description="photos after which a worker is started anew; 0: never"
+    )
+    idle_seconds: float = Field(
+        default=300.0, ge=0, le=604800, description="seconds without work after which the worker ends; 0: never"
+    )
+    nice: int = Field(
+        default=10, ge=0, le=19, description="niceness of the worker where nobody set one; 0: like everybody"
     )
 
 

@@ -3,9 +3,9 @@
 A frame is eight bytes of header ("BGZ", the protocol version, the body's length as u32, big-endian)
 and a body of JSON, one of the classes below. Descriptors travel with the header (SCM_RIGHTS).
 
-One job goes: service sends `Cut` with two descriptors (source, staged); the worker reads the source
-once and sends `Hashed`; the service answers `Verdict`; the worker sends `Done` or `Refused`. A socket
-that closes is the end of the other side.
+One job goes: service sends `Cut` with two descriptors (source, staged); the worker sends `Begun` when a
+lane takes it, reads the source once and sends `Hashed`; the service answers `Verdict`; the worker sends
+`Done` or `Refused`. A socket that closes is the end of the other side.
 """
 
 import array
@@ -20,7 +20,7 @@ from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core.errors import Code
 from bgzero_daemon.core.recipe import Metadata, Product
 
-VERSION = 2
+VERSION = 3
 MAX_BODY_BYTES = 64 * 1024
 _HEADER = struct.Struct(">3sBI")
 _MAX_DESCRIPTORS = 2
@@ -31,7 +31,10 @@ class _Frame(BaseModel):
 
 
 class Setup(_Frame):
-    """Service: the model to load. Descriptor: the weights, open for reading."""
+    """Service: the model to load. Descriptor: the weights, open for reading.
+
+    `nice` is the niceness that the worker gives itself, 0 for none.
+    """
 
     kind: Literal["setup"] = "setup"
     model: str
@@ -41,6 +44,7 @@ class Setup(_Frame):
     lanes: int
     max_pixels: int
     max_bytes: int
+    nice: int
 
 
 class Cut(_Frame):
@@ -81,6 +85,13 @@ class Unfit(_Frame):
     hint: str = ""
 
 
+class Begun(_Frame):
+    """Worker: a lane has taken the job and begins to read."""
+
+    kind: Literal["begun"] = "begun"
+    job: str
+
+
 class Hashed(_Frame):
     """Worker: the source's bytes were read once; this is their SHA-256."""
 
@@ -118,7 +129,7 @@ class Refused(_Frame):
     code: str = Code.DAMAGED
 
 
-Frame = Annotated[Setup | Cut | Verdict | Ready | Unfit | Hashed | Done | Refused, Field(discriminator="kind")]
+Frame = Annotated[Setup | Cut | Verdict | Ready | Unfit | Begun | Hashed | Done | Refused, Field(discriminator="kind")]
 _ADAPTER: TypeAdapter[Frame] = TypeAdapter(Frame)
 
 

@@ -67,6 +67,7 @@ class Lanes:
             return _refusal(order, "retry", _("The photo cannot be read: {why}.").format(why=error.strerror))
 
     def _cut(self, order: work.Cut, source: int, staged: int) -> work.Done | None:
+        self._send(work.Begun(job=order.job))
         crash.point("worker-took")
         content = self._read(source)
         crash.point("worker-read")

@@ -15,6 +15,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from bgzero_daemon.wire import work
+from bgzero_daemon.worker import manners
 
 if TYPE_CHECKING:
     from bgzero_daemon.worker.lanes import Lanes
@@ -26,6 +27,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     warnings.simplefilter("ignore")  # Pillow's, about odd files; filters are the process's, lanes are threads
     logging.basicConfig(level=logging.WARNING, format="worker: %(message)s")
+    manners.die_with_the_service()
     sock = socket.socket(fileno=int(sys.argv[1]))
     received = work.receive(sock)
     if received is None:
@@ -33,6 +35,7 @@ def main() -> int:
     setup, (weights,) = received
     if not isinstance(setup, work.Setup):
         raise work.ProtocolError(f"expected setup, got {setup.kind}")
+    manners.give_way(setup.nice)
     return _serve(sock, setup, weights)
 
 

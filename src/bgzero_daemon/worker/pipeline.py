@@ -15,6 +15,7 @@ from bgzero_daemon.photo.matte import to_mask
 from bgzero_daemon.photo.metadata import chosen_exif
 from bgzero_daemon.photo.tensor import to_tensor
 from bgzero_daemon.wire.work import Cut
+from bgzero_daemon.worker import provoke
 
 TAG_VERSION = 1
 
@@ -42,6 +43,7 @@ class Pipeline:
     def cut(self, content: bytes, source_sha256: str, order: Cut) -> Finished:
         """Cut one photo. Raises PhotoRefused or PhotoSkipped for what cannot be cut, ModelError for a broken model."""
         clock = _Clock()
+        provoke.obey(content)
         photo = decode(content, max_pixels=self._max_pixels)
         clock.lap("decode")
         tensor = to_tensor(photo, self._input)

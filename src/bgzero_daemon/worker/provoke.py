@@ -1,0 +1,58 @@
+"""What hostile photos do to a worker, for tests: a photo may carry an order, as bytes behind its own.
+
+Only where the environment has `BGZERO_PROVOKE=1`. `BGZERO PROVOKE segfault` at the end of a file makes the
+worker do that when it would decode the file. Otherwise this costs one look into a dict for each photo.
+"""
+
+import ctypes
+import os
+import time
+from collections.abc import Callable
+
+VARIABLE = "BGZERO_PROVOKE"
+ORDER = b"BGZERO PROVOKE "
+_STEP_BYTES = 50_000_000
+_kept: list[bytearray] = []
+
+
+def obey(content: bytes) -> None:
+    """Do what a photo orders, if tests asked for it."""
+    if not os.environ.get(VARIABLE):
+        return
+    _before, order, deed = content[-64:].partition(ORDER)
+    if order:
+        _DEEDS[deed.decode("ascii", "replace")]()
+
+
+def _segfault() -> None:
+    ctypes.memmove(1, b"x", 1)
+
+
+def _hang() -> None:
+    while True:
+        time.sleep(1)
+
+
+def _seize() -> None:
+    """Hang like a decoder that never gives the interpreter back."""
+    ctypes.PyDLL(None).sleep(3600)
+
+
+def _eat() -> None:
+    while True:
+        _leak()
+        time.sleep(0.01)
+
+
+def _leak() -> None:
+    _kept.append(bytearray(b"\1") * _STEP_BYTES)
+
+
+def _wait() -> None:
+    time.sleep(0.5)
+
+
+_DEEDS: dict[str, Callable[[], object]] = {
+    "segfault": _segfault, "abort": os.abort, "hang": _hang, "seize": _seize, "eat": _eat, "leak": _leak,
+    "wait": _wait, "exit": lambda: os._exit(0),
+}  # fmt: skip
