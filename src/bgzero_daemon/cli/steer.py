@@ -135,5 +135,6 @@ def history(arguments: argparse.Namespace) -> int:
     for photo in reply["photos"]:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(photo["decided_at"]))
         what = photo["cutout"] if photo["state"] in ("done", "published") else photo["sentence"]
-        print(f"{when}  {photo['state']:8}  {photo['photo']}  {what}")
+        note = f" ({photo['sentence']})" if what == photo["cutout"] and photo["sentence"] else ""
+        print(f"{when}  {photo['state']:8}  {photo['photo']}  {what}{note}")
     return 0

@@ -24,6 +24,7 @@ class Code(StrEnum):
     """Why a photo was not cut, in one word for programs."""
 
     DAMAGED = "damaged"
+    WRONG_CONTENT = "wrong-content"
     TOO_LARGE = "too-large"
     CRASHED = "crashed"
     TOO_SLOW = "too-slow"

@@ -43,22 +43,22 @@ _MAGIC: dict[Kind, dict[bytes, str]] = {
         "RAW",
     ),
     Kind.OTHER: {
-        b"<!DOCTYPE": "HTML page",
-        b"<!doctype": "HTML page",
-        b"<html": "HTML page",
-        b"<HTML": "HTML page",
-        b"<?xml": "XML text",
-        b"<svg": "SVG drawing",
-        b"%PDF": "PDF document",
-        b"%!PS": "PostScript document",
-        b"\x7fELF": "program",
-        b"#!": "script",
-        b"PK\x03\x04": "ZIP archive",
-        b"\x1f\x8b": "gzip archive",
-        b"8BPS": "Photoshop document",
-        b"\x1aE\xdf\xa3": "Matroska video",
-        b"ID3": "audio file",
-        b"OggS": "audio file",
+        b"<!DOCTYPE": "an HTML page",
+        b"<!doctype": "an HTML page",
+        b"<html": "an HTML page",
+        b"<HTML": "an HTML page",
+        b"<?xml": "an XML text",
+        b"<svg": "an SVG drawing",
+        b"%PDF": "a PDF document",
+        b"%!PS": "a PostScript document",
+        b"\x7fELF": "a program",
+        b"#!": "a script",
+        b"PK\x03\x04": "a ZIP archive",
+        b"\x1f\x8b": "a gzip archive",
+        b"8BPS": "a Photoshop document",
+        b"\x1aE\xdf\xa3": "a Matroska video",
+        b"ID3": "an audio file",
+        b"OggS": "an audio file",
     },
 }
 
@@ -74,11 +74,11 @@ def has_photo_suffix(name: str | bytes) -> bool:
 
 
 def sniff(head: bytes) -> tuple[Kind, str]:
-    """Judge a file by its first `HEAD_BYTES` bytes: its kind, and a word for it ("JPEG", "HTML page")."""
+    """Judge a file by its first `HEAD_BYTES` bytes: its kind, and a word for it ("JPEG", "an HTML page")."""
     if head[4:8] == b"ftyp":
         return _sniff_iso_media(head)
     if head[:4] == b"RIFF":
-        return (Kind.PHOTO, "WebP") if head[8:12] == b"WEBP" else (Kind.OTHER, "RIFF audio or video file")
+        return (Kind.PHOTO, "WebP") if head[8:12] == b"WEBP" else (Kind.OTHER, "a RIFF audio or video file")
     if head[:4] == b"II*\0" and head[8:10] == b"CR":
         return Kind.LATER, "RAW"
     if head[:2] == b"BM" and head[14:18] in _BMP_HEADER_SIZES:
@@ -87,7 +87,17 @@ def sniff(head: bytes) -> tuple[Kind, str]:
         for magic, word in table.items():
             if head.startswith(magic) or (kind is Kind.OTHER and head.lstrip().startswith(magic)):
                 return kind, word
-    return Kind.UNKNOWN, "unknown format"
+    return (Kind.OTHER, "a text file") if _is_text(head) else (Kind.UNKNOWN, "unknown format")
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:  # more than one character that is cut off
+            return False
+        text = head[: error.start].decode()
+    return bool(text) and all(letter.isprintable() or letter in "\t\r\n\f\ufeff" for letter in text)
 
 
 def _sniff_iso_media(head: bytes) -> tuple[Kind, str]:
@@ -99,7 +109,7 @@ def _sniff_iso_media(head: bytes) -> tuple[Kind, str]:
         return Kind.LATER, "RAW"
     if brands & _HEIF_BRANDS:
         return Kind.LATER, "HEIC"
-    return Kind.OTHER, "video file"
+    return Kind.OTHER, "a video file"
 
 
 def is_raw_tiff(head: bytes) -> bool:

@@ -3,16 +3,17 @@
 import io
 import struct
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from bgzero_daemon.core.errors import Code, PhotoRefused, PhotoSkipped
 from bgzero_daemon.core.formats import HEAD_BYTES, Kind, is_raw_tiff, sniff
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.photo import colour
+from bgzero_daemon.photo.png import pixels_only
 
 U8 = NDArray[np.uint8]
 
@@ -21,6 +22,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 
 # The limit is ours, in pixels, checked before anything is decoded; Pillow's own would only warn.
 Image.MAX_IMAGE_PIXELS = None
+# Pillow's 1 MB for one text counts for profiles too, and those of printers and scanners have several.
+PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 
 _QUARTER_TURNS = (5, 6, 7, 8)
 
@@ -80,7 +83,7 @@ def decode(content: bytes, *, max_pixels: int) -> Photo:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and TIFF tags; the pixels decide
-            return _decode(content, max_pixels)
+            return _decode_without_bombs(content, max_pixels)
     except UnidentifiedImageError:
         word = sniff(content[:HEAD_BYTES])[1]
         raise PhotoRefused(
@@ -103,13 +106,29 @@ def _check_kind(content: bytes) -> None:
         raise PhotoRefused(_("The file is empty."), hint=_("Copy it again from where it came from."))
     kind, word = sniff(content[:HEAD_BYTES])
     if kind is Kind.OTHER:
-        raise PhotoRefused(_("This is not a photo ({word}).").format(word=word), code=Code.NOT_A_PHOTO)
+        raise PhotoRefused(
+            _("This is {what}, not a photo.").format(what=word),
+            hint=_("Get the photo again from where it came from, or give this file another name."),
+            code=Code.WRONG_CONTENT,
+        )
     if kind is Kind.LATER or is_raw_tiff(content):
         raise PhotoSkipped(
             _("{word} photos are not cut by this version.").format(word=word if kind is Kind.LATER else "RAW"),
             hint=_("Export the photo as JPEG, TIFF or PNG."),
             code=Code.LATER_KIND,
         )
+
+
+def _decode_without_bombs(content: bytes, max_pixels: int) -> Photo:
+    """Decode; a PNG whose comments or profile unpack beyond all reason is decoded without them."""
+    try:
+        return _decode(content, max_pixels)
+    except ValueError as error:
+        if "MAX_TEXT" not in str(error):
+            raise
+    note = _("without its comments and profile, which are too large")
+    photo = _decode(pixels_only(content), max_pixels)
+    return replace(photo, note=", ".join(filter(None, (photo.note, note))))
 
 
 def _decode(content: bytes, max_pixels: int) -> Photo:

@@ -107,6 +107,17 @@ def peek_tag(descriptor: int) -> dict[str, object]:
         return {}
 
 
+def pixels_only(content: bytes) -> bytes:
+    """Return a PNG without its texts and its colour profile. What comes behind a broken chunk stays as it is."""
+    kept, at = [content[: len(SIGNATURE)]], len(SIGNATURE)
+    while at + 12 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, at)
+        if kind not in (b"tEXt", b"zTXt", b"iTXt", b"iCCP"):
+            kept.append(content[at : at + 12 + length])
+        at += 12 + length
+    return b"".join([*kept, content[at:]])
+
+
 def _chunk(stream: _Stream, kind: bytes, length: int, *, keep: bool) -> bytes:
     crc, left, kept = zlib.crc32(kind), length, []
     while left:

@@ -245,7 +245,7 @@ class Service:
             error = PhotoSkipped(sentence, hint=hint, code=Code.LATER_KIND)
             self._scheduler.decisions.turn_down(key, record, error, JobState.SKIPPED)
         else:  # remembered, so that it is not opened at every scan, but nobody's business
-            sentence = _("Not a photo ({word}).").format(word=arrival.word)
+            sentence = _("This is {what}, not a photo.").format(what=arrival.word)
             log.debug("%s: %s", display(key.rel), sentence)
             said = replace(record, decided=JobState.SKIPPED.value, code=Code.NOT_A_PHOTO, sentence=sentence)
             self._ledger.put(inbox, key.rel, said)
