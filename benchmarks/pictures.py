@@ -72,7 +72,7 @@ def gather(source: Path | None, work: Path, *, megapixels: float | None) -> Phot
         made.mkdir()
     if source and not source.is_dir():
         raise BenchmarkError(f"There is no folder {source}.")
-    for path in _shipped() if source is None else sorted(filter(Path.is_file, source.iterdir())):
+    for path in shipped() if source is None else sorted(filter(Path.is_file, source.iterdir())):
         stem = f"photo-{len(sizes) + 1:03d}"  # two photos of one stem would be one output for rembg
         if size := _take(path, folder / stem, megapixels):
             sizes[stem], names[stem] = size, path.name
@@ -87,7 +87,8 @@ def gather(source: Path | None, work: Path, *, megapixels: float | None) -> Phot
     return PhotoSet(folder, tiny_folder, sizes, names, scaled)
 
 
-def _shipped() -> list[Path]:
+def shipped() -> list[Path]:
+    """Return the photos in the wheel of scikit-image."""
     found = importlib.util.find_spec("skimage")
     if found is None or found.origin is None:
         raise BenchmarkError("scikit-image, whose photos are used, is not installed: name a folder with --photos.")

@@ -3,7 +3,10 @@
 import io
 import json
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,6 +91,22 @@ def test_bombs_in_texts_and_profiles_cost_neither_memory_nor_a_photo(home: Home)
         assert "tried again" not in daemon.log, "no worker had to be killed"
     with Image.open(home.outbox / "real.png") as cut:
         assert len(cut.info["icc_profile"]) == len(large)
+
+
+@pytest.mark.fault("F54")
+def test_chatter_of_decoders_stays_out_of_the_log(home: Home) -> None:
+    """libtiff has something to say about every line of a damaged fax."""
+    page = Image.fromarray((np.random.default_rng(0).random((2000, 400)) > 0.9).astype(np.uint8) * 255).convert("1")
+    content = bytearray(saved(page, "TIFF", compression="group4"))
+    for at in range(100, len(content) - 400, 97):
+        content[at] ^= 0x55
+    (home.inbox / "fax.tif").write_bytes(content)
+    with home.daemon(**QUICK, BGZERO_LOG__LEVEL="info") as daemon:
+        until(lambda: "fax.tif:" in daemon.log, lambda: daemon.log)
+        photo(home.inbox / "good.jpg")
+        daemon.wait_for("good.png")
+        assert "Fax4" not in daemon.log
+        assert len(daemon.log) < 2000
 
 
 @pytest.mark.fault("F09")
@@ -202,3 +221,11 @@ def test_absurd_metadata_costs_no_photo(home: Home) -> None:
     bright().save(home.inbox / "long.png", pnginfo=info)
     assert home.once(**QUICK).returncode == 0
     assert home.visible() == ["itself.png", "long.png", "many.png", "nowhere.png", "turned.png"]
+
+
+def test_crowd_of_hostile_files_harms_no_good_photo(home: Home) -> None:
+    """A tenth of benchmarks/hostile.py: damaged, bombs, pages, pipes, and photos that crash, hang and eat memory."""
+    command = [sys.executable, str(Path(__file__).parents[2] / "benchmarks" / "hostile.py"), "--files", "100"]
+    done = subprocess.run([*command, "--model", str(home.models / "tiny.onnx")], capture_output=True, text=True)
+    print(done.stdout)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"

@@ -237,3 +237,17 @@ def until_told(home: Home, count: int) -> list[dict[str, int]]:
 
     until(is_told, lambda: f"{count} workers, have {told}")
     return told
+
+
+@pytest.mark.fault("F56")
+def test_no_process_asks_for_a_network(home: Home) -> None:
+    """Every socket that any of them makes is a local one; tests/flow/test_silence.py has the control."""
+    trace = home.root / "trace"
+    command = ["strace", "-D", "-f", "-o", str(trace), "-e", "trace=socket,connect,bind", "bgzero", "run"]
+    with home.started_by([*command, "--inbox", str(home.inbox), "--outbox", str(home.outbox)]) as daemon:
+        photo(home.inbox / "a.jpg")
+        daemon.wait_for("a.png")
+        assert home.bgzero("status").returncode == 0
+    calls = [line for line in trace.read_text().splitlines() if "(" in line and "+++" not in line]
+    assert any("socket(AF_UNIX" in line for line in calls)
+    assert not [line for line in calls if "AF_INET" in line or "AF_NETLINK" in line], calls

@@ -156,12 +156,19 @@ class Child:
                 if not go:
                     self._release(frame.job).future.set_result(Staged(frame.sha256, dropped=True))
             case work.Done() if frame.job in self.held:
+                self._note_provider(frame.provider)
                 self.allowance.note(frame.seconds.get("network", 0.0))
                 held = self._release(frame.job)
                 held.future.set_result(self._staged(held, frame))
             case work.Refused() if frame.job in self.held:
                 held = self._release(frame.job)
                 held.future.set_exception(_refusal(frame, held.sha256))
+
+    def _note_provider(self, provider: str) -> None:
+        """Say which one really ran: a GPU that fails in the middle leaves its photos to the CPU."""
+        if provider != self.provider:
+            self.note = _("{provider} failed").format(provider=self.provider)
+            self.provider = provider
 
     def _release(self, job: str) -> _Held:
         self.sample()

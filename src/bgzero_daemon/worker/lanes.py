@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import socket
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Lock
@@ -41,8 +42,9 @@ class Lanes:
     def _job(self, order: work.Cut, source: int, staged: int) -> None:
         try:
             answer = self._answer(order, source, staged)
-        except Exception as error:  # whatever a hostile photo provokes ends that photo, never the lane
-            log.exception("job %s", order.job)
+        except Exception as error:  # noqa: BLE001 - whatever a photo provokes ends that photo, never the lane
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            log.error("job %s: %.200r in %s, line %d", order.job, error, at.name, at.lineno)  # noqa: TRY400 - one line
             answer = _refusal(order, "failed", _("The photo cannot be cut ({why}).").format(why=error))
         finally:
             os.close(source)

@@ -26,6 +26,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     warnings.simplefilter("ignore")  # Pillow's, about odd files; filters are the process's, lanes are threads
+    manners.hush_decoders()
     logging.basicConfig(level=logging.WARNING, format="worker: %(message)s")
     manners.die_with_the_service()
     sock = socket.socket(fileno=int(sys.argv[1]))

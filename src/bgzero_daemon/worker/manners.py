@@ -21,6 +21,15 @@ def die_with_the_service() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+def hush_decoders() -> None:
+    """Let this program's own messages pass, and nothing that native libraries print beside them.
+
+    libtiff has a line for each line of a damaged fax: one bad file could fill the log.
+    """
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    os.dup2(0, 2)  # standard input is /dev/null
+
+
 def give_way(niceness: int) -> None:
     """Let others have processor, disk and memory first; what a service manager has set already stays.
 
