@@ -1,4 +1,4 @@
-"""Accelerators that are not what they seem: rows F45 and F46. No GPU here: ONNX Runtime is made to lie in the worker."""
+"""Accelerators that are not what they seem: rows F45 and F46. No GPU here: ONNX Runtime has to lie to the worker."""
 
 from pathlib import Path
 
