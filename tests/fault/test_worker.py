@@ -45,7 +45,8 @@ def pause_while(home: Home, *photos: tuple[str, str]) -> None:
 def test_poisoned_photo_harms_nobody_beside_it(home: Home, deed: str) -> None:
     """Four lanes: the three innocent ones are cut, only the poisoned one is put aside, and the service lives."""
     with home.daemon(**PROVOKE, BGZERO_WORKER__LANES="4") as daemon:
-        pause_while(home, ("a.jpg", "wait"), ("b.jpg", "wait"), ("poison.jpg", deed), ("c.jpg", "wait"))
+        innocent = [(f"{name}.jpg", "wait wait") for name in "abc"]
+        pause_while(home, *innocent, ("poison.jpg", f"wait {deed}"))
         daemon.wait_for("a.png", "b.png", "c.png")
         until(lambda: failures(home), "the failure")
         assert daemon.log.count("It is tried again alone.") >= 4, "they were in work together"
@@ -198,6 +199,28 @@ def test_model_that_cannot_fit_is_refused_before_it_is_loaded(home: Home) -> Non
     assert warned.returncode == 0
     assert sentence in warned.stderr
     assert (home.outbox / "a.png").exists()
+
+
+def test_limit_below_the_model_itself_fails_no_photo(home: Home) -> None:
+    """Nobody measured the model, and the limit is too low for it alone: photos wait, and the status says why."""
+    photo(home.inbox / "a.jpg")
+    with home.daemon(**PROVOKE, BGZERO_WORKER__MEMORY_LIMIT="0.05") as daemon:
+        until(lambda: b"a worker may use 50 MB" in home.bgzero("status").stdout, lambda: daemon.log)
+        time.sleep(1.5)
+        assert not failures(home)
+    assert home.once(BGZERO_WORKER__MEMORY_LIMIT="0.05").returncode == 1
+    assert home.once().returncode == 0
+    assert home.visible() == ["a.png"]
+
+
+def test_single_photos_have_deadlines_too(home: Home) -> None:
+    """`bgzero cut`: the hanging one fails with a sentence, the other one is cut."""
+    bad, good = ordered(home.inbox / "hang.jpg", "hang"), photo(home.inbox / "good.jpg")
+    home.env |= {VARIABLE: "1", "BGZERO_WORKER__DEADLINE_SECONDS": "1"}
+    done = home.bgzero("cut", bad, good, "-o", home.root / "cut")
+    assert done.returncode == 4
+    assert b"hang.jpg: It was not finished within 1 s." in done.stderr
+    assert (home.root / "cut" / "good.png").exists()
 
 
 @pytest.mark.parametrize(("outer", "configured", "expected"), [(0, 10, 10), (5, 10, 5), (0, 0, 0)])

@@ -42,7 +42,7 @@ def test_memory_is_the_machines_or_the_groups(tmp_path: Path) -> None:
 def test_deadline_grows_with_model_lanes_and_photo() -> None:
     """At least half a minute; ten times what is expected; a slower machine than the card's is learned from."""
     assert Allowance(0.1, 2).to_cut(1_000_000) == 30.0
-    assert Allowance(5.0, 4).to_cut(24_000_000) == pytest.approx(10 * 4 * (5.0 + 12.0))
+    assert Allowance(5.0, 4).to_cut(24_000_000) == pytest.approx(10 * 4 * (5.0 + 2.4))
     assert Allowance(None, 1).to_cut(0) == 100.0
     assert Allowance(5.0, 4, fixed=2.0).to_cut(24_000_000) == 2.0
     slow = Allowance(0.1, 1)

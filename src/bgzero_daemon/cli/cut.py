@@ -34,6 +34,7 @@ from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.outbox import Outbox, StagedFile, read_umask
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.published import tag_of
+from bgzero_daemon.service.structure import examine
 from bgzero_daemon.settings.load import load
 
 _STREAM = "-"
@@ -118,7 +119,7 @@ class Cutter:
                     report()
         for photo, target in again:
             for attempt in range(1, _TRIES_ALONE + 1):
-                self._start(photo, target, report)
+                self._start(photo, target, report, is_alone=True)
                 if not self._held:  # it is gone meanwhile, which was said
                     break
                 future, held = self._held.popitem()
@@ -127,7 +128,7 @@ class Cutter:
                     break
             report()
 
-    def _start(self, photo: str, target: Target, report: Callable[[], None]) -> None:
+    def _start(self, photo: str, target: Target, report: Callable[[], None], *, is_alone: bool = False) -> None:
         try:
             source = _open(photo)
         except OSError as error:
@@ -143,7 +144,11 @@ class Cutter:
             return
         held = Held(photo, target, source, staged)
         name = to_wire(os.path.basename(photo))
-        task = Task(str(next(self._numbers)), name, self._recipe, source.fileno(), held.descriptor)
+        inside = examine(source.fileno())
+        task = Task(
+            str(next(self._numbers)), name, self._recipe, source.fileno(), held.descriptor,
+            is_alone=is_alone, size_bytes=os.fstat(source.fileno()).st_size, pixels=inside.width_px * inside.height_px,
+        )  # fmt: skip
         self._held[self._workforce.submit(task)] = held
 
     def _stage(self, target: Target) -> StagedFile | BinaryIO:
@@ -166,7 +171,7 @@ class Cutter:
                 return True
             if isinstance(error, WorkforceLost):
                 raise
-            self._fail(held.photo, _("the worker crashed on it every time."))
+            self._fail(held.photo, str(error), error.hint)
         except PhotoSkipped as error:
             print(f"{display(held.photo)}: {_('skipped.')} {error}", file=sys.stderr)
         except BgzeroError as error:

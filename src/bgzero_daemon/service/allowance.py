@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 _LEAST_SECONDS = 30.0
 _MARGIN = 10.0  # a busy or slow machine is no hang
 _UNKNOWN_NETWORK_SECONDS = 10.0  # of a model that nobody measured
-_SECONDS_PER_PIXEL = 0.5e-6  # decoding, composing and encoding, on one slow core
+_SECONDS_PER_PIXEL = 0.1e-6  # decoding, composing and encoding, on one core
 _READ_BYTES_PER_SECOND = 1e6  # of a slow network share
 _LOAD_BYTES_PER_SECOND = 5e6  # of weights, with graph optimisation, on a small machine
 _WEIGHT = 0.1  # of the latest photo in the moving average

@@ -2,10 +2,8 @@
 
 import logging
 import math
-import os
 import socket
 import subprocess
-import sys
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -27,6 +25,7 @@ from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.allowance import Allowance
 from bgzero_daemon.service.growth import Growth
+from bgzero_daemon.service.launch import launch
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Config
 from bgzero_daemon.wire import work
@@ -34,7 +33,6 @@ from bgzero_daemon.wire import work
 log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 5.0
-_FRAME_SECONDS = 10.0  # half a frame, or a full buffer, for longer than this: nobody is there any more
 _SAMPLE_SECONDS = 0.25
 _NEARLY_FULL = 0.8  # of its memory: renewed before it has to be killed
 
@@ -53,7 +51,8 @@ class Child:
     """A worker with one model. Every method is called from the pool's thread.
 
     Moments are seconds of the monotonic clock, which stands still while the machine sleeps. `photos` counts what
-    it was given; `rest_since` is when it last had nothing to do; `is_retiring` says that it is to get nothing more.
+    it was given; `is_proven` says that it began with one; `rest_since` is when it last had nothing to do;
+    `is_retiring` says that it is to get nothing more. `most_pixels` is what a photo of unknown size is taken for.
     """
 
     model: Model
@@ -61,11 +60,13 @@ class Child:
     process: subprocess.Popen[bytes]
     allowance: Allowance
     memory_bytes: int
+    most_pixels: int
     ready_due: float
     rest_since: float
     provider: str = ""
     note: str = ""
     photos: int = 0
+    is_proven: bool = False
     resident_bytes: int = 0
     has_grown: bool = False
     is_retiring: bool = False
@@ -77,39 +78,13 @@ class Child:
     @classmethod
     def start(cls, model: Model, config: Config, sizes: Sizes, *, nice: int) -> "Child":
         """Spawn a worker and tell it its model. Raises WorkforceLost where that is impossible."""
-        ours, theirs = socket.socketpair()
-        ours.settimeout(_FRAME_SECONDS)
-        try:
-            if model.weights is None:
-                raise WorkforceLost(_("The weights of {name} are not installed.").format(name=model.name))
-            with theirs, open(model.weights, "rb") as weights:
-                process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "bgzero_daemon.worker.main", str(theirs.fileno())],
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    # BLAS threads would fight the network's; the switch against telemetry is inherited
-                    env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-                )
-                setup = work.Setup(
-                    model=model.name,
-                    card=model.card,
-                    provider=config.model.provider,
-                    threads=sizes.threads,
-                    lanes=sizes.lanes,
-                    max_pixels=int(config.limits.megapixels * 1e6),
-                    max_bytes=int(config.limits.megabytes * 1e6),
-                    nice=nice,
-                )
-                work.send(ours, setup, (weights.fileno(),))
-                weights_bytes = os.fstat(weights.fileno()).st_size
-        except OSError as error:
-            ours.close()
-            raise WorkforceLost(_("The worker cannot be started: {why}.").format(why=error)) from error
+        sock, process, weights_bytes = launch(model, config, sizes, nice=nice)
         log.debug("worker %d started for %s", process.pid, model.name)
         allowance = Allowance(model.card.seconds, sizes.lanes, config.worker.deadline_seconds)
         now = time.monotonic()
         due = now + allowance.to_load(weights_bytes)
-        return cls(model, ours, process, allowance, sizes.memory_bytes, ready_due=due, rest_since=now)
+        most_pixels = int(config.limits.megapixels * 1e6)
+        return cls(model, sock, process, allowance, sizes.memory_bytes, most_pixels, ready_due=due, rest_since=now)
 
     @property
     def is_ready(self) -> bool:
@@ -141,16 +116,15 @@ class Child:
         now = time.monotonic()
         match frame:
             case work.Ready():
-                self.provider, self.note, self.ready_due = frame.provider, frame.note, math.inf
-                log.info("model %s on %s, loaded in %.1f s", self.model.name, frame.provider, frame.seconds)
+                self._on_ready(frame)
             case work.Unfit():
                 self._why = WorkforceLost(frame.sentence, hint=frame.hint)
             case work.Begun() if held := self.held.get(frame.job):
-                held.has_begun = True
+                held.has_begun = self.is_proven = True
                 held.due = now + self.allowance.to_read(held.task.size_bytes)
             case work.Hashed() if held := self.held.get(frame.job):
                 held.sha256 = frame.sha256
-                held.due = now + self.allowance.to_cut(held.task.pixels)
+                held.due = now + self.allowance.to_cut(held.task.pixels or self.most_pixels)
                 go = frame.sha256 != held.task.done_sha256
                 work.send(self.sock, work.Verdict(job=frame.job, go=go))
                 if not go:
@@ -163,6 +137,18 @@ class Child:
             case work.Refused() if frame.job in self.held:
                 held = self._release(frame.job)
                 held.future.set_exception(_refusal(frame, held.sha256))
+
+    def _on_ready(self, frame: work.Ready) -> None:
+        self.ready_due = math.inf
+        self.sample()
+        if self.resident_bytes > self.memory_bytes:
+            sentence = _("The model {name} takes {have} MB of memory, and a worker may use {limit} MB.").format(
+                name=self.model.name, have=self.resident_bytes // 1_000_000, limit=self.memory_bytes // 1_000_000
+            )
+            self._kill(WorkforceLost(sentence, hint=_("Raise worker.memory_limit, or choose a smaller model.")))
+            return
+        self.provider, self.note = frame.provider, frame.note
+        log.info("model %s on %s, loaded in %.1f s", self.model.name, frame.provider, frame.seconds)
 
     def _note_provider(self, provider: str) -> None:
         """Say which one really ran: a GPU that fails in the middle leaves its photos to the CPU."""
@@ -224,7 +210,7 @@ class Child:
     def _overdue(self, held: _Held) -> BgzeroError:
         if not held.sha256:
             return WorkforceLost(_("A photo could not be read in time."))
-        seconds = round(self.allowance.to_cut(held.task.pixels))
+        seconds = round(self.allowance.to_cut(held.task.pixels or self.most_pixels))
         return PhotoCrashed(
             _("It was not finished within {seconds} s.").format(seconds=seconds),
             hint=_("It may provoke a bug in a decoder: export it again. Or raise worker.deadline_seconds."),

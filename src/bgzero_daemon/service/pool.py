@@ -194,10 +194,9 @@ class LocalWorkforce:
         return child
 
     def _listen(self, child: Child) -> None:
-        was_ready = child.is_ready
         if not child.listen():
             self._lose(child)
-        elif child.is_ready and not was_ready:
+        elif child.is_proven and self.failed_starts:
             self.failed_starts, self.trouble = 0, ""
 
     def _look_after(self) -> None:
@@ -232,7 +231,7 @@ class LocalWorkforce:
 
     def _lose(self, child: Child) -> None:
         self._forget(child)
-        is_failed_start = not child.is_ready
+        is_failed_start = not child.is_proven
         if is_failed_start:
             self._pause()  # before anybody hears of it and submits again
         lost = child.bury()

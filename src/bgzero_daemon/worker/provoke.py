@@ -1,7 +1,8 @@
 """What hostile photos do to a worker, for tests: a photo may carry an order, as bytes behind its own.
 
 Only where the environment has `BGZERO_PROVOKE=1`. `BGZERO PROVOKE segfault` at the end of a file makes the
-worker do that when it would decode the file. Otherwise this costs one look into a dict for each photo.
+worker do that when it would decode the file; several words are done one after the other. Otherwise this costs one
+look into a dict for each photo.
 """
 
 import ctypes
@@ -21,7 +22,8 @@ def obey(content: bytes) -> None:
         return
     _before, order, deed = content[-64:].partition(ORDER)
     if order:
-        _DEEDS[deed.decode("ascii", "replace")]()
+        for word in deed.decode("ascii", "replace").split():
+            _DEEDS[word]()
 
 
 def _segfault() -> None:
