@@ -60,6 +60,17 @@ def test_poisoned_photo_harms_nobody_beside_it(home: Home, deed: str) -> None:
         assert daemon.process.poll() is None
 
 
+@pytest.mark.fault("F50")
+def test_photo_that_is_tried_alone_gets_a_fresh_worker(home: Home) -> None:
+    """One that damages the worker without dying of it costs the next one no strike."""
+    with home.daemon(**PROVOKE, BGZERO_WORKER__LANES="4") as daemon:
+        pause_while(home, ("a.jpg", "wait wait trap"), ("b.jpg", "wait wait"), ("poison.jpg", "wait segfault"))
+        daemon.wait_for("a.png", "b.png")
+        until(lambda: failures(home), "the failure")
+        again = [line for line in daemon.log.splitlines() if "tried again alone" in line]
+        assert sum("b.jpg" in line for line in again) == 1, "in company, and never alone"
+
+
 @pytest.mark.fault("F51")
 @pytest.mark.parametrize("deed", ["hang", "seize"])
 def test_hanging_photo_is_ended_at_its_deadline(home: Home, deed: str) -> None:
@@ -123,6 +134,17 @@ def test_leaking_worker_is_renewed_before_it_has_to_be_killed(home: Home) -> Non
 
 
 @pytest.mark.fault("F58")
+def test_slowly_growing_worker_is_renewed_far_below_its_limit(home: Home) -> None:
+    """Each photo leaves 5 MB behind: seen by the least memory over 50 photos."""
+    with home.daemon(**PROVOKE, BGZERO_LOG__LEVEL="debug") as daemon:
+        for number in range(102):
+            ordered(home.inbox / f"{number}.jpg", "drip", number)
+        daemon.wait_for(*(f"{number}.png" for number in range(102)))
+        until(lambda: "is renewed" in daemon.log, lambda: daemon.log)
+        assert "tried again" not in daemon.log
+
+
+@pytest.mark.fault("F58")
 def test_worker_is_renewed_after_a_number_of_photos(home: Home) -> None:
     """Nobody notices."""
     with home.daemon(**PROVOKE, BGZERO_WORKER__RENEW_AFTER="4", BGZERO_LOG__LEVEL="debug") as daemon:
@@ -172,10 +194,11 @@ def test_model_that_does_not_load_makes_photos_wait(home: Home) -> None:
     once = home.once()
     assert once.returncode == 1
     assert b"not the one its card describes" in once.stderr
-    with home.daemon(**PROVOKE) as daemon:
+    with home.daemon(**PROVOKE, BGZERO_LOG__LEVEL="debug") as daemon:
         until(lambda: b"not the one its card" in home.bgzero("status").stdout, lambda: daemon.log)
         time.sleep(2)
-        assert daemon.log.count("not the one its card") == 1
+        assert daemon.log.count("ERROR") == 1
+        assert daemon.log.count(" started for ") <= 3, "a pause between the tries"
         weights.write_bytes(good)
         daemon.wait_for(*(f"{number}.png" for number in range(8)))
         assert not failures(home)

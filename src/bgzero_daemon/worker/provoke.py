@@ -16,10 +16,15 @@ _STEP_BYTES = 50_000_000
 _kept: list[bytearray] = []
 
 
+_is_trapped = False
+
+
 def obey(content: bytes) -> None:
     """Do what a photo orders, if tests asked for it."""
     if not os.environ.get(VARIABLE):
         return
+    if _is_trapped:
+        _segfault()
     _before, order, deed = content[-64:].partition(ORDER)
     if order:
         for word in deed.decode("ascii", "replace").split():
@@ -50,11 +55,21 @@ def _leak() -> None:
     _kept.append(bytearray(b"\1") * _STEP_BYTES)
 
 
+def _drip() -> None:
+    _kept.append(bytearray(b"\1") * (_STEP_BYTES // 10))
+
+
+def _trap() -> None:
+    """Damage this process in a way that brings the next photo down."""
+    global _is_trapped  # noqa: PLW0603 - the damage is the process's
+    _is_trapped = True
+
+
 def _wait() -> None:
     time.sleep(0.5)
 
 
 _DEEDS: dict[str, Callable[[], object]] = {
     "segfault": _segfault, "abort": os.abort, "hang": _hang, "seize": _seize, "eat": _eat, "leak": _leak,
-    "wait": _wait, "exit": lambda: os._exit(0),
+    "drip": _drip, "trap": _trap, "wait": _wait, "exit": lambda: os._exit(0),
 }  # fmt: skip
