@@ -1,6 +1,5 @@
 """The worker's life: rows F50, F51 and F58, and what else may befall it. Photos give the orders (`worker.provoke`)."""
 
-import json
 import os
 import signal
 import time
@@ -27,16 +26,16 @@ def ordered(path: Path, deed: str, seed: int = 0) -> Path:
 
 def failures(home: Home) -> dict[str, str]:
     """What `bgzero failed` says, by file name."""
-    told = json.loads(home.bgzero("failed", "--json").stdout)["photos"]
+    told = Oracle(home).ask("failed").get("photos", [])
     return {Path(photo["photo"]).name: f"{photo['code']}: {photo['sentence']} {photo['hint']}" for photo in told}
 
 
 def pause_while(home: Home, *photos: tuple[str, str]) -> None:
-    """Let photos arrive together, as far as the scheduler is concerned."""
+    """Let photos arrive one after the other, and be handed out together."""
     home.bgzero("pause")
-    for number, (name, deed) in enumerate(photos):
+    for number, (name, deed) in enumerate(photos, 1):
         ordered(home.inbox / name, deed, number)
-    until(lambda: Oracle(home).status().get("waiting") == len(photos), "they wait")
+        until(lambda: Oracle(home).status().get("waiting") == number, "it waits")  # noqa: B023 - asked at once
     home.bgzero("resume")
 
 
@@ -58,6 +57,16 @@ def test_poisoned_photo_harms_nobody_beside_it(home: Home, deed: str) -> None:
         photo(home.inbox / "next.jpg")
         daemon.wait_for("next.png")
         assert daemon.process.poll() is None
+
+
+@pytest.mark.fault("F50")
+def test_photo_that_waits_in_a_crashing_worker_is_no_suspect(home: Home) -> None:
+    """One lane: the second photo is in the worker too, and nobody has begun with it."""
+    with home.daemon(**PROVOKE, BGZERO_WORKER__LANES="1") as daemon:
+        pause_while(home, ("poison.jpg", "wait segfault"), ("b.jpg", "wait"))
+        daemon.wait_for("b.png")
+        until(lambda: failures(home), "the failure")
+        assert "b.jpg: The worker" not in daemon.log
 
 
 @pytest.mark.fault("F50")
