@@ -1,5 +1,6 @@
 """Accelerators that are not what they seem: rows F45 and F46. No GPU here: ONNX Runtime has to lie to the worker."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,8 @@ def lying(home: Home, code: str) -> dict[str, str]:
     folder = home.root / "lies"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(code)
-    return {"PYTHONPATH": str(folder), "BGZERO_WATCH__SETTLE_SECONDS": "0.1"}
+    places = [str(folder), *filter(None, [home.env.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(places), "BGZERO_WATCH__SETTLE_SECONDS": "0.1"}
 
 
 def worker_of(home: Home) -> dict[str, str]:

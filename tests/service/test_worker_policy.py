@@ -55,6 +55,13 @@ def test_deadline_grows_with_model_lanes_and_photo() -> None:
     assert Allowance(0.1, 1).to_load(100_000_000) > Allowance(0.1, 1).to_load(0)
 
 
+def test_shipped_model_has_a_measured_speed() -> None:
+    """So its deadline is reckoned, not guessed."""
+    seconds = shelf.installed("u2netp").card.seconds
+    assert seconds
+    assert Allowance(seconds, 4).to_cut(24_000_000) < Allowance(None, 4).to_cut(24_000_000)
+
+
 def test_growth_is_told_from_large_photos() -> None:
     """Every second photo is large: no growth. The least memory of many photos climbs: growth."""
     steady = Growth()

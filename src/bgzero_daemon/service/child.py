@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import socket
 import subprocess
 import time
@@ -103,8 +104,11 @@ class Child:
         try:
             received = work.receive(self.sock)
             if received is not None:
-                self._take(received[0])
-                return not isinstance(received[0], work.Unfit)
+                frame, descriptors = received
+                for descriptor in descriptors:  # no worker has a reason to send any
+                    os.close(descriptor)
+                self._take(frame)
+                return not isinstance(frame, work.Unfit)
         except OSError as error:  # killed with frames unread
             log.debug("worker %d: %s", self.process.pid, error)
         except work.ProtocolError as error:
