@@ -144,10 +144,9 @@ class Cutter:
             return
         held = Held(photo, target, source, staged)
         name = to_wire(os.path.basename(photo))
-        inside = examine(source.fileno())
         task = Task(
             str(next(self._numbers)), name, self._recipe, source.fileno(), held.descriptor,
-            is_alone=is_alone, size_bytes=os.fstat(source.fileno()).st_size, pixels=inside.width_px * inside.height_px,
+            is_alone=is_alone, size_bytes=os.fstat(source.fileno()).st_size, pixels=_pixels(source),
         )  # fmt: skip
         self._held[self._workforce.submit(task)] = held
 
@@ -240,6 +239,15 @@ def _open(photo: str) -> BinaryIO:
         file.close()
         raise OSError(0, _("it is not a regular file"))
     return file
+
+
+def _pixels(source: BinaryIO) -> int:
+    """Return width × height as the container says, 0 where it does not or cannot be read."""
+    try:
+        inside = examine(source.fileno())
+    except OSError:
+        return 0
+    return inside.width_px * inside.height_px
 
 
 @contextmanager

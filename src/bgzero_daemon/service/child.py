@@ -204,21 +204,26 @@ class Child:
             return
         for held in self.held.values():
             if now >= held.due:
-                self._kill(self._overdue(held))
+                self._on_overdue(held)
                 return
         if self.held and now >= self._sampled + _SAMPLE_SECONDS:
             self.sample()
             if self.resident_bytes > self.memory_bytes:
                 self._kill(self._too_heavy())
 
-    def _overdue(self, held: _Held) -> BgzeroError:
-        if not held.sha256:
-            return WorkforceLost(_("A photo could not be read in time."))
+    def _on_overdue(self, held: _Held) -> None:
+        if not held.sha256:  # a dead mount: nobody's strike, but this photo is in no hurry
+            sentence = _("The photo could not be read in time.")
+            self.held.pop(held.task.job).future.set_exception(PhotoDelayed(sentence))
+            self._kill(WorkforceLost(sentence))
+            return
         seconds = round(self.allowance.to_cut(held.task.pixels or self.most_pixels))
-        return PhotoCrashed(
-            _("It was not finished within {seconds} s.").format(seconds=seconds),
-            hint=_("It may provoke a bug in a decoder: export it again. Or raise worker.deadline_seconds."),
-            code=Code.TOO_SLOW,
+        self._kill(
+            PhotoCrashed(
+                _("It was not finished within {seconds} s.").format(seconds=seconds),
+                hint=_("It may provoke a bug in a decoder: export it again. Or raise worker.deadline_seconds."),
+                code=Code.TOO_SLOW,
+            )
         )
 
     def _too_heavy(self) -> BgzeroError:

@@ -226,8 +226,9 @@ class LocalWorkforce:
         self.trouble = str(error)
 
     def _forget(self, child: Child) -> None:
-        self._selector.unregister(child.sock)
-        self._children.remove(child)
+        with contextlib.suppress(KeyError, ValueError):  # already done, where a turn was given up half-way
+            self._selector.unregister(child.sock)
+            self._children.remove(child)
 
     def _lose(self, child: Child) -> None:
         self._forget(child)
