@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import signal
 import stat
 import subprocess
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bgzero_daemon.cli.interrupts import uninterrupted
 from tests.home import PROGRAM, Home, is_alive, photo, until
 
 needs_user = pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
@@ -224,3 +226,18 @@ def test_interrupt_leaves_nothing_half_done(home: Home) -> None:
     assert not list(home.outbox.glob(".bgz-*"))
     assert worker
     until(lambda: not is_alive(worker), "the worker ends")
+
+
+def test_signal_in_a_moment_that_must_not_be_interrupted_comes_after_it() -> None:
+    """Ctrl-C between making a file and noting it would leave the file behind."""
+    done = []
+
+    def work() -> None:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -38,6 +38,7 @@ class Watched:
                 return self.arrived
             record = decided_now(Record(arrival.fingerprint, JobState.DONE), JobState.DONE)
             self.ledger.put(self.inbox.root, arrival.key.rel, record)
+            self.intake.note_taken(arrival.key)
             self.arrived.append(arrival.key.rel)
 
 
@@ -81,3 +82,20 @@ def test_ledger_that_fails_for_a_while_costs_no_file(watched: Watched, monkeypat
     time.sleep(0.5)
     watched.ledger._base.execute("ALTER TABLE away RENAME TO photo")
     until(lambda: len(watched.drain()) == 5, "all five")
+
+
+def test_photo_on_its_way_to_the_ledger_does_not_arrive_twice(tmp_path: Path) -> None:
+    """However often it is seen before it is written down; new bytes arrive anew."""
+    watched = Watched(tmp_path, once=False)
+    source = photo(Path(watched.inbox.root) / "a.png")
+    watched.intake.start()
+    until(lambda: watched.intake.arrivals.qsize() == 1, "it arrives")
+    for _time in range(3):
+        watched.intake.scan()
+        time.sleep(0.4)
+        assert watched.intake.arrivals.qsize() == 1
+        assert watched.intake.waiting == 0
+    photo(source, (90, 60))
+    until(lambda: watched.intake.arrivals.qsize() == 2, "the new one")
+    watched.drain()
+    watched.intake.close(5)

@@ -11,13 +11,14 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
 from bgzero_daemon.catalog import shelf
+from bgzero_daemon.cli.interrupts import uninterrupted
 from bgzero_daemon.core.errors import (
     BgzeroError,
     Exit,
@@ -99,6 +100,7 @@ class Cutter:
         self._umask = read_umask()
         self._taken: dict[Path, str] = {}
         self._held: dict[Future[Staged], Held] = {}
+        self._open: list[Held] = []
         self._numbers = itertools.count(1)
         self.done = self.failed = 0
 
@@ -136,13 +138,14 @@ class Cutter:
             report()
             return
         try:
-            staged = self._stage(target)
+            with uninterrupted():
+                held = Held(photo, target, source, self._stage(target))
+                self._open.append(held)
         except BgzeroError as error:
             source.close()
             self._fail(photo, str(error), error.hint)
             report()
             return
-        held = Held(photo, target, source, staged)
         name = to_wire(os.path.basename(photo))
         task = Task(
             str(next(self._numbers)), name, self._recipe, source.fileno(), held.descriptor,
@@ -179,6 +182,7 @@ class Cutter:
             self.done += 1
         finally:
             held.let_go()
+            self._open.remove(held)
         return False
 
     def _publish(self, held: Held, staged: Staged) -> None:
@@ -213,8 +217,9 @@ class Cutter:
 
     def abandon(self) -> None:
         """Let go of everything that is still in work."""
-        for held in self._held.values():
-            held.let_go()
+        for held in self._open:
+            with suppress(OSError):  # interrupted in the middle of that before
+                held.let_go()
 
 
 def _print_path(path: Path) -> None:

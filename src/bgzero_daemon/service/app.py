@@ -205,6 +205,9 @@ class Service:
             self._write_down(batch)
         except BgzeroError:
             self._write_down_one_by_one(batch)
+        finally:
+            for arrival in batch:
+                self._intakes[arrival.key.folder].note_taken(arrival.key)
         crash.point("admitted")
         for arrival in batch:
             self._queue.note_arrival(arrival.key.folder, is_urgent=self._desk.is_urgent(arrival.key, forget=True))
@@ -222,6 +225,7 @@ class Service:
                 self._write_down([arrival])
             except BgzeroError as error:
                 trouble = error
+                self._intakes[arrival.key.folder].note_taken(arrival.key)
                 self._intakes[arrival.key.folder].look_again(arrival.key)
         if trouble:
             raise trouble
@@ -230,7 +234,8 @@ class Service:
         key, fingerprint = arrival.key, arrival.fingerprint
         inbox = self._places[key.folder].name
         known = self._ledger.get(inbox, key.rel)
-        if known and known.fingerprint == fingerprint and known.state != JobState.FAILED:
+        was_unreadable = known and known.state is JobState.FAILED and known.code == Code.UNREADABLE
+        if known and known.fingerprint == fingerprint and not was_unreadable:
             return  # decided, or waiting already
         if arrival.kind is Kind.PHOTO:
             self._ledger.arrive(

@@ -68,6 +68,7 @@ class Intake:
             look_inside=lambda key: look_inside(inbox.root, key.rel),
         )
         self.arrivals: queue.Queue[Arrival] = queue.Queue(_MOST_HANDED_ON)
+        self._handed_on: dict[PhotoKey, Fingerprint] = {}
         self._bell = threading.Event()
         self._asked: queue.SimpleQueue[PhotoKey | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -89,6 +90,10 @@ class Intake:
             self._thread.join(seconds)
         if not self._thread.is_alive():
             self._watcher.close()
+
+    def note_taken(self, key: PhotoKey) -> None:
+        """Note that an arrival was written down, or could not be. From any thread."""
+        self._handed_on.pop(key, None)
 
     def look_again(self, key: PhotoKey) -> None:
         """Bring a file before the gate once more. From any thread."""
@@ -174,12 +179,16 @@ class Intake:
                 self._consider(key, now)
 
     def _consider(self, key: PhotoKey, now: float) -> None:
+        handed_on = self._handed_on.get(key)  # asked before the ledger: it is written down first, then forgotten
         known = self._ledger.get(self.inbox.root, key.rel)
-        if known:
+        if known or handed_on:
             try:
                 fingerprint = self.inbox.fingerprint(os.lstat(os.path.join(self.inbox.root, key.rel)))
             except OSError:
                 return
+            if fingerprint == handed_on:
+                return
+        if known:
             was_unreadable = known.code == Code.UNREADABLE and known.state is JobState.FAILED
             if known.is_about(fingerprint) and not (was_unreadable and self._can_read(key)):
                 return
@@ -194,6 +203,7 @@ class Intake:
 
     def _hand_on(self, arrival: Arrival) -> None:
         crash.point("passed-gate")
+        self._handed_on[arrival.key] = arrival.fingerprint
         while not self._is_stopping:
             try:
                 self.arrivals.put(arrival, timeout=0.5)
