@@ -107,3 +107,16 @@ def test_half_a_frame_ends_the_waiting(pair: Pair) -> None:
     pair[0].sock.settimeout(0.2)
     pair[1].sendall(b"BGZ")
     assert not pair[0].listen()
+
+
+def test_header_that_claims_any_size_gets_no_longer_deadline(pair: Pair) -> None:
+    """What is beyond the limit is refused in no time: four thousand million pixels buy a hang no hours."""
+    child = pair[0]
+    future: Future[Staged] = Future()
+    with open(os.devnull, "r+b") as file:
+        child.give(Task("1", "1.jpg", Recipe("u2netp"), file.fileno(), file.fileno(), pixels=1 << 40), future)
+    said(pair, READY, work.Begun(job="1"), work.Hashed(job="1", sha256="ab" * 32))
+    assert child.held["1"].due < time.monotonic() + 40
+    child.look_after(time.monotonic() + 40)
+    child.bury()
+    assert isinstance(future.exception(0), PhotoCrashed)

@@ -128,7 +128,7 @@ class Child:
                 held.due = now + self.allowance.to_read(held.task.size_bytes)
             case work.Hashed() if held := self.held.get(frame.job):
                 held.sha256 = frame.sha256
-                held.due = now + self.allowance.to_cut(held.task.pixels or self.most_pixels)
+                held.due = now + self.allowance.to_cut(self._pixels(held.task))
                 go = frame.sha256 != held.task.done_sha256
                 work.send(self.sock, work.Verdict(job=frame.job, go=go))
                 if not go:
@@ -211,13 +211,17 @@ class Child:
             if self.resident_bytes > self.memory_bytes:
                 self._kill(self._too_heavy())
 
+    def _pixels(self, task: Task) -> int:
+        """Return how large a photo may be: headers say anything, and beyond the limit it is refused anyway."""
+        return min(task.pixels or self.most_pixels, self.most_pixels)
+
     def _on_overdue(self, held: _Held) -> None:
         if not held.sha256:  # a dead mount: nobody's strike, but this photo is in no hurry
             sentence = _("The photo could not be read in time.")
             self.held.pop(held.task.job).future.set_exception(PhotoDelayed(sentence))
             self._kill(WorkforceLost(sentence))
             return
-        seconds = round(self.allowance.to_cut(held.task.pixels or self.most_pixels))
+        seconds = round(self.allowance.to_cut(self._pixels(held.task)))
         self._kill(
             PhotoCrashed(
                 _("It was not finished within {seconds} s.").format(seconds=seconds),

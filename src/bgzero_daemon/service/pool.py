@@ -109,6 +109,7 @@ class LocalWorkforce:
                 self._turn()
             except Exception:  # a mistake of ours may cost these workers; the thread has to go on
                 log.exception("the workers are given up")
+                self._pause()
                 for child in list(self._children):
                     self._lose(child)
                 self._refuse_waiting(_("The worker could not be used."))
@@ -228,6 +229,7 @@ class LocalWorkforce:
     def _forget(self, child: Child) -> None:
         with contextlib.suppress(KeyError, ValueError):  # already done, where a turn was given up half-way
             self._selector.unregister(child.sock)
+        with contextlib.suppress(ValueError):
             self._children.remove(child)
 
     def _lose(self, child: Child) -> None:
