@@ -34,7 +34,7 @@ from bgzero_daemon.wire import work
 log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 5.0
-_SAMPLE_SECONDS = 0.25
+_SAMPLE_SECONDS, _CLOSE_SECONDS = 0.25, 0.02  # the latter from half of its memory on
 _NEARLY_FULL = 0.8  # of its memory: renewed before it has to be killed
 
 
@@ -193,7 +193,11 @@ class Child:
         """Return when `look_after` is due, `math.inf` for a worker that rests."""
         if not self.held:
             return self.ready_due
-        return min(self.ready_due, self._sampled + _SAMPLE_SECONDS, *(held.due for held in self.held.values()))
+        return min(self.ready_due, self._next_sample(), *(held.due for held in self.held.values()))
+
+    def _next_sample(self) -> float:
+        is_close = 2 * self.resident_bytes > self.memory_bytes
+        return self._sampled + (_CLOSE_SECONDS if is_close else _SAMPLE_SECONDS)
 
     def look_after(self, now: float) -> None:
         """Kill it where it hangs or has grown too large. Its socket closes, and `bury` tells why."""
@@ -206,7 +210,7 @@ class Child:
             if now >= held.due:
                 self._on_overdue(held)
                 return
-        if self.held and now >= self._sampled + _SAMPLE_SECONDS:
+        if self.held and now >= self._next_sample():
             self.sample()
             if self.resident_bytes > self.memory_bytes:
                 self._kill(self._too_heavy())
