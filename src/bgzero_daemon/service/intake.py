@@ -68,6 +68,7 @@ class Intake:
             look_inside=lambda key: look_inside(inbox.root, key.rel),
         )
         self.arrivals: queue.Queue[Arrival] = queue.Queue(_MOST_HANDED_ON)
+        self._overlooked: dict[PhotoKey, None] = {}  # found no room at the gate: their turn comes before a scan's
         self._handed_on: dict[PhotoKey, Fingerprint] = {}
         self._bell = threading.Event()
         self._asked: queue.SimpleQueue[PhotoKey | None] = queue.SimpleQueue()
@@ -137,6 +138,8 @@ class Intake:
         self._bell.clear()
         now = time.monotonic()
         try:
+            for key in list(self._overlooked)[:_MOST_HANDED_ON]:
+                self._consider(key, now)
             self._obey(now)
             if self._must_scan or not self._once:
                 for key in self._watcher.findings(now):
@@ -179,6 +182,7 @@ class Intake:
                 self._consider(key, now)
 
     def _consider(self, key: PhotoKey, now: float) -> None:
+        self._overlooked.pop(key, None)
         handed_on = self._handed_on.get(key)  # asked before the ledger: it is written down first, then forgotten
         known = self._ledger.get(self.inbox.root, key.rel)
         if known or handed_on:
@@ -194,6 +198,8 @@ class Intake:
                 return
         if len(self._gate) >= _MOST_AT_GATE and not self._gate.let_go_of_waiting(_MOST_HANDED_ON):
             self._is_full = True
+            if len(self._overlooked) < _MOST_AT_GATE:
+                self._overlooked[key] = None
             return
         self._gate.notice(key, now)
         crash.point("noticed")
