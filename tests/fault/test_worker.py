@@ -306,3 +306,13 @@ def test_no_process_asks_for_a_network(home: Home) -> None:
     calls = [line for line in trace.read_text().splitlines() if "(" in line and "+++" not in line]
     assert any("socket(AF_UNIX" in line for line in calls)
     assert not [line for line in calls if "AF_INET" in line or "AF_NETLINK" in line], calls
+
+
+@pytest.mark.fault("F51")
+def test_photo_that_took_too_long_is_tried_again_with_another_deadline(home: Home) -> None:
+    """The hint says to raise it; that is all the user has to do."""
+    ordered(home.inbox / "a.jpg", "wait wait wait wait")
+    with home.daemon(**PROVOKE, BGZERO_WORKER__DEADLINE_SECONDS="1"):
+        until(lambda: failures(home), "the failure")
+    with home.daemon(**PROVOKE, BGZERO_WORKER__DEADLINE_SECONDS="30") as daemon:
+        daemon.wait_for("a.png")

@@ -120,3 +120,16 @@ def test_header_that_claims_any_size_gets_no_longer_deadline(pair: Pair) -> None
     child.look_after(time.monotonic() + 40)
     child.bury()
     assert isinstance(future.exception(0), PhotoCrashed)
+
+
+def test_killed_worker_that_does_not_end_is_not_waited_for(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a dead disk or mount: it gets nothing more, and after a while it is given up."""
+    child = pair[0]
+    given(child, "1")
+    with monkeypatch.context() as patched:
+        patched.setattr(child.process, "kill", lambda: None)
+        child.look_after(time.monotonic() + 101)
+        assert child.is_retiring
+        assert not child.is_undead(time.monotonic())
+        assert child.next_look() < time.monotonic() + 6
+        assert child.is_undead(time.monotonic() + 6)

@@ -15,11 +15,8 @@ from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import (
     BgzeroError,
     Code,
-    OutputError,
     PhotoCrashed,
     PhotoDelayed,
-    PhotoRefused,
-    PhotoSkipped,
     WorkforceLost,
 )
 from bgzero_daemon.core.job import Staged, Task
@@ -27,6 +24,7 @@ from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.allowance import Allowance
 from bgzero_daemon.service.growth import Growth
 from bgzero_daemon.service.launch import launch
+from bgzero_daemon.service.refusal import refusal
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Config
 from bgzero_daemon.wire import work
@@ -75,6 +73,7 @@ class Child:
     _growth: Growth = field(default_factory=Growth)
     _sampled: float = 0.0
     _why: BgzeroError | None = None
+    _killed: float = math.inf
 
     @classmethod
     def start(cls, model: Model, config: Config, sizes: Sizes, *, nice: int) -> "Child":
@@ -86,6 +85,10 @@ class Child:
         due = now + allowance.to_load(weights_bytes)
         most_pixels = int(config.limits.megapixels * 1e6)
         return cls(model, sock, process, allowance, sizes.memory_bytes, most_pixels, ready_due=due, rest_since=now)
+
+    def is_undead(self, now: float) -> bool:
+        """Say whether it was killed and does not end: it hangs in the kernel, and nobody is to wait for it."""
+        return now >= self._killed + _GRACE_SECONDS
 
     @property
     def is_ready(self) -> bool:
@@ -140,7 +143,7 @@ class Child:
                 held.future.set_result(self._staged(held, frame))
             case work.Refused() if frame.job in self.held:
                 held = self._release(frame.job)
-                held.future.set_exception(_refusal(frame, held.sha256))
+                held.future.set_exception(refusal(frame, held.sha256))
 
     def _on_ready(self, frame: work.Ready) -> None:
         self.ready_due = math.inf
@@ -191,6 +194,8 @@ class Child:
 
     def next_look(self) -> float:
         """Return when `look_after` is due, `math.inf` for a worker that rests."""
+        if self._why:
+            return self._killed + _GRACE_SECONDS
         if not self.held:
             return self.ready_due
         return min(self.ready_due, self._next_sample(), *(held.due for held in self.held.values()))
@@ -213,7 +218,13 @@ class Child:
         if self.held and now >= self._next_sample():
             self.sample()
             if self.resident_bytes > self.memory_bytes:
-                self._kill(self._too_heavy())
+                self._kill(
+                    PhotoCrashed(
+                        _("The worker grew beyond {limit} MB of memory.").format(limit=self.memory_bytes // 1_000_000),
+                        hint=_("Raise worker.memory_limit, or export the photo smaller."),
+                        code=Code.TOO_HEAVY,
+                    )
+                )
 
     def _pixels(self, task: Task) -> int:
         """Return how large a photo may be: headers say anything, and beyond the limit it is refused anyway."""
@@ -234,16 +245,9 @@ class Child:
             )
         )
 
-    def _too_heavy(self) -> BgzeroError:
-        return PhotoCrashed(
-            _("The worker grew beyond {limit} MB of memory.").format(limit=self.memory_bytes // 1_000_000),
-            hint=_("Raise worker.memory_limit, or export the photo smaller."),
-            code=Code.TOO_HEAVY,
-        )
-
     def _kill(self, why: BgzeroError) -> None:
         log.debug("worker %d is killed: %s", self.process.pid, why)
-        self._why = why
+        self._why, self._killed, self.is_retiring = why, time.monotonic(), True
         self.process.kill()
 
     def bury(self) -> WorkforceLost:
@@ -288,13 +292,3 @@ def _how(status: int | None) -> str:
     return (
         _("signal {number}").format(number=-status) if status < 0 else _("exit status {number}").format(number=status)
     )
-
-
-def _refusal(frame: work.Refused, sha256: str) -> BgzeroError:
-    match frame.verdict:
-        case "retry":
-            return PhotoDelayed(frame.sentence, hint=frame.hint)
-        case "output":
-            return OutputError(frame.sentence, hint=frame.hint)
-    kind = PhotoSkipped if frame.verdict == "skipped" else PhotoRefused
-    return kind(frame.sentence, hint=frame.hint, code=frame.code, sha256=sha256)

@@ -74,7 +74,13 @@ class House:
         """Let photos wait again that were turned down for a reason that may be gone by now."""
         limits = f"{self._config.limits.megapixels} {self._config.limits.megabytes}"
         reopened = self.ledger.reopen(Code.UNREADABLE)
-        for name, value, code in (("limits", limits, Code.TOO_LARGE), ("version", __version__, Code.LATER_KIND)):
+        worker = self._config.worker
+        reasons = (
+            ("limits", limits, Code.TOO_LARGE), ("version", __version__, Code.LATER_KIND),
+            ("memory_limit", str(worker.memory_limit), Code.TOO_HEAVY),
+            ("deadline_seconds", str(worker.deadline_seconds), Code.TOO_SLOW),
+        )  # fmt: skip
+        for name, value, code in reasons:
             former = self.ledger.note(name)
             if former != value:
                 reopened += self.ledger.reopen(code) if former else 0

@@ -112,14 +112,14 @@ class LocalWorkforce:
                 self._pause()
                 for child in list(self._children):
                     self._lose(child)
-                self._refuse_waiting(_("The worker could not be used."))
+                self._refuse_waiting(WorkforceLost(_("The worker could not be used.")))
         for child in self._children:
             child.end(kill=self._is_killing)
-        self._refuse_waiting(_("The worker is being shut down."))
+        self._refuse_waiting(WorkforceLost(_("The worker is being shut down.")))
 
-    def _refuse_waiting(self, sentence: str) -> None:
+    def _refuse_waiting(self, error: WorkforceLost) -> None:
         while self._waiting:
-            self._waiting.popleft()[1].set_exception(WorkforceLost(sentence))
+            self._waiting.popleft()[1].set_exception(error)
 
     def _turn(self) -> None:
         self._deal()
@@ -154,9 +154,8 @@ class LocalWorkforce:
             except WorkforceLost as error:
                 self._pause()
                 self._say(error)
-                self._waiting.popleft()
-                future.set_exception(error)
-                continue
+                self._refuse_waiting(error)
+                return
             if child is None:
                 return
             self._waiting.popleft()
@@ -205,6 +204,9 @@ class LocalWorkforce:
         worker = self._config.worker
         for child in list(self._children):
             child.look_after(now)
+            if child.is_undead(now):
+                self._lose(child)
+                continue
             if child.has_grown or (worker.renew_after and child.photos >= worker.renew_after):
                 child.is_retiring = True
             is_idle = worker.idle_seconds and now >= child.rest_since + worker.idle_seconds
