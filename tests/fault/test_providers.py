@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.fault.oracle import Oracle
-from tests.home import Home, photo
+from tests.home import Home, photo, until
 
 # Python runs this at the start of every process of the daemon's; only the worker heeds it.
 LIES = """
@@ -61,6 +61,7 @@ def test_accelerator_out_of_memory_costs_no_photo(home: Home) -> None:
         for number in range(2, 6):
             photo(home.inbox / f"{number}.jpg", seed=number)
         daemon.wait_for(*(f"{number}.png" for number in range(6)))
+        until(lambda: daemon.log.count(": done, ") == 6, lambda: daemon.log)
         assert daemon.log.count("on CUDAExecutionProvider,") == 3, "loaded, and two photos"
         assert daemon.log.count("on CPUExecutionProvider,") == 4
         assert "CUDAExecutionProvider failed" in daemon.log
@@ -75,7 +76,7 @@ def test_accelerator_that_is_listed_and_not_there_is_never_claimed(home: Home) -
     with home.daemon(**lying(home, LIES)) as daemon:
         photo(home.inbox / "a.jpg")
         daemon.wait_for("a.png")
-        assert "a.jpg: done, tiny on CPUExecutionProvider" in daemon.log
+        until(lambda: "a.jpg: done, tiny on CPUExecutionProvider" in daemon.log, lambda: daemon.log)
         worker = worker_of(home)
         assert worker["provider"] == "CPUExecutionProvider"
         assert "CUDAExecutionProvider" in worker["note"]
