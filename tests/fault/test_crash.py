@@ -14,7 +14,7 @@ from PIL import Image
 from bgzero_daemon.core.crash import VARIABLE
 from bgzero_daemon.service import base
 from tests.fault.oracle import Oracle, files
-from tests.home import Daemon, Home, photo, until
+from tests.home import Daemon, Home, is_alive, photo, until
 
 SOURCE = Path(__file__).parents[2] / "src"
 POINTS = {
@@ -223,21 +223,21 @@ def test_kill_in_the_middle_of_a_write_leaves_the_ledger_whole(home: Home, numbe
 
 @pytest.mark.fault("F28")
 def test_half_an_output_is_never_visible(home: Home) -> None:
-    """Each worker dies after the first of three pieces of its file; it is hidden, and cleared away."""
+    """Each worker stops after the first of three pieces of its file, and dies: it is hidden, and cleared away."""
     oracle = Oracle(home)
     noise = np.random.default_rng(1).integers(200, 255, (900, 900, 3), dtype=np.uint8)
     Image.fromarray(noise).save(home.inbox / "large.png")
     oracle.remember(home.inbox / "large.png")
-    with home.daemon(**MOVE, **{VARIABLE: "worker-writes"}) as daemon:
-        half: list[int] = []
-
-        def has_died() -> bool:
-            half.extend(size for file in oracle.leftovers() if (size := size_of(file)))
+    with home.daemon(**MOVE, **{VARIABLE: "worker-writes:1:STOP"}) as daemon:
+        for _try in range(3):
+            until(lambda: any(size_of(file) >= 1 << 20 for file in oracle.leftovers()), lambda: daemon.log)
+            worker = daemon.worker()
+            assert worker
             assert home.visible() == []
-            return ": failed" in daemon.log
-
-        until(has_died, lambda: daemon.log)
-        assert max(half) >= 1 << 20, "a half file was there"
+            os.kill(worker, signal.SIGKILL)
+            until(lambda: not is_alive(worker), "it is dead")  # noqa: B023 - asked at once
+        until(lambda: ": failed" in daemon.log, lambda: daemon.log)
+        assert home.visible() == []
         until(lambda: not oracle.leftovers(), "and is gone")
     with home.daemon(**MOVE) as daemon:
         assert home.bgzero("failed", "retry", "--all").returncode == 0

@@ -27,7 +27,7 @@ OUT_OF_MEMORY = """
 
         def run(self, *arguments):
             self.runs += 1
-            if self.first == GPU and self.runs > 2:
+            if self.first == GPU and self.runs > 3:  # a test picture, and two photos
                 raise RuntimeError("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer")
             return super().run(*arguments)
 

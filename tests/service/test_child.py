@@ -1,5 +1,6 @@
 """One worker from the pool's side, with a process that only sleeps at the other end of the socket."""
 
+import math
 import os
 import socket
 import subprocess
@@ -10,12 +11,16 @@ from concurrent.futures import Future
 import pytest
 
 from bgzero_daemon.catalog import shelf
-from bgzero_daemon.core.errors import PhotoCrashed, PhotoDelayed, WorkforceLost
+from bgzero_daemon.core.errors import Code, PhotoCrashed, PhotoDelayed, WorkforceLost
 from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.recipe import Recipe
 from bgzero_daemon.service.allowance import Allowance
 from bgzero_daemon.service.child import Child
+from bgzero_daemon.service.meter import Meter
+from bgzero_daemon.service.process import WorkerProcess
+from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.wire import work
+from tests.home import until
 
 Pair = tuple[Child, socket.socket]
 
@@ -28,10 +33,22 @@ def pair() -> Iterator[Pair]:
     model = shelf.installed("u2netp")
     process = subprocess.Popen(["sleep", "600"])
     now = time.monotonic()
-    child = Child(model, ours, process, Allowance(0.1, 2), 10**9, 10**6, ready_due=now + 100, rest_since=now)
+    sizes = Sizes(workers=1, threads=1, lanes=2, memory_bytes=10**9, photo_pixels=10**6)
+    meter = Meter(process.pid, sizes.memory_bytes)
+    child = Child(
+        model, ours, WorkerProcess(process), Allowance(0.1, 2), sizes, meter, ready_due=now + 100, rest_since=now
+    )
     yield child, theirs
     theirs.close()
-    child.end(kill=True)
+    ended(child)
+    process.wait(10)
+
+
+def ended(child: Child) -> None:
+    """Kill it if need be, wait for its end, and let it answer for what it held."""
+    child.leave(kill=True)
+    until(lambda: child.process.is_over(time.monotonic()), "it ends")
+    child.bury()
 
 
 def given(child: Child, job: str) -> "Future[Staged]":
@@ -49,7 +66,7 @@ def said(pair: Pair, *frames: work.Frame) -> None:
         assert pair[0].listen()
 
 
-READY = work.Ready(provider="cpu", seconds=0.1)
+READY = work.Ready(provider="cpu", seconds=0.1, network_seconds=0.1)
 
 
 def test_reading_that_hangs_is_no_strike(pair: Pair) -> None:
@@ -62,8 +79,8 @@ def test_reading_that_hangs_is_no_strike(pair: Pair) -> None:
     child.held["2"].due = now + 100
     child.look_after(now + 31)
     assert isinstance(slow.exception(0), PhotoDelayed)
-    assert child.process.wait(5) == -9
-    child.bury()
+    assert child.process.popen.wait(5) == -9
+    ended(child)
     assert isinstance(other.exception(0), WorkforceLost)
 
 
@@ -73,7 +90,7 @@ def test_photo_that_hangs_takes_those_beside_it_down_as_suspects(pair: Pair) -> 
     first, second, third = given(child, "1"), given(child, "2"), given(child, "3")
     said(pair, READY, work.Begun(job="1"), work.Hashed(job="1", sha256="ab" * 32), work.Begun(job="2"))
     child.look_after(time.monotonic() + 31)
-    child.bury()
+    ended(child)
     assert [type(future.exception(0)) for future in (first, second, third)] == [
         PhotoCrashed, PhotoCrashed, WorkforceLost,
     ]  # fmt: skip
@@ -84,9 +101,9 @@ def test_model_that_loads_for_ever_is_given_up(pair: Pair) -> None:
     child = pair[0]
     future = given(child, "1")
     child.look_after(time.monotonic() + 50)
-    assert child.process.poll() is None
+    assert child.process.popen.poll() is None
     child.look_after(time.monotonic() + 101)
-    child.bury()
+    ended(child)
     assert isinstance(future.exception(0), WorkforceLost)
     assert "could not be loaded in time" in str(future.exception(0))
 
@@ -118,18 +135,138 @@ def test_header_that_claims_any_size_gets_no_longer_deadline(pair: Pair) -> None
     said(pair, READY, work.Begun(job="1"), work.Hashed(job="1", sha256="ab" * 32))
     assert child.held["1"].due < time.monotonic() + 40
     child.look_after(time.monotonic() + 40)
-    child.bury()
+    ended(child)
     assert isinstance(future.exception(0), PhotoCrashed)
 
 
 def test_killed_worker_that_does_not_end_is_not_waited_for(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a dead disk or mount: it gets nothing more, and after a while it is given up."""
+    """In a dead disk or mount: it gets nothing more, and after a while it is given up, with a sentence."""
     child = pair[0]
-    given(child, "1")
+    future = given(child, "1")
     with monkeypatch.context() as patched:
-        patched.setattr(child.process, "kill", lambda: None)
+        patched.setattr(child.process.popen, "kill", lambda: None)
         child.look_after(time.monotonic() + 101)
         assert child.is_retiring
-        assert not child.is_undead(time.monotonic())
-        assert child.next_look() < time.monotonic() + 6
-        assert child.is_undead(time.monotonic() + 6)
+        now = time.monotonic()
+        assert not child.process.is_over(now)
+        assert child.next_look(now) < now + 6
+        assert child.process.is_over(now + 6)
+        assert "does not end" in child.process.how
+        child.bury()
+    assert isinstance(future.exception(0), WorkforceLost)
+
+
+def test_worker_that_is_asked_to_end_and_does_not_is_killed(pair: Pair) -> None:
+    """A process that sleeps does not see its socket close."""
+    child = pair[0]
+    child.leave()
+    now = time.monotonic()
+    assert not child.process.is_over(now + 4.9)
+    assert child.process.popen.poll() is None
+    child.process.is_over(now + 5.1)
+    assert child.process.popen.wait(5) == -9
+
+
+def test_worker_that_begins_with_nothing_is_given_up(pair: Pair) -> None:
+    """Frozen while it had nothing to do: no photo's fault."""
+    child = pair[0]
+    said(pair, READY)
+    now = time.monotonic()
+    child.look_after(now + 1000)
+    future = given(child, "1")
+    child.look_after(now + 29)
+    assert child.process.popen.poll() is None
+    child.look_after(now + 31)
+    ended(child)
+    assert isinstance(future.exception(0), WorkforceLost)
+
+
+def test_photo_that_waits_for_a_lane_has_no_deadline(pair: Pair) -> None:
+    """As long as another one is in work, whose own deadline counts; then it has to be begun with."""
+    child = pair[0]
+    said(pair, READY)
+    given(child, "1")
+    said(pair, work.Begun(job="1"), work.Hashed(job="1", sha256="ab" * 32))
+    child.held["1"].due += 1000
+    given(child, "2")
+    child.look_after(time.monotonic() + 500)
+    assert child.process.popen.poll() is None
+    said(pair, work.Refused(job="1", verdict="failed", sentence="No."))
+    child.look_after(time.monotonic() + 31)
+    assert child.process.popen.wait(5) == -9
+
+
+def test_deadlines_move_by_the_time_nobody_listened(pair: Pair) -> None:
+    """Ctrl-Z and fg of the whole service: nobody hangs."""
+    child = pair[0]
+    given(child, "1")
+    said(pair, READY, work.Begun(job="1"), work.Hashed(job="1", sha256="ab" * 32))
+    child.forgive(600)
+    child.look_after(time.monotonic() + 601)
+    assert child.process.popen.poll() is None
+    child.look_after(time.monotonic() + 631)
+    assert child.process.popen.wait(5) == -9
+
+
+def test_network_that_fails_is_no_photos_fault(pair: Pair) -> None:
+    """It ran at the start: the worker gets nothing more, and its photos wait for another one."""
+    child = pair[0]
+    future = given(child, "1")
+    said(pair, READY, work.Begun(job="1"), work.Refused(job="1", verdict="lost", sentence="The network failed."))
+    assert isinstance(future.exception(0), WorkforceLost)
+    assert child.is_retiring
+    assert str(child.trouble) == "The network failed."
+    assert not child.has_finished
+
+
+def test_short_of_memory_is_a_strike_only_in_the_end(pair: Pair) -> None:
+    """It is tried alone then, where nobody else takes memory."""
+    future = given(pair[0], "1")
+    said(pair, READY, work.Begun(job="1"), work.Refused(job="1", verdict="heavy", sentence="Not enough memory."))
+    error = future.exception(0)
+    assert isinstance(error, PhotoCrashed)
+    assert error.code == Code.TOO_HEAVY
+
+
+def test_speed_is_learned_from_the_first_run_and_every_photo(pair: Pair) -> None:
+    """A machine a hundred times slower than the card's gets longer deadlines before its first photo."""
+    child = pair[0]
+    said(pair, work.Ready(provider="cpu", seconds=60, network_seconds=10.0))
+    assert child.allowance.to_cut(0) >= 200
+    given(child, "1")
+    done = work.Done(
+        job="1", staged_bytes=1, staged_sha256="ab" * 32, width_px=1, height_px=1, provider="cpu",
+        seconds={"network": 50.0},
+    )  # fmt: skip
+    said(pair, work.Begun(job="1"), work.Hashed(job="1", sha256="ab" * 32), done)
+    assert child.allowance.to_cut(0) >= 270
+    assert child.rest_since > time.monotonic() - 5
+
+
+def test_rest_begins_with_the_last_photo(pair: Pair) -> None:
+    """Not when the worker was started."""
+    child = pair[0]
+    child.rest_since = 0.0
+    given(child, "1")
+    said(pair, READY, work.Begun(job="1"), work.Refused(job="1", verdict="failed", sentence="No."))
+    assert child.rest_since > 0
+    assert child.next_look(time.monotonic()) == math.inf
+
+
+def test_large_photos_are_not_given_to_one_worker_together(pair: Pair) -> None:
+    """What memory leaves beside the model, at 20 bytes a pixel; one that is larger is alone."""
+    child = pair[0]
+    child.sizes = Sizes(workers=1, threads=1, lanes=4, memory_bytes=10**9, photo_pixels=10**8)
+    said(pair, READY)
+    child._base_bytes = 400_000_000  # leaves 400 MB of 800, for 20 million pixels
+
+    def task(job: str, pixels: int, descriptor: int = 0) -> Task:
+        return Task(job, job, Recipe("u2netp"), descriptor, descriptor, pixels=pixels)
+
+    assert child.has_room_for(task("0", 99_000_000)), "alone"
+    with open(os.devnull, "r+b") as file:
+        child.give(task("1", 12_000_000, file.fileno()), Future())
+    assert child.has_room_for(task("2", 7_000_000))
+    assert not child.has_room_for(task("2", 9_000_000))
+    assert not child.has_room_for(task("2", 0)), "unknown: a usual camera's"
+    assert not child.has_room_for(task("2", 1 << 40)), "a header that exaggerates"

@@ -283,17 +283,6 @@ def test_photos_that_were_put_back_stand_in_nobodys_way(bench: Bench) -> None:
     assert [bench.outcome(f"{number}.jpg") for number in range(9)] == ["waiting"] * 9
 
 
-def test_photos_in_work_are_bounded_by_their_pixels(bench: Bench) -> None:
-    """Two large ones never meet, and one that is larger than the bound is cut alone."""
-    bench.scheduler._company.most_pixels = 100
-    bench.add("large.jpg", pixels=90)
-    bench.add("small.jpg", pixels=5)
-    bench.add("huge.jpg", pixels=300)
-    assert bench.turn(cut) == ["large.jpg", "small.jpg"]
-    assert bench.turn(cut) == ["huge.jpg"]
-    assert bench.is_idle()
-
-
 def test_photo_that_changes_before_it_is_opened_goes_back_to_the_gate(bench: Bench) -> None:
     """It waits no longer as a row, and the gate is told."""
     bench.add("a.jpg")
@@ -354,9 +343,7 @@ def test_folder_that_hangs_stops_no_other(tmp_path: Path) -> None:
             ledger.arrive(str(inbox), f"{number}.jpg", mark, pixels=50_000_000)
     places[0].errands.submit(dead.wait)  # as a call into the mount would
     workforce = Obedient(2)
-    scheduler = Scheduler(
-        workforce, ledger, places, Backlog(ledger, places, 10), lambda: None, lambda _key: None, most_pixels=120_000_000
-    )
+    scheduler = Scheduler(workforce, ledger, places, Backlog(ledger, places, 10), lambda: None, lambda _key: None)
     now = 0.0
 
     def turn() -> bool:

@@ -91,11 +91,12 @@ def test_workers_share_cores_and_memory() -> None:
 
 
 def test_pixels_in_work_fit_into_the_memory_beside_the_model() -> None:
-    """The configured bound, or less where the memory is short."""
-    model = needing(500)
-    assert sizes(memory_limit=100).pixels([model], 120.0) == 120_000_000
-    assert sizes(memory_limit=1.5).pixels([model], 120.0) == 1_000_000_000 // BYTES_PER_PIXEL
-    assert sizes(memory_limit=0.1).pixels([model], 120.0) == 0, "one at a time"
+    """The configured bound, or less where the memory is short; a fifth of it is left for surprises."""
+    assert sizes(memory_limit=100).pixels_beside(500_000_000) == 120_000_000
+    assert sizes(memory_limit=100, workers=2).pixels_beside(500_000_000) == 60_000_000
+    assert sizes(memory_limit=2).pixels_beside(500_000_000) == 1_100_000_000 // BYTES_PER_PIXEL
+    assert sizes(memory_limit=0.1).pixels_beside(500_000_000) == 0, "one at a time"
+    assert sizes().expected_bytes(needing(300)) == 300_000_000
 
 
 def test_model_that_needs_more_than_was_allowed_is_refused() -> None:

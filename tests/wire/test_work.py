@@ -29,7 +29,7 @@ FRAMES: list[work.Frame] = [
     ),
     work.Cut(job="1", name="Caf%C3%A9/%FF.jpg", metadata=Metadata.NO_LOCATION, product=Product.CUTOUT),
     work.Verdict(job="1", go=False),
-    work.Ready(provider="cpu", note="no GPU here", seconds=0.25),
+    work.Ready(provider="cpu", note="no GPU here", seconds=0.25, network_seconds=0.1),
     work.Unfit(sentence="The model cannot be used.", hint="Take another."),
     work.Begun(job="1"),
     work.Hashed(job="1", sha256="ab" * 32),
@@ -173,7 +173,7 @@ def test_oversized_frame_is_refused_before_its_body_is_there(pair: Pair) -> None
 def test_error_names_both_versions(pair: Pair) -> None:
     """After an update a daemon may meet an old worker: the message says so."""
     pair[0].sendall(header(2, version=9) + b"{}")
-    with pytest.raises(ProtocolError, match=r"expected protocol 3, got b'BGZ' 9"):
+    with pytest.raises(ProtocolError, match=r"expected protocol 4, got b'BGZ' 9"):
         receive(pair[1])
 
 

@@ -19,54 +19,26 @@ from typing import BinaryIO
 
 from bgzero_daemon.catalog import shelf
 from bgzero_daemon.cli.interrupts import uninterrupted
+from bgzero_daemon.cli.source import Sources, pixels_of
+from bgzero_daemon.cli.target import Target
 from bgzero_daemon.core.errors import (
     BgzeroError,
     Exit,
     OutputError,
     PhotoCrashed,
     PhotoSkipped,
-    UsageError,
     WorkforceLost,
 )
 from bgzero_daemon.core.job import Staged, Task
-from bgzero_daemon.core.names import cutout_names, display, to_wire
+from bgzero_daemon.core.names import display, to_wire
 from bgzero_daemon.core.recipe import Product, Recipe
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.outbox import Outbox, StagedFile, read_umask
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.published import tag_of
-from bgzero_daemon.service.structure import examine
 from bgzero_daemon.settings.load import load
 
-_STREAM = "-"
 _TRIES_ALONE = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a photo's output goes: a folder and the names to try there; no folder means standard output."""
-
-    folder: Path | None
-    names: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, photo: str, output: str | None, *, is_single: bool, product: Product) -> "Target":
-        """Choose from the photo's name and `--output`. Raises UsageError where the two do not fit."""
-        if output == _STREAM or (output is None and photo == _STREAM):
-            if not is_single:
-                raise UsageError(_("Standard output takes one photo at a time."))
-            return cls(None)
-        name = "stdin" if photo == _STREAM else os.path.basename(photo)
-        if output is None:
-            return cls(Path(photo).parent, tuple(cutout_names(name, f"-{product.value}.png")))
-        place = Path(output)
-        if place.is_dir() or output.endswith("/") or not is_single or not place.suffix:
-            if place.exists() and not place.is_dir():
-                raise UsageError(_("{file} is a file; several photos need a folder.").format(file=display(place)))
-            return cls(place, tuple(cutout_names(name)))
-        if place.suffix.lower() != ".png":
-            raise UsageError(_("Cut-outs are PNG files: {file} has to end in .png.").format(file=display(place)))
-        return cls(place.parent, (place.name,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +69,7 @@ class Cutter:
 
     def __init__(self, workforce: LocalWorkforce, recipe: Recipe) -> None:
         self._workforce, self._recipe = workforce, recipe
+        self._sources = Sources()
         self._umask = read_umask()
         self._taken: dict[Path, str] = {}
         self._held: dict[Future[Staged], Held] = {}
@@ -132,7 +105,7 @@ class Cutter:
 
     def _start(self, photo: str, target: Target, report: Callable[[], None], *, is_alone: bool = False) -> None:
         try:
-            source = _open(photo)
+            source = self._sources.open(photo)
         except OSError as error:
             self._fail(photo, _("it cannot be read: {why}.").format(why=error.strerror))
             report()
@@ -149,7 +122,7 @@ class Cutter:
         name = to_wire(os.path.basename(photo))
         task = Task(
             str(next(self._numbers)), name, self._recipe, source.fileno(), held.descriptor,
-            is_alone=is_alone, size_bytes=os.fstat(source.fileno()).st_size, pixels=_pixels(source),
+            is_alone=is_alone, size_bytes=os.fstat(source.fileno()).st_size, pixels=pixels_of(source),
         )  # fmt: skip
         self._held[self._workforce.submit(task)] = held
 
@@ -169,10 +142,11 @@ class Cutter:
         try:
             self._publish(held, future.result())
         except (PhotoCrashed, WorkforceLost) as error:
+            is_lost = isinstance(error, WorkforceLost)
+            if is_lost and (is_last or self._workforce.failed_starts):
+                raise
             if not is_last:
                 return True
-            if isinstance(error, WorkforceLost):
-                raise
             self._fail(held.photo, str(error), error.hint)
         except PhotoSkipped as error:
             print(f"{display(held.photo)}: {_('skipped.')} {error}", file=sys.stderr)
@@ -229,30 +203,6 @@ def _print_path(path: Path) -> None:
     else:
         sys.stdout.buffer.write(os.fsencode(path) + b"\n")
         sys.stdout.buffer.flush()
-
-
-def _open(photo: str) -> BinaryIO:
-    if photo == _STREAM:
-        spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever holds the photo
-        shutil.copyfileobj(sys.stdin.buffer, spool)
-        spool.flush()
-        return spool
-    file = open(  # noqa: SIM115 - likewise
-        os.open(photo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0
-    )
-    if not os.path.isfile(file.fileno()):
-        file.close()
-        raise OSError(0, _("it is not a regular file"))
-    return file
-
-
-def _pixels(source: BinaryIO) -> int:
-    """Return width × height as the container says, 0 where it does not or cannot be read."""
-    try:
-        inside = examine(source.fileno())
-    except OSError:
-        return 0
-    return inside.width_px * inside.height_px
 
 
 @contextmanager

@@ -115,6 +115,7 @@ def _add_steering(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    _open_standard_streams()
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(
         level=logging.DEBUG if arguments.verbose else logging.INFO,
@@ -139,6 +140,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             BgzeroError(f"{type(error).__name__}: {error}", hint=_("This is a bug. -v shows where it happened.")),
             arguments.verbose,
         )
+
+
+def _open_standard_streams() -> None:
+    """Put /dev/null where a standard stream was closed: the next file opened would be taken for it, and written to."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+            os.set_inheritable(number, True)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - the process's
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _report(error: BgzeroError, verbose: bool) -> int:

@@ -1,7 +1,8 @@
 """Named places where a test may kill this process, to see that nothing is lost there.
 
 `BGZERO_CRASH_AT=published` kills the process with SIGKILL when it passes that point, `published:3`
-when it passes it for the third time. Without the variable a point costs one look into a dict.
+when it passes it for the third time, and `published:1:STOP` stops it there, for a test to look around.
+Without the variable a point costs one look into a dict.
 """
 
 import os
@@ -16,8 +17,8 @@ def point(name: str) -> None:
     wanted = os.environ.get(VARIABLE)
     if not wanted:
         return
-    place, _colon, count = wanted.partition(":")
+    place, count, deed = (wanted.split(":") + ["1", "KILL"][wanted.count(":") :])[:3]
     if place == name:
         _passed[name] = _passed.get(name, 0) + 1
-        if _passed[name] == int(count or 1):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if _passed[name] == int(count):
+            os.kill(os.getpid(), signal.Signals[f"SIG{deed}"])

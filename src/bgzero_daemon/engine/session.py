@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core.errors import ModelError
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.engine import providers
+from bgzero_daemon.photo.matte import to_mask
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +22,8 @@ _TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(floa
 class Engine:
     """One ONNX session on one provider. `run` may be called from one thread at a time.
 
-    `provider` is the one that runs, not the one that was asked for; `note` says why they differ.
+    `provider` is the one that runs, not the one that was asked for; `note` says why they differ. `seconds` is the
+    wall time of its first run, that of a test picture.
     """
 
     def __init__(self, weights: bytes, card: ModelCard, *, asked: str, threads: int) -> None:
@@ -29,9 +32,11 @@ class Engine:
         self._weights, self._card, self._threads = weights, card, threads
         self.note = ""
         self.provider = ""
+        self.seconds = 0.0
         for provider in providers.candidates(asked):
             try:
                 self._open(provider)
+                self._prove()
                 break
             except ModelError as error:
                 log.warning("%s", error)
@@ -56,6 +61,22 @@ class Engine:
         self._session, self.provider = session, provider
         self._input, self._dtype, self._output = inputs[0].name, _TYPES[inputs[0].type], wanted
 
+    def _prove(self) -> None:
+        """Let it say something about a bright disc. Raises ModelError where it fails, or says nothing that is a mask.
+
+        What does not run at all shows before any photo is at stake, and so does the memory a run takes.
+        """
+        side = self._card.input.size_px
+        line = np.linspace(-1.0, 1.0, side, dtype=np.float32)
+        disc = np.where(line[None, :] ** 2 + line[:, None] ** 2 < 0.4, np.float32(1.0), np.float32(-1.0))
+        began = time.monotonic()
+        try:
+            raw = self._run(np.broadcast_to(disc, (1, 3, side, side)))
+        except Exception as error:  # drivers raise what they like
+            raise ModelError(f"{self.provider}: {error}") from error
+        self.seconds = time.monotonic() - began
+        to_mask(raw, self._card.output.spec())
+
     def run(self, tensor: F32) -> NDArray[np.generic]:
         """Return the raw output for a (1, 3, S, S) tensor.
 
@@ -73,7 +94,7 @@ class Engine:
             return self.run(tensor)
 
     def _run(self, tensor: F32) -> NDArray[np.generic]:
-        (raw,) = self._session.run([self._output], {self._input: tensor.astype(self._dtype, copy=False)})
+        (raw,) = self._session.run([self._output], {self._input: np.ascontiguousarray(tensor, self._dtype)})
         return np.asarray(raw)
 
 

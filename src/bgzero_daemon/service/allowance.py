@@ -17,7 +17,7 @@ class Allowance:
 
     `card_seconds` is the card's measured time of one run of the network; None: never measured. `lanes`
     photos share the network, so each may wait for all others. `fixed` replaces what is reckoned for
-    cutting, 0: nothing does.
+    cutting, 0: nothing does. One is kept for each model, for as long as the pool lives.
     """
 
     card_seconds: float | None
@@ -32,6 +32,10 @@ class Allowance:
     def to_load(self, weights_bytes: int) -> float:
         """Return how long loading a model may take."""
         return 120.0 + weights_bytes / _LOAD_BYTES_PER_SECOND
+
+    def to_begin(self) -> float:
+        """Return how long a worker with free lanes may take to begin with a photo."""
+        return _LEAST_SECONDS
 
     def to_read(self, size_bytes: int) -> float:
         """Return how long reading a file may take."""

@@ -85,12 +85,11 @@ class Service:
             for inbox in inboxes
         ]
         self._workforce = _workforce(config, models, self._wake.set)
-        most_pixels = self._workforce.sizes.pixels(models.values(), config.worker.megapixels)
         self._queue = Backlog(self._ledger, self._places, config.worker.queue, newest=config.worker.order == "newest")
         self._scheduler = Scheduler(
             self._workforce, self._ledger, self._places, self._queue, self._wake.set,
             look_again=lambda key: self._intakes[key.folder].look_again(key),
-            most_pixels=most_pixels, most_tries=_ONCE_TRIES if once else None,
+            most_tries=_ONCE_TRIES if once else None,
         )  # fmt: skip
         self._desk = Desk(self._ledger, self._intakes, self._places, self._scheduler, self._queue, self._workforce)
         self._control = None if once else ControlServer(self._house.control_socket(), self._wake.set)

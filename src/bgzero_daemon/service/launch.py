@@ -32,6 +32,7 @@ def launch(
                 [sys.executable, "-P", "-m", "bgzero_daemon.worker.main", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # ours may be where `bgzero cut -` writes a PNG
                 # BLAS threads would fight the network's; the switch against telemetry is inherited
                 env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
             )

@@ -20,6 +20,7 @@ from bgzero_daemon.core.errors import WorkforceLost
 from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.allowance import Allowance
 from bgzero_daemon.service.child import Child
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Config
@@ -27,6 +28,8 @@ from bgzero_daemon.settings.schema import Config
 log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_SECONDS = 60.0
+_GAP_SECONDS = 1.0  # in which this thread did not run: it was stopped, or busy
+_CLOSING_SECONDS = 30.0
 
 
 class LocalWorkforce:
@@ -55,6 +58,11 @@ class LocalWorkforce:
         self._outstanding = 0
         self._is_closing = self._is_killing = False
         self._children: list[Child] = []
+        self._heard = time.monotonic()
+        self._allowances = {
+            name: Allowance(model.card.seconds, self.sizes.lanes, config.worker.deadline_seconds)
+            for name, model in models.items()
+        }
         self.failed_starts = 0
         self.trouble = ""
         self._pause_ends = -math.inf
@@ -86,10 +94,17 @@ class LocalWorkforce:
         return future
 
     def close(self, *, kill: bool = False) -> None:
-        """End the workers. Without `kill` what was submitted is finished first."""
+        """End the workers. Without `kill` what was submitted is finished first.
+
+        A thread that hangs in a dead mount, where the weights are, is left behind.
+        """
         self._is_closing, self._is_killing = True, kill
         self._ring()
-        self._thread.join()
+        while self._thread.is_alive():
+            self._thread.join(_CLOSING_SECONDS)
+            if self._thread.is_alive() and (kill or not self._outstanding):
+                log.warning(_("The workers could not be ended: a mount or a device does not answer."))
+                return
         self._selector.close()
         os.close(self._bell)
         os.close(self._ringer)
@@ -109,13 +124,27 @@ class LocalWorkforce:
                 self._turn()
             except Exception:  # a mistake of ours may cost these workers; the thread has to go on
                 log.exception("the workers are given up")
-                self._pause()
-                for child in list(self._children):
-                    self._lose(child)
-                self._refuse_waiting(WorkforceLost(_("The worker could not be used.")))
-        for child in self._children:
-            child.end(kill=self._is_killing)
+                self._give_up()
         self._refuse_waiting(WorkforceLost(_("The worker is being shut down.")))
+        for child in self._children:
+            self._part(child, kill=self._is_killing)
+        while self._children:
+            self._look_after()
+            time.sleep(0.01)
+
+    def _give_up(self) -> None:
+        """Answer for everything that was submitted, whatever state this is in."""
+        lost = WorkforceLost(_("The worker could not be used."))
+        self._pause()
+        self.trouble = str(lost)
+        for child in list(self._children):
+            with contextlib.suppress(Exception):
+                self._part(child, kill=True)
+            self._children.remove(child)
+            for held in child.held.values():
+                if not held.future.done():
+                    held.future.set_exception(lost)
+        self._refuse_waiting(lost)
 
     def _refuse_waiting(self, error: WorkforceLost) -> None:
         while self._waiting:
@@ -124,12 +153,28 @@ class LocalWorkforce:
     def _turn(self) -> None:
         self._deal()
         self._tell()
-        for key, _events in self._selector.select(self._patience()):
+        for key, _events in self._wait():
             if key.fd == self._bell:
                 os.read(self._bell, 4096)
             else:
                 self._listen(key.data)
         self._look_after()
+
+    def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait until somebody calls or something is due.
+
+        Time in which this thread did not get to hear the workers, because it was busy or the whole service was
+        stopped (Ctrl-Z, a frozen control group), is none in which they hang: their deadlines move.
+        """
+        patience, began = self._patience(), time.monotonic()
+        ready = self._selector.select(patience)
+        now = time.monotonic()
+        late = 0.0 if patience is None else max(0.0, now - began - patience)
+        deaf, self._heard = began - self._heard + late, now
+        if deaf > _GAP_SECONDS:
+            for child in self._children:
+                child.forgive(deaf)
+        return ready
 
     def _is_over(self) -> bool:
         idle = not self._waiting and not any(child.held for child in self._children)
@@ -137,17 +182,18 @@ class LocalWorkforce:
 
     def _patience(self) -> float | None:
         """Return how long nothing happens by itself, in seconds; None: for as long as nobody calls."""
+        now = time.monotonic()
         moments = [self._pause_ends if self._pause_ends > 0 else math.inf]
         for child in self._children:
-            moments.append(child.next_look())
+            moments.append(child.next_look(now))
             if not child.held and (idle := self._config.worker.idle_seconds):
                 moments.append(child.rest_since + idle)
         first = min(moments)
-        return None if first == math.inf else max(0.0, first - time.monotonic())
+        return None if first == math.inf else max(0.0, first - now)
 
     def _deal(self) -> None:
         """Hand waiting tasks to workers as long as they have room, starting or replacing one first."""
-        while self._waiting:
+        while self._waiting and time.monotonic() >= self._pause_ends:
             task, future = self._waiting[0]
             try:
                 child = self._worker_for(task)
@@ -162,41 +208,43 @@ class LocalWorkforce:
             try:
                 child.give(task, future)
             except OSError:  # it just died; `bury` answers for this task too
-                self._lose(child)
+                self._part(child)
 
     def _worker_for(self, task: Task) -> Child | None:
         """Find the worker that gets a task, or start one; None where it has to wait."""
-        model = self._models[task.recipe.model]
-        fit = [
-            child
-            for child in self._children
-            if child.model == model
-            and not child.is_retiring
-            and len(child.held) <= self.sizes.lanes
-            and not (task.is_alone and child.photos)
-        ]
+        name = task.recipe.model
+        model = self._models[name]
+        fit = [child for child in self._children if child.model == model and child.has_room_for(task)]
         best = min(fit, key=lambda child: len(child.held), default=None)
         if best and (not best.held or len(self._children) == self.sizes.workers):
             return best
-        if len(self._children) == self.sizes.workers:
-            idle = next((child for child in self._children if not child.held), None)
-            if idle is None:
-                return None
-            self._end(idle)
-        return self._begin(model)
+        if len(self._children) < self.sizes.workers:
+            return self._begin(model, self._allowances[name])
+        # one that is on its way out still has its memory: the next one begins when it is gone
+        is_somebody_leaving = any(child.process.is_leaving for child in self._children)
+        idle = next((child for child in self._children if not child.held), None)
+        if idle and not is_somebody_leaving:
+            self._part(idle)
+        return None
 
-    def _begin(self, model: Model) -> Child:
+    def _begin(self, model: Model, allowance: Allowance) -> Child:
         if sentence := self.sizes.check(model):
             log.warning("%s", sentence)
-        child = Child.start(model, self._config, self.sizes, nice=self._nice)
+        child = Child.start(model, self._config, self.sizes, allowance, nice=self._nice)
         self._children.append(child)
         self._selector.register(child.sock, selectors.EVENT_READ, child)
         return child
 
     def _listen(self, child: Child) -> None:
+        if child.process.is_leaving:  # sent away earlier in this turn
+            return
         if not child.listen():
-            self._lose(child)
-        elif child.is_proven and self.failed_starts:
+            self._part(child)
+        if child.trouble:
+            self._pause()
+            self._say(child.trouble)
+            child.trouble = None
+        elif child.has_finished and self.failed_starts:
             self.failed_starts, self.trouble = 0, ""
 
     def _look_after(self) -> None:
@@ -204,15 +252,17 @@ class LocalWorkforce:
         worker = self._config.worker
         for child in list(self._children):
             child.look_after(now)
-            if child.is_undead(now):
-                self._lose(child)
+            if child.process.is_leaving:
+                self._part(child)
+                if child.process.is_over(now):
+                    self._bury(child)
                 continue
-            if child.has_grown or (worker.renew_after and child.photos >= worker.renew_after):
+            if child.meter.has_grown or (worker.renew_after and child.photos >= worker.renew_after):
                 child.is_retiring = True
             is_idle = worker.idle_seconds and now >= child.rest_since + worker.idle_seconds
             if not child.held and (child.is_retiring or is_idle):
                 log.debug("worker %d is %s", child.process.pid, "renewed" if child.is_retiring else "idle")
-                self._end(child)
+                self._part(child)
         if 0 < self._pause_ends <= now:
             self._pause_ends = -math.inf
             self._on_room()
@@ -228,31 +278,30 @@ class LocalWorkforce:
             log.error("%s %s", error, error.hint)
         self.trouble = str(error)
 
-    def _forget(self, child: Child) -> None:
-        with contextlib.suppress(KeyError, ValueError):  # already done, where a turn was given up half-way
+    def _part(self, child: Child, *, kill: bool = False) -> None:
+        """Let a worker end, or see that it has; it is buried when its process is over. May be called again."""
+        child.is_dismissed = child.is_dismissed or not (child.held or child.process.is_leaving)
+        with contextlib.suppress(KeyError, ValueError):  # already done
             self._selector.unregister(child.sock)
-        with contextlib.suppress(ValueError):
-            self._children.remove(child)
+        child.leave(kill=kill)
 
-    def _lose(self, child: Child) -> None:
-        self._forget(child)
-        is_failed_start = not child.is_proven
+    def _bury(self, child: Child) -> None:
+        self._children.remove(child)
+        is_failed_start = not (child.is_proven or child.is_dismissed)
         if is_failed_start:
             self._pause()  # before anybody hears of it and submits again
         lost = child.bury()
         if is_failed_start:
             self._say(lost)
 
-    def _end(self, child: Child) -> None:
-        self._forget(child)
-        child.end()
-
     def _tell(self) -> None:
         """Leave a description of the workers for whoever asks, from any thread."""
         self.told = [
             {
                 "pid": child.process.pid, "model": display(child.model.name), "provider": child.provider,
-                "note": display(child.note), "photos": child.photos, "memory_mb": child.resident_bytes // 1_000_000,
+                "note": display(child.note), "photos": child.photos,
+                "memory_mb": child.meter.resident_bytes // 1_000_000,
             }
             for child in self._children
+            if not child.process.is_leaving
         ]  # fmt: skip

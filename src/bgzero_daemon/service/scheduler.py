@@ -40,7 +40,7 @@ _STRIKES = 2
 
 @dataclass(slots=True)
 class Scheduler:
-    """Hands waiting photos to the workforce, a bounded number of them and of their pixels at once.
+    """Hands waiting photos to the workforce, a bounded number of them at once.
 
     After a crash every photo that was in work is a suspect: suspects run one at a time and alone, and
     only a crash while alone counts. `wake` is called from any thread when `collect` has something to do;
@@ -54,7 +54,6 @@ class Scheduler:
     queue: Backlog
     wake: Callable[[], None]
     look_again: Callable[[PhotoKey], None]
-    most_pixels: int = 1 << 62
     most_tries: int | None = None
     is_paused: bool = False
     pace: Pace = field(default_factory=Pace)
@@ -70,7 +69,7 @@ class Scheduler:
 
     def __post_init__(self) -> None:
         self.decisions = Decisions(self.ledger, self.places, self.most_tries)
-        self._company = Company(self.workforce, self.most_pixels)
+        self._company = Company(self.workforce)
         self._probes = Probes(self.places, self._tell)
 
     @property
@@ -111,9 +110,6 @@ class Scheduler:
                 return
             job = self.queue.take(now, self._busy, self._closed())
             if job is None:
-                return
-            if self._company.is_too_much(job, now):
-                self.queue.put_back(job)
                 return
             self._open(job, now, is_alone=False)
 

@@ -1,30 +1,35 @@
 """How many workers and lanes there are, and how much memory they may use."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import ModelError
+from bgzero_daemon.core.job import Task
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service import machine
 from bgzero_daemon.settings.schema import Config
 
 _SHARE = 0.75  # of the machine's memory, for all workers together
 _UNKNOWN_PEAK_MB = 1000  # of a model that nobody measured
+_UNKNOWN_PIXELS = 24_000_000  # of a photo whose container does not say, or exaggerates
+_FILLED = 0.8  # of a worker's memory, as far as photos' sizes can be foreseen
 BYTES_PER_PIXEL = 20  # of a photo in work, as measured: benchmarks/README.md
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Worker processes, network threads and photos in work of each, and the memory of each in bytes.
+    """Worker processes; of each: network threads, photos in work and their pixels, and memory in bytes.
 
-    `is_asked` says that somebody set the memory; otherwise it is chosen from the machine.
+    `photo_pixels` is the largest photo that is cut. `is_asked` says that somebody set the memory; otherwise it is
+    chosen from the machine.
     """
 
     workers: int
     threads: int
     lanes: int
     memory_bytes: int
+    pixels: int = 1 << 62
+    photo_pixels: int = 1 << 62
     is_asked: bool = False
 
     @classmethod
@@ -35,7 +40,10 @@ class Sizes:
         cores = max(1, machine.cores() // workers)
         memory = int(wanted.memory_limit * 1e9) or int(machine.memory_bytes() * _SHARE / workers)
         lanes = wanted.lanes or min(4, max(2, cores))
-        return cls(workers, wanted.threads or cores, lanes, memory, is_asked=bool(wanted.memory_limit))
+        return cls(
+            workers, wanted.threads or cores, lanes, memory, pixels=int(wanted.megapixels * 1e6 / workers),
+            photo_pixels=int(config.limits.megapixels * 1e6), is_asked=bool(wanted.memory_limit),
+        )  # fmt: skip
 
     def check(self, model: Model) -> str:
         """Return "" where a model fits, or a sentence where it hardly does. Raises ModelError where it cannot."""
@@ -53,11 +61,22 @@ class Sizes:
             )
         return ""
 
-    def pixels(self, models: Iterable[Model], megapixels: float) -> int:
-        """Return how many pixels may be in work at once: what is configured, or what the memory allows beside a model.
+    def expected_bytes(self, model: Model) -> int:
+        """Return the memory that a worker with this model needs beside photos, as its card says, or a guess."""
+        return (model.card.peak_mb or _UNKNOWN_PEAK_MB) * 1_000_000
+
+    def pixels_beside(self, base_bytes: int) -> int:
+        """Return how many pixels may be in work in one worker: as configured, or what memory allows beside a model.
 
         A photo that is larger than that is cut alone.
         """
-        base = max(((model.card.peak_mb or _UNKNOWN_PEAK_MB) for model in models), default=_UNKNOWN_PEAK_MB)
-        room = self.workers * max(0, self.memory_bytes - base * 1_000_000)
-        return min(int(megapixels * 1e6), room // BYTES_PER_PIXEL)
+        room = int(self.memory_bytes * _FILLED) - base_bytes
+        return min(self.pixels, max(0, room) // BYTES_PER_PIXEL)
+
+    def likely_pixels(self, task: Task) -> int:
+        """Return how large a photo most likely is. A header that is beyond the limit is refused, not decoded."""
+        return task.pixels if 0 < task.pixels <= self.photo_pixels else _UNKNOWN_PIXELS
+
+    def most_pixels(self, task: Task) -> int:
+        """Return how large a photo may be: headers say anything, and beyond the limit it is refused anyway."""
+        return min(task.pixels or self.photo_pixels, self.photo_pixels)

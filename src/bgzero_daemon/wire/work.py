@@ -10,6 +10,7 @@ lane takes it, reads the source once and sends `Hashed`; the service answers `Ve
 
 import array
 import os
+import select
 import socket
 import struct
 from typing import Annotated, Literal
@@ -20,7 +21,7 @@ from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core.errors import Code
 from bgzero_daemon.core.recipe import Metadata, Product
 
-VERSION = 3
+VERSION = 4
 MAX_BODY_BYTES = 64 * 1024
 _HEADER = struct.Struct(">3sBI")
 _MAX_DESCRIPTORS = 2
@@ -69,12 +70,16 @@ class Verdict(_Frame):
 
 
 class Ready(_Frame):
-    """Worker: the model is loaded and runs on `provider`; `note` says why not on a better one."""
+    """Worker: the model is loaded and has run on `provider`; `note` says why not on a better one.
+
+    `seconds` is the wall time of all that, `network_seconds` that of the one run.
+    """
 
     kind: Literal["ready"] = "ready"
     provider: str
     note: str = ""
     seconds: float
+    network_seconds: float
 
 
 class Unfit(_Frame):
@@ -117,13 +122,14 @@ class Done(_Frame):
 class Refused(_Frame):
     """Worker: this photo was not cut.
 
-    `verdict`: a failure, a skip, worth another try, or the staged file could not be written (`output`).
+    `verdict`: a failure, a skip, worth another try, short of memory for it (`heavy`), a network that does not run
+    any more (`lost`), or a staged file that could not be written (`output`).
     `code` is one word for programs (`core.errors.Code`).
     """
 
     kind: Literal["refused"] = "refused"
     job: str
-    verdict: Literal["failed", "skipped", "retry", "output"]
+    verdict: Literal["failed", "skipped", "retry", "heavy", "lost", "output"]
     sentence: str
     hint: str = ""
     code: str = Code.DAMAGED
@@ -172,6 +178,13 @@ def receive(sock: socket.socket) -> tuple[Frame, tuple[int, ...]] | None:
             raise
         raise ProtocolError(f"not a frame: {error}") from error
     return frame, tuple(descriptors)
+
+
+def is_waiting(sock: socket.socket) -> bool:
+    """Say whether something can be received at once: a frame, or the other side's end."""
+    poll = select.poll()  # select() knows no descriptor beyond 1023
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _parse(sock: socket.socket, head: bytes) -> Frame:

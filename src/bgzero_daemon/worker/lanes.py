@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from threading import Lock
 
 from bgzero_daemon.core import crash
-from bgzero_daemon.core.errors import BgzeroError, Code, OutputError, PhotoRefused, PhotoSkipped
+from bgzero_daemon.core.errors import BgzeroError, Code, ModelError, OutputError, PhotoRefused, PhotoSkipped
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.wire import work
 from bgzero_daemon.worker.pipeline import Pipeline
@@ -56,15 +56,12 @@ class Lanes:
     def _answer(self, order: work.Cut, source: int, staged: int) -> work.Done | work.Refused | None:
         try:
             return self._cut(order, source, staged)
-        except PhotoRefused as error:
-            verdict = "skipped" if isinstance(error, PhotoSkipped) else "failed"
-            return _refusal(order, verdict, str(error), error.hint, error.code)
-        except OutputError as error:
-            return _refusal(order, "output", str(error), error.hint)
         except BgzeroError as error:
-            return _refusal(order, "retry" if error.retry else "failed", str(error), error.hint)
+            code = error.code if isinstance(error, PhotoRefused) else ""
+            return _refusal(order, _verdict(error), str(error), error.hint, code)
         except MemoryError:
-            return _refusal(order, "retry", _("There is not enough memory for this photo at present."))
+            sentence = _("There was not enough memory for this photo.")
+            return _refusal(order, "heavy", sentence, _("Export it smaller, or give the worker more memory."))
         except OSError as error:
             return _refusal(order, "retry", _("The photo cannot be read: {why}.").format(why=error.strerror))
 
@@ -103,13 +100,13 @@ class Lanes:
                 hint=_("Raise limits.megabytes in the configuration."),
                 code=Code.TOO_LARGE,
             )
-        content = bytearray()
         # pread: a descriptor that came over a socket shares its offset with whoever sent it
-        while part := os.pread(source, _PIECE_BYTES, len(content)):
-            content += part
-            if len(content) > self._max_bytes:
+        parts = [os.pread(source, size + 1, 0)]  # as a rule all of it, and never copied
+        while part := os.pread(source, _PIECE_BYTES, sum(map(len, parts))):
+            parts.append(part)
+            if sum(map(len, parts)) > self._max_bytes:
                 raise PhotoRefused(_("The file grew beyond the limit while it was read."), code=Code.TOO_LARGE)
-        return bytes(content)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _send(self, frame: work.Frame) -> None:
         with self._sending:
@@ -129,6 +126,17 @@ def _write(staged: int, png: bytes) -> None:
         os.ftruncate(staged, at)
     except OSError as error:
         raise OutputError(_("The cut-out cannot be written: {why}.").format(why=error.strerror)) from error
+
+
+def _verdict(error: BgzeroError) -> str:
+    match error:
+        case PhotoSkipped():
+            return "skipped"
+        case ModelError():  # it ran at the start: no photo's fault
+            return "lost"
+        case OutputError():
+            return "output"
+    return "retry" if error.retry else "failed"
 
 
 def _refusal(order: work.Cut, verdict: str, sentence: str, hint: str = "", code: str = "") -> work.Refused:

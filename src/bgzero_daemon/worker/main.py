@@ -61,7 +61,10 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int) -> int:
     pipeline = Pipeline(engine, setup.model, setup.card, max_pixels=setup.max_pixels)
     lanes = Lanes(sock, pipeline, setup.lanes, max_bytes=setup.max_bytes)
     seconds = round(time.monotonic() - started, 3)
-    work.send(sock, work.Ready(provider=engine.provider, note=engine.note, seconds=seconds))
+    run_seconds = round(engine.seconds, 3)
+    work.send(
+        sock, work.Ready(provider=engine.provider, note=engine.note, seconds=seconds, network_seconds=run_seconds)
+    )
     try:
         _obey(sock, lanes)
     except (OSError, work.ProtocolError) as error:  # a service that is killed resets the connection
