@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_SECONDS = 60.0
 _GAP_SECONDS = 1.0  # in which this thread did not run: it was stopped, or busy
-_CLOSING_SECONDS = 30.0
+_CLOSING_SECONDS = 10.0
 
 
 class LocalWorkforce:

@@ -70,7 +70,18 @@ def _wait() -> None:
     time.sleep(0.5)
 
 
+def _short() -> None:
+    raise MemoryError
+
+
+def _chatter() -> None:
+    """Print like a native library, where Python's own streams do not matter."""
+    os.write(1, b"chatter\n")
+    os.write(2, b"chatter\n")
+
+
 _DEEDS: dict[str, Callable[[], object]] = {
     "segfault": _segfault, "abort": os.abort, "hang": _hang, "seize": _seize, "eat": _eat, "leak": _leak,
-    "drip": _drip, "trap": _trap, "wait": _wait, "exit": lambda: os._exit(0),
+    "drip": _drip, "trap": _trap, "wait": _wait, "exit": lambda: os._exit(0), "short": _short,
+    "chatter": _chatter,
 }  # fmt: skip

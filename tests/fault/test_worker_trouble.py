@@ -1,0 +1,187 @@
+"""Workers that cannot be had, do not answer, or run out of something: it costs time, not photos."""
+
+import io
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+from PIL import Image
+
+from bgzero_daemon.worker.provoke import VARIABLE
+from tests.fault.oracle import Oracle
+from tests.fault.test_providers import lying
+from tests.fault.test_worker import PROVOKE, failures, ordered, pause_while
+from tests.home import PROGRAM, Daemon, Home, is_alive, photo, until
+
+# Python runs this at the start of every process of the daemon's; only the worker heeds it.
+IN_WORKER = """
+import os, sys
+if "bgzero_daemon.worker.main" in sys.orig_argv:
+    import onnxruntime
+
+    class Session(onnxruntime.InferenceSession):
+        runs = 0
+
+        def run(self, *arguments):
+            Session.runs += 1
+            {deed}
+            return super().run(*arguments)
+
+    onnxruntime.InferenceSession = Session
+"""
+
+
+def at_work(home: Home, daemon: Daemon) -> int:
+    """Wait until the one worker has a photo in its hands; return its pid."""
+    until(lambda: (told := Oracle(home).status()["workers"]) and told[0]["provider"], lambda: daemon.log)
+    until(lambda: Oracle(home).status()["at_work"], lambda: daemon.log)
+    time.sleep(0.3)
+    worker = daemon.worker()
+    assert worker
+    return worker
+
+
+def test_service_that_is_stopped_and_goes_on_blames_nobody(home: Home) -> None:
+    """Ctrl-Z and fg, or a frozen control group: for longer than a photo may take."""
+    with home.daemon(**PROVOKE, BGZERO_WORKER__DEADLINE_SECONDS="2") as daemon:
+        ordered(home.inbox / "a.jpg", "wait wait")
+        worker = at_work(home, daemon)
+        for pid in (worker, daemon.process.pid):
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(3)
+        for pid in (daemon.process.pid, worker):
+            os.kill(pid, signal.SIGCONT)
+        daemon.wait_for("a.png")
+        assert "tried again" not in daemon.log
+        assert daemon.worker() == worker
+
+
+def test_network_that_fails_later_makes_photos_wait(home: Home) -> None:
+    """Its test picture went well, a photo does not: no photo fails, the status says why, and it goes on by itself."""
+    broken = home.root / "broken"
+    broken.touch()
+    deed = f'if Session.runs > 1 and os.path.exists("{broken}"): raise RuntimeError("Failed to allocate memory")'
+    env = lying(home, IN_WORKER.format(deed=deed))
+    for number in range(4):
+        photo(home.inbox / f"{number}.jpg", seed=number)
+    once = home.once(**env)
+    assert once.returncode == 1
+    assert b"Failed to allocate memory" in once.stderr
+    with home.daemon(**env) as daemon:
+        until(lambda: b"Failed to allocate memory" in home.bgzero("status").stdout, lambda: daemon.log)
+        time.sleep(2)
+        assert daemon.log.count("Failed to allocate memory") == 1, "said once"
+        broken.unlink()
+        daemon.wait_for(*(f"{number}.png" for number in range(4)))
+        assert not failures(home)
+        assert b"Failed to allocate" not in home.bgzero("status").stdout
+
+
+def test_network_that_takes_more_memory_than_allowed_fails_no_photo(home: Home) -> None:
+    """Only its first run shows how much it takes: photos wait, and the status says why."""
+    env = lying(home, IN_WORKER.format(deed="Session.kept = bytearray(500_000_000)"))
+    photo(home.inbox / "a.jpg")
+    with home.daemon(**env, BGZERO_WORKER__MEMORY_LIMIT="0.4") as daemon:
+        until(lambda: b"a worker may use 400 MB" in home.bgzero("status").stdout, lambda: daemon.log)
+        time.sleep(1.5)
+        assert not failures(home)
+    assert home.once(**env).returncode == 0
+
+
+def test_network_that_says_nothing_at_all_is_not_used(home: Home) -> None:
+    """Numbers that are none: seen with a test picture, before any photo."""
+    env = lying(home, IN_WORKER.format(deed="return [super().run(*arguments)[0] * float('nan')]"))
+    photo(home.inbox / "a.jpg")
+    done = home.once(**env)
+    assert done.returncode == 1
+    assert b"no numbers" in done.stderr
+    assert not home.visible()
+
+
+def test_photo_that_finds_no_memory_is_put_aside_in_the_end(home: Home) -> None:
+    """Tried alone, twice; the others are cut."""
+    with home.daemon(**PROVOKE) as daemon:
+        pause_while(home, ("short.jpg", "short"), ("b.jpg", "wait"))
+        until(lambda: failures(home), lambda: daemon.log)
+        daemon.wait_for("b.png")
+        assert "too-heavy: There was not enough memory for this photo." in failures(home)["short.jpg"]
+
+
+def test_weights_on_a_mount_that_does_not_answer_keep_nobody(home: Home) -> None:
+    """The thread that would open them hangs; the service still ends when it is told to (strace holds the open)."""
+    command = ["strace", "-D", "-f", "-o", "/dev/null", "-P", str(home.models / "tiny.onnx")]
+    command += ["-e", "inject=openat:delay_enter=600000000:when=1+", "bgzero", "run"]
+    with home.started_by([*command, "--inbox", str(home.inbox), "--outbox", str(home.outbox)], **PROVOKE) as daemon:
+        until(lambda: "Drop photos" in daemon.log, lambda: daemon.log)
+        photo(home.inbox / "a.jpg")
+        until(lambda: Oracle(home).status()["at_work"], lambda: daemon.log)
+        for _signal in range(2):  # the second one does not wait for photos in work
+            daemon.process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+        assert daemon.process.wait(30) == 0
+        assert "does not answer" in daemon.log
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_closed_standard_streams_harm_nothing(home: Home, closed: str) -> None:
+    """Started by something careless: no file gets their numbers, and workers start."""
+    photo(home.inbox / "a.jpg")
+    command = f'exec "{PROGRAM[0]}" run --once --inbox "{home.inbox}" --outbox "{home.outbox}" {closed}'
+    subprocess.run(["sh", "-c", command], env=home.env, check=True, timeout=60)
+    assert home.visible() == ["a.png"]
+
+
+def test_photo_from_a_pipe_survives_its_worker(home: Home) -> None:
+    """Standard input cannot be read twice: it was kept."""
+    source = ordered(home.inbox / "a.jpg", "wait wait wait")
+    env = home.env | {VARIABLE: "1"}
+    with source.open("rb") as stream:
+        process = subprocess.Popen([*PROGRAM, "cut", "-"], stdin=stream, stdout=subprocess.PIPE, env=env)
+    until(lambda: psutil.Process(process.pid).children(), "a worker")
+    (worker,) = psutil.Process(process.pid).children()
+    until(lambda: worker.num_threads() >= 3, "it is at work")
+    time.sleep(0.5)
+    worker.kill()
+    content, _nothing = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert Image.open(io.BytesIO(content)).size == (120, 80)
+
+
+def test_chatter_of_decoders_stays_out_of_a_cutout(home: Home) -> None:
+    """What native code prints in a worker goes nowhere."""
+    source = ordered(home.inbox / "a.jpg", "chatter")
+    home.env[VARIABLE] = "1"
+    done = home.bgzero("cut", source, "-o", "-")
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"\x89PNG")
+    assert done.stderr == b""
+
+
+def test_single_photos_give_up_at_once_where_the_model_does_not_load(home: Home) -> None:
+    """One worker and one sentence, not one for each photo."""
+    (home.models / "tiny.onnx").write_bytes(b"no network")
+    photos = [photo(home.root / f"{number}.jpg", seed=number) for number in range(12)]
+    done = home.bgzero("cut", "-v", *photos, "-o", home.root / "cut")
+    assert done.returncode == 1
+    assert done.stderr.count(b" started for ") == 1
+    assert b"not the one its card describes" in done.stderr.splitlines()[-2]
+    assert not list((home.root / "cut").iterdir())
+
+
+def test_resting_worker_that_is_frozen_costs_no_photo(home: Home) -> None:
+    """It answers no more when the next photo comes; ended by hand here, where half a minute would end it."""
+    with home.daemon(**PROVOKE) as daemon:
+        photo(home.inbox / "a.jpg")
+        daemon.wait_for("a.png")
+        worker = daemon.worker()
+        assert worker
+        os.kill(worker, signal.SIGSTOP)
+        photo(home.inbox / "b.jpg", seed=1)
+        until(lambda: Oracle(home).status()["at_work"] == ["b.jpg"], lambda: daemon.log)
+        os.kill(worker, signal.SIGKILL)
+        daemon.wait_for("b.png")
+        assert not is_alive(worker)
+        assert "tried again" not in daemon.log
