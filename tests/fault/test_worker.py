@@ -262,7 +262,9 @@ def test_worker_gives_way_to_everybody_else(home: Home, outer: int, configured: 
     with home.started_by(command, **PROVOKE, BGZERO_WORKER__NICE=str(configured)) as daemon:
         photo(home.inbox / "a.jpg")
         daemon.wait_for("a.png")
-        worker = psutil.Process(daemon.worker())
+        worker, ours = psutil.Process(daemon.worker()), os.getpriority(os.PRIO_PROCESS, 0)
+        if ours:  # these tests run with a niceness already, which nobody overrides
+            outer = expected = min(19, ours + outer)
         assert worker.nice() == expected
         disk = (psutil.IOPRIO_CLASS_BE, 7) if configured else (psutil.IOPRIO_CLASS_NONE, 4)
         assert not configured or tuple(worker.ionice()) == disk

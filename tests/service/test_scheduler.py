@@ -176,6 +176,15 @@ def test_poisoned_photo_is_put_aside_and_its_neighbours_are_cut(bench: Bench) ->
     assert bench.outputs() == ["a.png", "b.png"]
 
 
+def test_workforce_is_told_how_large_a_photo_is(bench: Bench) -> None:
+    """Deadlines and memory are reckoned from it."""
+    bench.add("a.jpg", pixels=77)
+    bench.hand_out()
+    ((task, _future),) = bench.workforce.tasks
+    assert (task.size_bytes, task.pixels) == (len("a.jpg"), 77)
+    bench.turn(cut)
+
+
 def test_crash_in_company_is_no_strike(bench: Bench) -> None:
     """A photo that went down with others any number of times is still cut."""
     bench.add("a.jpg", "b.jpg")

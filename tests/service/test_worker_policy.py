@@ -1,5 +1,7 @@
 """What is decided about workers before anything is measured: cores, memory, deadlines, growth."""
 
+import os
+import socket
 from pathlib import Path
 
 import psutil
@@ -7,12 +9,13 @@ import pytest
 
 from bgzero_daemon.catalog import shelf
 from bgzero_daemon.catalog.card import Model
-from bgzero_daemon.core.errors import ModelError
+from bgzero_daemon.core.errors import ModelError, PhotoRefused
 from bgzero_daemon.service import machine
 from bgzero_daemon.service.allowance import Allowance
 from bgzero_daemon.service.growth import Growth
 from bgzero_daemon.service.sizes import BYTES_PER_PIXEL, Sizes
 from bgzero_daemon.settings.schema import Config, Worker
+from bgzero_daemon.worker.lanes import Lanes
 
 
 def groups(root: Path, **settings: str) -> Path:
@@ -97,6 +100,22 @@ def test_pixels_in_work_fit_into_the_memory_beside_the_model() -> None:
     assert sizes(memory_limit=2).pixels_beside(500_000_000) == 1_100_000_000 // BYTES_PER_PIXEL
     assert sizes(memory_limit=0.1).pixels_beside(500_000_000) == 0, "one at a time"
     assert sizes().expected_bytes(needing(300)) == 300_000_000
+
+
+def test_file_that_grows_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its length was looked at first; what comes after counts too."""
+    file = tmp_path / "a.jpg"
+    file.write_bytes(bytes(100))
+    real = file.stat()
+    with socket.socket() as sock, file.open("rb") as source, monkeypatch.context() as patched:
+        lanes = Lanes(sock, None, 1, max_bytes=50)  # type: ignore[arg-type]
+        with pytest.raises(PhotoRefused, match="the limit is"):
+            lanes._read(source.fileno())
+        patched.setattr(os, "fstat", lambda _number: os.stat_result((*real[:6], 40, *real[7:10])))
+        with pytest.raises(PhotoRefused, match="grew beyond the limit"):
+            lanes._read(source.fileno())
+        generous = Lanes(sock, None, 1, max_bytes=100)  # type: ignore[arg-type]
+        assert generous._read(source.fileno()) == bytes(100)
 
 
 def test_model_that_needs_more_than_was_allowed_is_refused() -> None:

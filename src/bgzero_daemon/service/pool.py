@@ -140,6 +140,7 @@ class LocalWorkforce:
         for child in list(self._children):
             with contextlib.suppress(Exception):
                 self._part(child, kill=True)
+                child.process.popen.wait(1.0)
             self._children.remove(child)
             for held in child.held.values():
                 if not held.future.done():

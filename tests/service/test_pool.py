@@ -1,0 +1,130 @@
+"""The pool of workers: what it passes on, and what it does when it is surprised itself."""
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from bgzero_daemon.catalog import shelf
+from bgzero_daemon.core.errors import WorkforceLost
+from bgzero_daemon.core.job import Staged, Task
+from bgzero_daemon.core.recipe import Recipe
+from bgzero_daemon.service.child import Child
+from bgzero_daemon.service.pool import LocalWorkforce
+from bgzero_daemon.settings.schema import Config, Worker
+from tests.home import until
+
+MODEL = "u2netp"
+
+
+@contextmanager
+def pool(**worker: float) -> Iterator[LocalWorkforce]:
+    """A pool with a real model."""
+    made = LocalWorkforce(Config(worker=Worker.model_validate(worker)), {MODEL: shelf.installed(MODEL)})
+    try:
+        yield made
+    finally:
+        made.close(kill=True)
+
+
+@contextmanager
+def task(root: Path) -> Iterator[Task]:
+    """A photo that can be cut, and where it goes."""
+    Image.new("RGB", (40, 30), "white").save(root / "a.png")
+    with (root / "a.png").open("rb") as source, (root / "out.png").open("w+b") as staged:
+        yield Task("1", "a.png", Recipe(MODEL), source.fileno(), staged.fileno())
+
+
+def test_worker_is_started_as_configured(tmp_path: Path) -> None:
+    """Threads, no second pool of threads, an end to waiting for frames, and one to waiting for the model."""
+    threads = []
+    for count in (1, 4):
+        with pool(threads=count, lanes=1) as made, task(tmp_path) as given:
+            future = made.submit(given)
+            until(lambda: made._children, "it is started")
+            (child,) = made._children
+            assert child.ready_due < time.monotonic() + 600
+            assert child.sock.gettimeout()
+            assert future.result(60).source_sha256
+            worker = psutil.Process(child.process.pid)
+            assert worker.environ()["OPENBLAS_NUM_THREADS"] == "1"
+            threads.append(worker.num_threads())
+            assert child.allowance.card_seconds == shelf.installed(MODEL).card.seconds
+            assert child.sizes.most_pixels(given) == child.sizes.photo_pixels == 100_000_000, "size unknown"
+    assert threads[1] - threads[0] == 3
+
+
+def test_surprise_of_our_own_fails_nobody_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake in the pool: whoever waits is told, there is a pause, and after that it works."""
+    real, calls = Child.start, []
+
+    def surprising(*arguments: object, **options: object) -> Child:
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("surprise")
+        return real(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Child, "start", surprising)
+    with pool() as made, task(tmp_path) as given:
+        assert isinstance(made.submit(given).exception(10), WorkforceLost)
+        assert made.places() == 0
+        assert made.trouble
+        until(made.places, "the pause is over")
+        assert made.submit(given).result(60).width_px == 40
+        until(lambda: (made.failed_starts, made.trouble) == (0, ""), "all is well again")
+
+
+def test_surprise_with_photos_in_work_answers_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker is ended, and its photos go back."""
+    with pool() as made, task(tmp_path) as given:
+        with monkeypatch.context() as patched:
+            patched.setattr(Child, "look_after", lambda *_arguments: 1 / 0)
+            future = made.submit(given)
+            assert isinstance(future.exception(20), WorkforceLost)
+            until(lambda: not made._children, "it is given up")
+        until(made.places, "the pause is over")
+        assert made.submit(given).result(60).width_px == 40
+
+
+def test_work_goes_to_whoever_has_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two workers; and a new one is begun before anybody gets a second photo."""
+    with pool(workers=3, lanes=4) as made:
+        sizes, model = made.sizes, shelf.installed(MODEL)
+
+        class Busy:
+            def __init__(self, count: int) -> None:
+                self.model, self.held = model, dict.fromkeys(range(count))
+                self.process = self
+
+            is_leaving = False
+            has_room_for = staticmethod(lambda _task: True)
+
+        given = Task("1", "a", Recipe(MODEL), 0, 0)
+        begun = object()
+        monkeypatch.setattr(LocalWorkforce, "_begin", lambda *_arguments: begun)
+        one, two, three = Busy(2), Busy(1), Busy(3)
+        monkeypatch.setattr(made, "_children", [one, two])
+        assert made._worker_for(given) is begun
+        monkeypatch.setattr(made, "_children", [one, two, three])
+        assert vars(made)["_children"][1] is made._worker_for(given)
+        assert sizes.workers == 3
+        monkeypatch.undo()
+
+
+def test_worker_that_is_gone_leaves_nothing_open(tmp_path: Path) -> None:
+    """No descriptor, no process."""
+    with pool(idle_seconds=0.2) as made, task(tmp_path) as given:
+        before = len(os.listdir("/proc/self/fd"))
+        for _time in range(2):
+            future: Future[Staged] = made.submit(given)
+            future.result(60)
+            (pid,) = [child.process.pid for child in made._children]
+            until(lambda: not made._children, "it rests and ends")
+            assert not psutil.pid_exists(pid)
+        assert len(os.listdir("/proc/self/fd")) == before
