@@ -66,7 +66,7 @@ def said(pair: Pair, *frames: work.Frame) -> None:
         assert pair[0].listen()
 
 
-READY = work.Ready(provider="cpu", seconds=0.1, network_seconds=0.1)
+READY = work.Ready(provider="cpu", seconds=0.1, network_seconds=0.1, sandbox="closed")
 
 
 def test_reading_that_hangs_is_no_strike(pair: Pair) -> None:
@@ -94,6 +94,8 @@ def test_photo_that_hangs_takes_those_beside_it_down_as_suspects(pair: Pair) -> 
     assert [type(future.exception(0)) for future in (first, second, third)] == [
         PhotoCrashed, PhotoCrashed, WorkforceLost,
     ]  # fmt: skip
+    assert "not finished within" in str(first.exception(0))
+    assert "with a photo that was not finished in time" in str(second.exception(0))
 
 
 def test_model_that_loads_for_ever_is_given_up(pair: Pair) -> None:
@@ -173,6 +175,7 @@ def test_worker_that_begins_with_nothing_is_given_up(pair: Pair) -> None:
     said(pair, READY)
     now = time.monotonic()
     child.look_after(now + 1000)
+    assert not child.process.is_leaving, "it is loaded, and nothing is due"
     future = given(child, "1")
     child.look_after(now + 29)
     assert child.process.popen.poll() is None
@@ -231,7 +234,7 @@ def test_short_of_memory_is_a_strike_only_in_the_end(pair: Pair) -> None:
 def test_speed_is_learned_from_the_first_run_and_every_photo(pair: Pair) -> None:
     """A machine a hundred times slower than the card's gets longer deadlines before its first photo."""
     child = pair[0]
-    said(pair, work.Ready(provider="cpu", seconds=60, network_seconds=10.0))
+    said(pair, work.Ready(provider="cpu", seconds=60, network_seconds=10.0, sandbox="off"))
     assert child.allowance.to_cut(0) >= 200
     given(child, "1")
     done = work.Done(

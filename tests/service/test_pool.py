@@ -56,6 +56,7 @@ def test_worker_is_started_as_configured(tmp_path: Path) -> None:
             assert worker.environ()["OPENBLAS_NUM_THREADS"] == "1"
             threads.append(worker.num_threads())
             assert child.allowance.card_seconds == shelf.installed(MODEL).card.seconds
+            assert child.base_bytes != child.sizes.expected_bytes(child.model), "it was measured"
             assert child.sizes.most_pixels(given) == child.sizes.photo_pixels == 100_000_000, "size unknown"
     assert threads[1] - threads[0] == 3
 
@@ -75,6 +76,10 @@ def test_surprise_of_our_own_fails_nobody_for_good(tmp_path: Path, monkeypatch: 
         assert isinstance(made.submit(given).exception(10), WorkforceLost)
         assert made.places() == 0
         assert made.trouble
+        early = made.submit(given)
+        assert not early.done(), "whoever does not ask for places first waits for the end of the pause"
+        assert early.result(60).width_px == 40
+        assert len(calls) == 2
         until(made.places, "the pause is over")
         assert made.submit(given).result(60).width_px == 40
         until(lambda: (made.failed_starts, made.trouble) == (0, ""), "all is well again")

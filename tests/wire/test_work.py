@@ -25,11 +25,19 @@ Pair = tuple[socket.socket, socket.socket]
 CARD = ModelCard.model_validate(tomllib.loads(paths.shipped("models", "u2netp.toml").read_text()))
 FRAMES: list[work.Frame] = [
     work.Setup(
-        model="u2netp", card=CARD, provider="cpu", threads=2, lanes=2, max_pixels=10**8, nice=0, max_bytes=2**40
+        model="u2netp",
+        card=CARD,
+        provider="cpu",
+        threads=2,
+        lanes=2,
+        max_pixels=10**8,
+        nice=0,
+        max_bytes=2**40,
+        sandbox="require",
     ),
     work.Cut(job="1", name="Caf%C3%A9/%FF.jpg", metadata=Metadata.NO_LOCATION, product=Product.CUTOUT),
     work.Verdict(job="1", go=False),
-    work.Ready(provider="cpu", note="no GPU here", seconds=0.25, network_seconds=0.1),
+    work.Ready(provider="cpu", note="no GPU here", seconds=0.25, network_seconds=0.1, sandbox="closed"),
     work.Unfit(sentence="The model cannot be used.", hint="Take another."),
     work.Begun(job="1"),
     work.Hashed(job="1", sha256="ab" * 32),

@@ -41,8 +41,8 @@ def status(arguments: argparse.Namespace) -> int:
         print(reply["trouble"])
     for worker in reply["workers"]:
         print(
-            _("worker {pid}: {model} on {provider}, {photos} photos, {memory_mb} MB").format(
-                **worker | {"provider": worker["provider"] or "…"}
+            _("worker {pid}: {model} on {provider}, {photos} photos, {memory_mb} MB, sandbox {sandbox}").format(
+                **worker | {key: worker[key] or "…" for key in ("provider", "sandbox")}
             ),
             *([f"({worker['note']})"] if worker["note"] else []),
         )

@@ -56,6 +56,7 @@ class Child:
     take_due: float = math.inf
     provider: str = ""
     note: str = ""
+    sandbox: str = ""
     photos: int = 0
     is_proven: bool = False
     has_finished: bool = False
@@ -167,7 +168,7 @@ class Child:
             self._kill_as_too_large()
             return
         self.allowance.note(frame.network_seconds)
-        self.provider, self.note = frame.provider, frame.note
+        self.provider, self.note, self.sandbox = frame.provider, frame.note, frame.sandbox
         log.info("model %s on %s, loaded in %.1f s", self.model.name, frame.provider, frame.seconds)
 
     def _on_refused(self, frame: work.Refused) -> None:

@@ -45,6 +45,7 @@ def launch(
                 max_pixels=int(config.limits.megapixels * 1e6),
                 max_bytes=int(config.limits.megabytes * 1e6),
                 nice=nice,
+                sandbox=config.worker.sandbox,
             )
             work.send(ours, setup, (weights.fileno(),))
             return ours, process, os.fstat(weights.fileno()).st_size

@@ -64,7 +64,7 @@ class LocalWorkforce:
             for name, model in models.items()
         }
         self.failed_starts = 0
-        self.trouble = ""
+        self.trouble = self._open_sandbox = ""
         self._pause_ends = -math.inf
         self.told: list[dict[str, object]] = []
         self._bell, self._ringer = os.pipe()
@@ -239,14 +239,23 @@ class LocalWorkforce:
     def _listen(self, child: Child) -> None:
         if child.process.is_leaving:  # sent away earlier in this turn
             return
+        was_ready = child.is_ready
         if not child.listen():
             self._part(child)
+        if child.is_ready and not was_ready:
+            self._judge_sandbox(child.sandbox)
         if child.trouble:
             self._pause()
             self._say(child.trouble)
             child.trouble = None
         elif child.has_finished and self.failed_starts:
             self.failed_starts, self.trouble = 0, ""
+
+    def _judge_sandbox(self, sandbox: str) -> None:
+        """Say once for each reason that decoders run with more rights than they need."""
+        if sandbox not in ("closed", "off", self._open_sandbox):
+            self._open_sandbox = sandbox
+            log.warning(_("The worker's sandbox is not closed: %s."), sandbox)
 
     def _look_after(self) -> None:
         now = time.monotonic()
@@ -288,7 +297,7 @@ class LocalWorkforce:
 
     def _bury(self, child: Child) -> None:
         self._children.remove(child)
-        is_failed_start = not (child.is_proven or child.is_dismissed)
+        is_failed_start = not (child.is_proven or child.is_dismissed or self._is_killing)
         if is_failed_start:
             self._pause()  # before anybody hears of it and submits again
         lost = child.bury()
@@ -300,7 +309,7 @@ class LocalWorkforce:
         self.told = [
             {
                 "pid": child.process.pid, "model": display(child.model.name), "provider": child.provider,
-                "note": display(child.note), "photos": child.photos,
+                "note": display(child.note), "sandbox": display(child.sandbox), "photos": child.photos,
                 "memory_mb": child.meter.resident_bytes // 1_000_000,
             }
             for child in self._children

@@ -123,6 +123,10 @@ class Worker(Table):
     nice: int = Field(
         default=10, ge=0, le=19, description="niceness of the worker where nobody set one; 0: like everybody"
     )
+    sandbox: Literal["require", "auto", "off"] = Field(
+        default="auto",
+        description="whether a worker gives up files, network and programs; require: it cuts nothing where it cannot",
+    )
 
 
 class Limits(Table):

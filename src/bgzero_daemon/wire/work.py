@@ -34,7 +34,7 @@ class _Frame(BaseModel):
 class Setup(_Frame):
     """Service: the model to load. Descriptor: the weights, open for reading.
 
-    `nice` is the niceness that the worker gives itself, 0 for none.
+    `nice` is the niceness that the worker gives itself, 0 for none. `sandbox` says whether it has to be closed.
     """
 
     kind: Literal["setup"] = "setup"
@@ -46,6 +46,7 @@ class Setup(_Frame):
     max_pixels: int
     max_bytes: int
     nice: int
+    sandbox: Literal["require", "auto", "off"]
 
 
 class Cut(_Frame):
@@ -72,7 +73,8 @@ class Verdict(_Frame):
 class Ready(_Frame):
     """Worker: the model is loaded and has run on `provider`; `note` says why not on a better one.
 
-    `seconds` is the wall time of all that, `network_seconds` that of the one run.
+    `seconds` is the wall time of all that, `network_seconds` that of the one run. `sandbox` is "closed", "off", or
+    what it still allows, as measured.
     """
 
     kind: Literal["ready"] = "ready"
@@ -80,6 +82,7 @@ class Ready(_Frame):
     note: str = ""
     seconds: float
     network_seconds: float
+    sandbox: str
 
 
 class Unfit(_Frame):

@@ -14,6 +14,8 @@ import time
 import warnings
 from typing import TYPE_CHECKING
 
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.sandbox import closing
 from bgzero_daemon.wire import work
 from bgzero_daemon.worker import manners
 
@@ -37,12 +39,25 @@ def main() -> int:
     if not isinstance(setup, work.Setup):
         raise work.ProtocolError(f"expected setup, got {setup.kind}")
     manners.give_way(setup.nice)
-    return _serve(sock, setup, weights)
+    closed = closing.close(gpu=setup.provider != "cpu") if setup.sandbox != "off" else None
+    if closed and closed.allowed and setup.sandbox == "require":
+        hint = _('Mend that, or set worker.sandbox to "auto": photos are cut without it then.')
+        return _give_up(sock, _("The sandbox cannot be closed: {what}").format(what=closed), hint)
+    return _serve(sock, setup, weights, str(closed or "off"))
 
 
-def _serve(sock: socket.socket, setup: work.Setup, weights: int) -> int:
+def _give_up(sock: socket.socket, sentence: str, hint: str) -> int:
+    """Say that nothing can be cut, and wait for the end: ending with frames unread would reset the connection."""
+    work.send(sock, work.Unfit(sentence=sentence, hint=hint))
+    while received := work.receive(sock):
+        for descriptor in received[1]:
+            os.close(descriptor)
+    return 1
+
+
+def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -> int:
     started = time.monotonic()
-    # Only now: numpy, Pillow and onnxruntime. Later the sandbox closes before this line.
+    # Only now: numpy, Pillow and onnxruntime, with everything that may be wrong with them.
     from bgzero_daemon.core.errors import ModelError
     from bgzero_daemon.engine.session import Engine
     from bgzero_daemon.worker.lanes import Lanes
@@ -53,18 +68,14 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int) -> int:
             content = file.read()
         engine = Engine(content, setup.card, asked=setup.provider, threads=setup.threads)
     except ModelError as error:
-        work.send(sock, work.Unfit(sentence=str(error), hint=error.hint))
-        while received := work.receive(sock):  # ending with unread frames would reset the connection under the answer
-            for descriptor in received[1]:
-                os.close(descriptor)
-        return 1
+        return _give_up(sock, str(error), error.hint)
     pipeline = Pipeline(engine, setup.model, setup.card, max_pixels=setup.max_pixels)
     lanes = Lanes(sock, pipeline, setup.lanes, max_bytes=setup.max_bytes)
-    seconds = round(time.monotonic() - started, 3)
-    run_seconds = round(engine.seconds, 3)
-    work.send(
-        sock, work.Ready(provider=engine.provider, note=engine.note, seconds=seconds, network_seconds=run_seconds)
-    )
+    ready = work.Ready(
+        provider=engine.provider, note=engine.note, seconds=round(time.monotonic() - started, 3),
+        network_seconds=round(engine.seconds, 3), sandbox=sandbox,
+    )  # fmt: skip
+    work.send(sock, ready)
     try:
         _obey(sock, lanes)
     except (OSError, work.ProtocolError) as error:  # a service that is killed resets the connection

@@ -1,0 +1,110 @@
+"""Closing the sandbox: everything that a worker gives up, in the order in which it can, and what came of it."""
+
+import os
+import resource
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from bgzero_daemon.core.paths import home
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.sandbox import landlock, libc, probes, seccomp, syscalls
+
+_SYSTEM = ("/usr", "/lib", "/lib64", "/nix/store", "/etc/ld.so.cache", "/etc/localtime")
+_KERNEL = (
+    "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/sys/vm", "/sys/devices/system", "/sys/fs/cgroup",
+    "/dev/null", "/dev/zero", "/dev/urandom",
+)  # fmt: skip
+# Never run: no machine at hand had a GPU.
+_GPU_READABLE = (
+    "/proc/driver/nvidia",
+    "/proc/sys/kernel",
+    "/proc/devices",
+    "/sys/bus/pci",
+    "/sys/class",
+    "/sys/devices",
+)
+_GPU_DEVICES = ("/dev/dri", "/dev/kfd")
+_GPU_LIBRARIES = ("cuda", "tensorrt", "rocm", "migraphx", "openvino", "cann", "dnnl")
+_MOST_OPEN = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What became of it: what is still allowed, by the names of `probes`, and why. Nothing: it is closed."""
+
+    allowed: tuple[str, ...]
+    why: str = ""
+
+    def __str__(self) -> str:
+        """Return "closed", or what is not."""
+        if not self.allowed:
+            return "closed"
+        what = _("it still allows {what}").format(what=", ".join(self.allowed))
+        return f"{what}; {self.why}" if self.why else what
+
+
+def close(*, gpu: bool) -> Closed:
+    """Close the sandbox around this process, while it has one thread and nothing heavy is loaded; measure what holds.
+
+    `gpu` leaves the device nodes of GPUs open where ONNX Runtime has a provider for one. There is no way back.
+    """
+    _limit()
+    machine = os.uname().machine
+    if sys.platform != "linux" or machine not in syscalls.MACHINES:
+        return Closed(("everything",), f"there is none for {sys.platform} on {machine}")
+    wrong = [] if len(os.listdir("/proc/self/task")) == 1 else ["other threads run already"]
+    try:
+        libc.give_up_new_privileges()
+    except OSError as error:
+        wrong.append(f"new privileges cannot be given up ({error.strerror})")
+    try:
+        has_gpu = gpu and _has_gpu_provider()
+        devices = _gpu_devices() if has_gpu else ()
+        landlock.restrict(machine, [*_readable(), *(map(Path, _GPU_READABLE) if has_gpu else ())], devices)
+    except OSError as error:
+        wrong.append(landlock.why_not(error))
+    try:
+        seccomp.install(machine)
+    except OSError as error:
+        wrong.append(f"system calls cannot be filtered ({error.strerror})")
+    return Closed(probes.allowed(machine), "; ".join(wrong))
+
+
+def _limit() -> None:
+    """No core file holds a photo, and descriptors do not run out of hand."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_OPEN if hard == resource.RLIM_INFINITY else min(hard, _MOST_OPEN)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _readable() -> Iterator[Path]:
+    """Yield where libraries and Python's modules lie, and what tells of the machine's cores and memory."""
+    yield from map(Path, (*_SYSTEM, *_KERNEL))
+    yield Path("/proc/self").resolve()
+    forbidden = {Path("/"), home() or Path("/")}
+    installed = sysconfig.get_paths()
+    places = [*sys.path, *(installed[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib"))]
+    modules = {Path(place) for place in places if place} | {Path(sys.base_prefix, "lib")}
+    for place in sorted(modules):
+        if not any(above.is_relative_to(place.resolve()) for above in forbidden):
+            yield place
+
+
+def _has_gpu_provider() -> bool:
+    """Say whether the ONNX Runtime that would be loaded has a provider for a GPU, without loading it."""
+    spec = find_spec("onnxruntime")
+    places = spec.submodule_search_locations if spec else None
+    return any(
+        Path(place, "capi", f"libonnxruntime_providers_{name}.so").exists()
+        for place in places or ()
+        for name in _GPU_LIBRARIES
+    )
+
+
+def _gpu_devices() -> tuple[Path, ...]:
+    return (*map(Path, _GPU_DEVICES), *Path("/dev").glob("nvidia*"))

@@ -1,0 +1,116 @@
+"""The sandbox measured: what it has to refuse is tried, in ways that do no harm where it is not refused."""
+
+import ctypes
+import errno
+import os
+import resource
+import socket
+import threading
+from collections.abc import Callable
+
+from bgzero_daemon.sandbox import libc, syscalls
+
+# what is not there, or on a disk that nobody may write to, is as good as refused
+_REFUSED = (errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOENT, errno.ENOSYS)
+_NOBODY = 0x7FFFFFFF
+_NO_REQUEST = 0xFFFF
+
+
+def _call(machine: str, name: str, *arguments: int | None) -> None:
+    number = syscalls.number(name, machine)
+    if number is None:
+        raise OSError(errno.EPERM, "this machine does not have it")
+    libc.syscall(number, *(ctypes.c_long(value or 0) for value in arguments))
+
+
+def _list_home() -> None:
+    os.listdir(os.path.expanduser("~"))
+
+
+def _list_root() -> None:
+    os.listdir("/")
+
+
+def _write() -> None:
+    """A folder that is gone again at once, in each place that a worker might be able to write to."""
+    refusal = None
+    for place in ("/tmp", "/dev/shm", "/var/tmp", os.path.expanduser("~"), "."):  # noqa: S108 - that is the question
+        folder = os.path.join(place, f".bgzero-probe-{os.getpid()}")
+        try:
+            os.mkdir(folder)
+        except OSError as error:
+            refusal = error
+            if error.errno not in _REFUSED:
+                raise
+        else:
+            os.rmdir(folder)
+            return
+    if refusal:
+        raise refusal
+
+
+def _change_mode() -> None:
+    reading, writing = os.pipe()
+    try:
+        os.fchmod(reading, 0o600)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def _socket(family: int) -> None:
+    socket.socket(family, socket.SOCK_STREAM).close()
+
+
+def _fork() -> None:
+    """By the bare call with no flags at all: where it is allowed, the child ends at once."""
+    if not (child := os.fork()):
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+def _raise_limit() -> None:
+    resource.prlimit(os.getppid(), resource.RLIMIT_CORE)
+
+
+def probes(machine: str) -> dict[str, Callable[[], None]]:
+    """Return what is tried, by the names that the status shows. Each raises OSError where it is refused.
+
+    Where a call that is allowed would do something, it is made with arguments that nobody can mean: it fails then,
+    but not with "not permitted".
+    """
+    return {
+        "reading the home folder": _list_home,
+        "reading the root folder": _list_root,
+        "writing files": _write,
+        "changing modes": _change_mode,
+        "internet sockets": lambda: _socket(socket.AF_INET),
+        "local sockets": lambda: _socket(socket.AF_UNIX),
+        "new processes": _fork,
+        "other programs": lambda: _call(machine, "execve", None, None, None),
+        "looking into processes": lambda: _call(machine, "ptrace", _NO_REQUEST, _NOBODY),
+        "reading processes' memory": lambda: _call(machine, "process_vm_readv", os.getppid(), 0, 0, 0, 0, 0),
+        "signals to the service": lambda: os.kill(os.getppid(), 0),
+        "limits of the service": _raise_limit,
+        "io_uring": lambda: _call(machine, "io_uring_setup", None, None),
+        "namespaces": lambda: _call(machine, "unshare", None),
+    }
+
+
+def allowed(machine: str) -> tuple[str, ...]:
+    """Try everything from a new thread, as a decoder would, and return what was not refused."""
+    found: list[str] = []
+
+    def try_all() -> None:
+        for name, attempt in probes(machine).items():
+            try:
+                attempt()
+            except OSError as error:
+                if error.errno in _REFUSED:
+                    continue
+            found.append(name)
+
+    thread = threading.Thread(target=try_all, name="probe")
+    thread.start()
+    thread.join()
+    return tuple(found)

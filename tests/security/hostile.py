@@ -1,0 +1,143 @@
+"""A decoder that was taken over: it tries everything, from a lane's thread, inside a photo's job.
+
+`take_over` writes it into a folder for PYTHONPATH; Python runs it at the start of every process, and it waits in the
+worker until the decode room is loaded, which is after the sandbox was closed. What came of it is in the sentence with
+which the photo fails.
+"""
+
+import os
+from pathlib import Path
+
+ORDER = b"TRY EVERYTHING"
+
+CODE = '''
+import sys
+
+if "bgzero_daemon.worker.main" in sys.orig_argv:
+    import importlib.machinery
+
+    def attempts():
+        import ctypes, os, signal, socket, subprocess, threading
+        from pathlib import Path
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        home, parent = Path(os.environ["HOME"]), os.getppid()
+
+        def call(*arguments):
+            if libc.syscall(*map(ctypes.c_long, arguments)) < 0:
+                raise OSError(ctypes.get_errno(), "refused")
+
+        def ptrace(request):
+            if libc.ptrace(ctypes.c_long(request), ctypes.c_long(parent), None, None) < 0:
+                raise OSError(ctypes.get_errno(), "refused")
+
+        def fork():
+            if not (child := os.fork()):
+                os._exit(0)
+            os.waitpid(child, 0)
+
+        def descriptors_for_writing():
+            """The photo is open for reading only: /proc would open it again."""
+            done = 0
+            for number in os.listdir("/proc/self/fd"):
+                place = os.readlink("/proc/self/fd/" + number)
+                if place.startswith("/") and place.endswith((".jpg", ".onnx")):
+                    os.close(os.open("/proc/self/fd/" + number, os.O_RDWR))
+                    done += 1
+            assert done
+
+        def connect():
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.connect(os.environ["XDG_RUNTIME_DIR"] + "/bgzero/control.sock")
+
+        # the harmless ones first: some of these would end what comes after them
+        return {
+            "read a file at home": lambda: (home / "secret.txt").read_text(),
+            "list the home": lambda: os.listdir(home),
+            "list the root": lambda: os.listdir("/"),
+            "read /etc/passwd": lambda: Path("/etc/passwd").read_text(),
+            "list the inbox": lambda: os.listdir(home.parent / "in"),
+            "write a file at home": lambda: (home / "new.txt").write_text("x"),
+            "write to /tmp": lambda: Path(f"/tmp/bgzero-escape-{os.getpid()}").write_text("x"),
+            "append to a file": lambda: (home / "victim.txt").open("a").close(),
+            "truncate a file": lambda: os.truncate(home / "victim.txt", 1),
+            "delete a photo": lambda: os.unlink(home.parent / "in" / "spare.txt"),
+            "make a folder": lambda: os.mkdir(home / "folder"),
+            "make a link": lambda: os.symlink("/etc/passwd", home / "link"),
+            "change a mode": lambda: os.chmod(home / "victim.txt", 0o777),
+            "change a time": lambda: os.utime(home / "victim.txt", (1, 1)),
+            "change an attribute": lambda: os.setxattr(home / "victim.txt", "user.x", b"x"),
+            "rename a file": lambda: os.rename(home / "victim.txt", home / "other.txt"),
+            "delete a file": lambda: os.unlink(home / "doomed.txt"),
+            "write to the photo": descriptors_for_writing,
+            "an internet socket": lambda: socket.socket(socket.AF_INET).close(),
+            "an IPv6 socket": lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close(),
+            "a netlink socket": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close(),
+            "a pair of sockets": lambda: socket.socketpair(),
+            "the control socket": connect,
+            "another process": fork,
+            "another program": lambda: subprocess.run(["/bin/true"], check=True),
+            "trace the service": lambda: ptrace(0x4206),
+            "read the service's environment": lambda: Path(f"/proc/{parent}/environ").read_bytes(),
+            "read the service's memory": lambda: os.close(os.open(f"/proc/{parent}/mem", os.O_RDONLY)),
+            "a signal to the service": lambda: os.kill(parent, 0),
+            "a stop for everybody": lambda: os.kill(-1, 0),
+            "io_uring": lambda: call(425, 1, ctypes.addressof(ctypes.create_string_buffer(120))),
+            "a user namespace": lambda: call({"x86_64": 272, "aarch64": 97}[os.uname().machine], 0x10000000),
+        }
+
+    def hostile(real):
+        def decode(content, *, max_pixels):
+            from bgzero_daemon.core.errors import PhotoRefused
+
+            if not content.endswith(b"TRY EVERYTHING"):
+                return real(content, max_pixels=max_pixels)
+            through, tried = [], attempts()
+            for name, attempt in tried.items():
+                try:
+                    attempt()
+                except OSError as error:
+                    if error.errno in (1, 13):  # EPERM, EACCES
+                        continue
+                    name += f" ({error.strerror})"
+                through.append(name)
+            raise PhotoRefused(f"{len(tried)} tried, {len(through)} came through: {', '.join(through)[:300]}.")
+
+        return decode
+
+    class Loader:
+        def __init__(self, loader):
+            self.loader = loader
+
+        def create_module(self, spec):
+            return self.loader.create_module(spec)
+
+        def exec_module(self, module):
+            self.loader.exec_module(module)
+            module.decode = hostile(module.decode)
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name != "bgzero_daemon.photo.decode":
+                return None
+            spec = importlib.machinery.PathFinder.find_spec(name, path)
+            spec.loader = Loader(spec.loader)
+            return spec
+
+    sys.meta_path.insert(0, Finder)
+'''
+
+TRIED = 32
+"""How many things it tries."""
+
+
+def take_over(folder: Path, home: Path, env: dict[str, str]) -> dict[str, str]:
+    """Put the decoder into a folder, and what it is after into a home; return the environment that makes it run."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(CODE)
+    (home / "secret.txt").write_text("secret")
+    (home / "victim.txt").write_text("victim")
+    (home / "doomed.txt").write_text("doomed")
+    places = [str(folder), *filter(None, [env.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(places)}

@@ -1,0 +1,173 @@
+"""The sandbox, by trying: a decoder that was taken over gets nowhere, and without the sandbox it does."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bgzero_daemon.sandbox import probes, seccomp, syscalls
+from tests.fault.oracle import Oracle
+from tests.fault.test_worker import failures
+from tests.home import Daemon, Home, photo, until
+from tests.security.hostile import ORDER, TRIED, take_over
+
+MACHINE = os.uname().machine
+QUICK = {"BGZERO_WATCH__SETTLE_SECONDS": "0.1"}
+
+
+def came_through(home: Home, daemon: Daemon) -> str:
+    """Give the daemon a photo with the order; return what the decoder was able to do, after their number."""
+    (home.inbox / "spare.txt").write_text("spare")
+    source = photo(home.root / "made.jpg")
+    source.write_bytes(source.read_bytes() + ORDER)
+    source.rename(home.inbox / "a.jpg")
+    until(lambda: failures(home), lambda: daemon.log)
+    found = re.search(r"(\d+) tried, (\d+ came through: .*)\.", failures(home)["a.jpg"])
+    assert found, failures(home)
+    assert int(found[1]) == TRIED
+    return found[2]
+
+
+@pytest.mark.fault("F56")
+def test_decoder_that_was_taken_over_gets_nowhere(home: Home) -> None:
+    """Files, network, programs, other processes: everything is refused, and the next photo is cut."""
+    env = QUICK | take_over(home.root / "hostile", home.root / "home", home.env)
+    with home.daemon(**env, BGZERO_WORKER__SANDBOX="require") as daemon:
+        assert came_through(home, daemon) == "0 came through: "
+        photo(home.inbox / "b.jpg")
+        daemon.wait_for("b.png")
+        assert b"sandbox closed" in home.bgzero("status").stdout
+    assert (home.root / "home" / "victim.txt").read_text() == "victim"
+    assert (home.inbox / "spare.txt").exists()
+
+
+def test_without_the_sandbox_the_same_decoder_gets_everywhere(home: Home) -> None:
+    """The control: what is refused above is refused by the sandbox, and the status says that it is off."""
+    env = QUICK | take_over(home.root / "hostile", home.root / "home", home.env)
+    with home.daemon(**env, BGZERO_WORKER__SANDBOX="off") as daemon:
+        through = came_through(home, daemon)
+        assert int(through.split()[0]) > 20, through
+        assert b"sandbox off" in home.bgzero("status").stdout
+    assert "read a file at home" in through
+    assert (home.root / "home" / "new.txt").exists()
+    assert not (home.root / "home" / "doomed.txt").exists()
+    assert not (home.inbox / "spare.txt").exists()
+
+
+def run_closed(code: str, gpu: bool = False) -> "subprocess.CompletedProcess[str]":
+    """Run code in a process that closes the sandbox first and says what is still allowed."""
+    start = f"from bgzero_daemon.sandbox import closing; print(closing.close(gpu={gpu}), flush=True)\n"
+    return subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_everything_is_measured_and_refused(gpu: bool) -> None:
+    """Also where a GPU's device nodes would stay open."""
+    done = run_closed("", gpu)
+    assert done.stdout == "closed\n", done.stderr
+
+
+def test_each_probe_tells_an_open_sandbox_from_a_closed_one() -> None:
+    """Without a sandbox everything comes through, so none of them is refused for another reason."""
+    allowed = set(probes.allowed(MACHINE))
+    assert set(probes.probes(MACHINE)) - allowed <= {"io_uring"}, "some machines have none"
+
+
+@pytest.mark.skipif(MACHINE != "x86_64", reason="only there")
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        # mov eax, 20 (getpid of 32-bit programs); int 0x80; ret
+        (b"\xb8\x14\x00\x00\x00\xcd\x80\xc3", "32-bit calls have other numbers"),
+    ],
+)
+def test_calls_by_another_table_end_the_process(code: bytes, why: str) -> None:
+    """What is number 41 here is something else there."""
+    run = (
+        "import mmap, ctypes\n"
+        "page = mmap.mmap(-1, 4096, prot=7)\n"
+        f"page.write({code!r})\n"
+        "at = ctypes.addressof(ctypes.c_char.from_buffer(page))\n"
+        "print(ctypes.CFUNCTYPE(ctypes.c_int)(at)())\n"
+    )
+    assert run_closed(run).returncode == -signal.SIGSYS, why
+
+
+def test_x32_and_unknown_calls_are_refused() -> None:
+    """A number with the x32 bit, and one that was made after this program."""
+    run = (
+        "import ctypes\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "for number in (0x40000000 + 41, 0x40000000 + 1, 500):\n"
+        "    print(libc.syscall(number, 0, 0, 0), ctypes.get_errno())\n"
+    )
+    assert run_closed(run).stdout.split("\n")[1:4] == ["-1 1", "-1 1", "-1 38"]
+
+
+def test_threads_signals_to_oneself_and_own_sockets_go_on() -> None:
+    """What a worker needs is left to it."""
+    run = (
+        "import os, resource, signal, threading\n"
+        "thread = threading.Thread(target=lambda: print('thread')); thread.start(); thread.join()\n"
+        "resource.getrlimit(resource.RLIMIT_CORE)\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: print('signal')); os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "import json.tool, decimal; print('imports')\n"
+        "os.abort()\n"
+    )
+    done = run_closed(run)
+    assert done.stdout.split() == ["closed", "thread", "signal", "imports"], done.stderr
+    assert done.returncode == -signal.SIGABRT
+
+
+def test_numbers_of_calls_are_those_of_this_machines_headers() -> None:
+    """The table was made once; a wrong number would refuse the wrong call."""
+    headers = [Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"), Path("/usr/include/asm-generic/unistd.h")]
+    header = headers[syscalls.MACHINES.index(MACHINE)]
+    if not header.exists():
+        pytest.skip("no kernel headers here")
+    known = dict(re.findall(r"#define __NR_(\w+) (\d+)", header.read_text()))
+    ours = syscalls.DENIED | syscalls.JUDGED | syscalls.USED
+    wrong = {
+        name: (numbers, known[name])
+        for name, numbers in ours.items()
+        if name in known and str(numbers[syscalls.MACHINES.index(MACHINE)]) != known[name]
+    }
+    assert not wrong
+    assert len(known.keys() & ours.keys()) > 100
+
+
+@pytest.mark.parametrize("machine", syscalls.MACHINES)
+def test_filter_is_one_that_the_kernel_takes(machine: str) -> None:
+    """Whole lines, not too many, and the last one is reached: every jump stays inside."""
+    program = seccomp.program(machine, 42)
+    assert len(program) % 8 == 0
+    lines = len(program) // 8
+    assert 250 < lines < 4096
+    for at in range(lines):
+        code, then, otherwise = program[8 * at], program[8 * at + 2], program[8 * at + 3]
+        if code != 0x06:
+            assert at + 1 + max(then, otherwise) < lines
+
+
+def test_sandbox_that_cannot_be_closed_is_said_or_required(home: Home) -> None:
+    """Under a filter that refuses Landlock, as `@system-service` of old systemd does: said, or nothing is cut."""
+    refuse = "inject=landlock_create_ruleset:error=EPERM"
+    command = ["strace", "-D", "-f", "-o", "/dev/null", "-e", "trace=landlock_create_ruleset", "-e", refuse]
+    command += ["bgzero", "run", "--inbox", str(home.inbox), "--outbox", str(home.outbox)]
+    photo(home.inbox / "a.jpg")
+    with home.started_by(command, **QUICK) as daemon:
+        daemon.wait_for("a.png")
+        status = home.bgzero("status").stdout.decode()
+        assert "sandbox it still allows reading the home folder" in status
+        assert "Landlock cannot be used (Operation not permitted)" in status
+        assert daemon.log.count("sandbox is not closed") == 1
+    photo(home.inbox / "b.jpg", seed=1)
+    with home.started_by(command, **QUICK, BGZERO_WORKER__SANDBOX="require") as daemon:
+        until(lambda: "The sandbox cannot be closed" in daemon.log, lambda: daemon.log)
+        until(lambda: "The sandbox cannot be closed" in str(Oracle(home).status()["trouble"]), "the status says so")
+        assert not failures(home)
+    assert not (home.outbox / "b.png").exists()
