@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from bgzero_daemon.worker.provoke import VARIABLE
+from tests import tiny
 from tests.fault.oracle import Oracle
 from tests.fault.test_providers import lying
 from tests.fault.test_worker import PROVOKE, failures, ordered, pause_while
@@ -59,25 +60,130 @@ def test_service_that_is_stopped_and_goes_on_blames_nobody(home: Home) -> None:
         assert daemon.worker() == worker
 
 
-def test_network_that_fails_later_makes_photos_wait(home: Home) -> None:
-    """Its test picture went well, a photo does not: no photo fails, the status says why, and it goes on by itself."""
-    broken = home.root / "broken"
-    broken.touch()
-    deed = f'if Session.runs > 1 and os.path.exists("{broken}"): raise RuntimeError("Failed to allocate memory")'
+def test_photo_on_which_the_network_fails_is_put_aside_alone(home: Home) -> None:
+    """The test picture goes well, one photo never does: it is tried alone, twice; the others wait for nothing."""
+    deed = 'if arguments[1]["input.1"].max() < 0: raise RuntimeError("the kernel cannot")'
     env = lying(home, IN_WORKER.format(deed=deed))
-    for number in range(4):
+    Image.new("RGB", (60, 40)).save(home.inbox / "black.png")
+    for number in range(8):
         photo(home.inbox / f"{number}.jpg", seed=number)
-    once = home.once(**env)
-    assert once.returncode == 1
-    assert b"Failed to allocate memory" in once.stderr
     with home.daemon(**env) as daemon:
-        until(lambda: b"Failed to allocate memory" in home.bgzero("status").stdout, lambda: daemon.log)
-        time.sleep(2)
-        assert daemon.log.count("Failed to allocate memory") == 1, "said once"
-        broken.unlink()
-        daemon.wait_for(*(f"{number}.png" for number in range(4)))
+        daemon.wait_for(*(f"{number}.png" for number in range(8)))
+        until(lambda: failures(home), lambda: daemon.log)
+        assert list(failures(home)) == ["black.png"]
+        assert "the kernel cannot" in failures(home)["black.png"]
+        assert b"the kernel cannot" not in home.bgzero("status").stdout, "no trouble of the daemon's"
+    home.env |= env
+    cut = home.bgzero(
+        "cut",
+        *sorted(home.inbox.glob("*.*")),
+        "-o",
+        home.root / "cut",
+    )
+    assert cut.returncode == 4
+    assert len(list((home.root / "cut").iterdir())) == 8
+
+
+def test_photo_without_an_answer_fails_at_once(home: Home) -> None:
+    """Numbers that are none, for this photo only: it fails with a sentence, and nobody is tried alone."""
+    deed = 'if arguments[1]["input.1"].max() < 0: return [super().run(*arguments)[0] * float("nan")]'
+    env = lying(home, IN_WORKER.format(deed=deed))
+    Image.new("RGB", (60, 40)).save(home.inbox / "black.png")
+    photo(home.inbox / "a.jpg")
+    with home.daemon(**env) as daemon:
+        daemon.wait_for("a.png")
+        until(lambda: failures(home), lambda: daemon.log)
+        assert failures(home)["black.png"].startswith("no-mask: The network's output holds values that are no numbers.")
+        assert "tried again" not in daemon.log
+
+
+def test_folder_with_a_broken_model_holds_up_no_other(home: Home) -> None:
+    """One folder waits, and says why; the other one's photos are cut as they come."""
+    other = home.root / "other"
+    other.mkdir()
+    (home.root / "cuts").mkdir()
+    tiny.install(home.models, "broken")
+    (home.models / "broken.onnx").write_bytes(b"no network")
+    config = home.root / "config.toml"
+    config.write_text(
+        f"""
+        [[folder]]
+        inbox = "{home.inbox}"
+        outbox = "{home.outbox}"
+        [[folder]]
+        inbox = "{other}"
+        outbox = "{home.root / "cuts"}"
+        model = "broken"
+        """
+    )
+    with home.daemon("--config", config, **PROVOKE) as daemon:
+        photo(other / "x.jpg")
+        until(lambda: b"not the one its card" in home.bgzero("status").stdout, lambda: daemon.log)
+        time.sleep(3)  # a few tries
+        began = time.monotonic()
+        for number in range(30):
+            photo(home.inbox / f"{number}.jpg", seed=number)
+        daemon.wait_for(*(f"{number}.png" for number in range(30)))
+        assert time.monotonic() - began < 20
+        assert daemon.log.count("ERROR") == 1, "said once"
         assert not failures(home)
-        assert b"Failed to allocate" not in home.bgzero("status").stdout
+
+
+def test_second_worker_that_cannot_be_had_slows_nobody(home: Home) -> None:
+    """There is memory for one only, say: the first one goes on, without a pause."""
+    lock = home.root / "lock"
+    code = f"""
+import os, sys
+if "bgzero_daemon.worker.main" in sys.orig_argv:
+    try:
+        os.mkdir("{lock}")
+    except FileExistsError:
+        os._exit(7)
+"""
+    env = lying(home, code) | PROVOKE
+    with home.daemon(**env, BGZERO_WORKER__WORKERS="2", BGZERO_WORKER__LANES="1") as daemon:
+        photo(home.inbox / "first.jpg")
+        daemon.wait_for("first.png")
+        worker = daemon.worker()
+        for number in range(20):
+            ordered(home.inbox / f"{number}.jpg", "wait", number)
+        daemon.wait_for(*(f"{number}.png" for number in range(20)))
+        assert daemon.worker() == worker
+        assert "ended before it began with a photo (exit status 7)" in daemon.log
+        assert daemon.log.count("ended before") < 5
+        assert not failures(home)
+
+
+def test_worker_that_cannot_begin_blames_no_photo(home: Home) -> None:
+    """A broken installation: no word of a damaged file."""
+    code = 'import sys\nif "bgzero_daemon.worker.main" in sys.orig_argv: raise SystemExit("no runtime here")'
+    source = photo(home.root / "a.jpg")
+    home.env |= lying(home, code)
+    done = home.bgzero("cut", source)
+    assert done.returncode == 1
+    assert b"ended before it began with a photo" in done.stderr
+    assert b"damaged" not in done.stderr
+
+
+def test_worker_with_a_large_model_is_not_renewed_for_it(home: Home) -> None:
+    """Nine tenths of its memory are the model's: that is no leak."""
+    env = lying(home, IN_WORKER.format(deed='Session.kept = getattr(Session, "kept", 0) or bytes([1]) * 600_000_000'))
+    with home.daemon(**env, BGZERO_WORKER__MEMORY_LIMIT="0.76", BGZERO_LOG__LEVEL="debug") as daemon:
+        for number in range(6):
+            photo(home.inbox / f"{number}.jpg", seed=number)
+        daemon.wait_for(*(f"{number}.png" for number in range(6)))
+        assert "is renewed" not in daemon.log
+        assert daemon.log.count(" started for ") == 1
+
+
+def test_model_at_a_path_that_is_no_text(home: Home) -> None:
+    """Bytes that are not UTF-8 in a folder's name: found, and told to the worker."""
+    folder = home.root / os.fsdecode(b"\xff\xfe")
+    weights = tiny.install(folder)
+    source = photo(home.root / "a.jpg")
+    done = home.bgzero("cut", source, "--model", weights, "-o", home.root / "a.png")
+    assert done.returncode == 0, done.stderr
+    assert (home.root / "a.png").exists()
 
 
 def test_network_that_takes_more_memory_than_allowed_fails_no_photo(home: Home) -> None:

@@ -61,7 +61,7 @@ def test_without_the_sandbox_the_same_decoder_gets_everywhere(home: Home) -> Non
 def run_closed(code: str, gpu: bool = False) -> "subprocess.CompletedProcess[str]":
     """Run code in a process that closes the sandbox first and says what is still allowed."""
     start = f"from bgzero_daemon.sandbox import closing; print(closing.close(gpu={gpu}), flush=True)\n"
-    return subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, "-u", "-c", start + code], capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize("gpu", [False, True])

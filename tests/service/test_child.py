@@ -1,6 +1,5 @@
 """One worker from the pool's side, with a process that only sleeps at the other end of the socket."""
 
-import math
 import os
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from bgzero_daemon.service.child import Child
 from bgzero_daemon.service.meter import Meter
 from bgzero_daemon.service.process import WorkerProcess
 from bgzero_daemon.service.sizes import Sizes
+from bgzero_daemon.settings.schema import Worker
 from bgzero_daemon.wire import work
 from tests.home import until
 
@@ -36,7 +36,15 @@ def pair() -> Iterator[Pair]:
     sizes = Sizes(workers=1, threads=1, lanes=2, memory_bytes=10**9, photo_pixels=10**6)
     meter = Meter(process.pid, sizes.memory_bytes)
     child = Child(
-        model, ours, WorkerProcess(process), Allowance(0.1, 2), sizes, meter, ready_due=now + 100, rest_since=now
+        "u2netp",
+        model,
+        ours,
+        WorkerProcess(process),
+        Allowance(0.1, 2),
+        sizes,
+        meter,
+        ready_due=now + 100,
+        rest_since=now,
     )
     yield child, theirs
     theirs.close()
@@ -66,6 +74,7 @@ def said(pair: Pair, *frames: work.Frame) -> None:
         assert pair[0].listen()
 
 
+WANTED = Worker()
 READY = work.Ready(provider="cpu", seconds=0.1, network_seconds=0.1, sandbox="closed")
 
 
@@ -151,7 +160,7 @@ def test_killed_worker_that_does_not_end_is_not_waited_for(pair: Pair, monkeypat
         assert child.is_retiring
         now = time.monotonic()
         assert not child.process.is_over(now)
-        assert child.next_look(now) < now + 6
+        assert child.next_look(now, WANTED) < now + 6
         assert child.process.is_over(now + 6)
         assert "does not end" in child.process.how
         child.bury()
@@ -211,15 +220,13 @@ def test_deadlines_move_by_the_time_nobody_listened(pair: Pair) -> None:
     assert child.process.popen.wait(5) == -9
 
 
-def test_network_that_fails_is_no_photos_fault(pair: Pair) -> None:
-    """It ran at the start: the worker gets nothing more, and its photos wait for another one."""
+def test_network_that_fails_on_a_photo_makes_it_a_suspect(pair: Pair) -> None:
+    """It ran at the start, so it is the photo or the worker: another worker tries it alone, this one gets nothing."""
     child = pair[0]
     future = given(child, "1")
-    said(pair, READY, work.Begun(job="1"), work.Refused(job="1", verdict="lost", sentence="The network failed."))
-    assert isinstance(future.exception(0), WorkforceLost)
+    said(pair, READY, work.Begun(job="1"), work.Refused(job="1", verdict="broken", sentence="The network failed."))
+    assert isinstance(future.exception(0), PhotoCrashed)
     assert child.is_retiring
-    assert str(child.trouble) == "The network failed."
-    assert not child.has_finished
 
 
 def test_short_of_memory_is_a_strike_only_in_the_end(pair: Pair) -> None:
@@ -253,7 +260,7 @@ def test_rest_begins_with_the_last_photo(pair: Pair) -> None:
     given(child, "1")
     said(pair, READY, work.Begun(job="1"), work.Refused(job="1", verdict="failed", sentence="No."))
     assert child.rest_since > 0
-    assert child.next_look(time.monotonic()) == math.inf
+    assert child.next_look(time.monotonic(), WANTED) == child.rest_since + 300
 
 
 def test_large_photos_are_not_given_to_one_worker_together(pair: Pair) -> None:
@@ -261,7 +268,7 @@ def test_large_photos_are_not_given_to_one_worker_together(pair: Pair) -> None:
     child = pair[0]
     child.sizes = Sizes(workers=1, threads=1, lanes=4, memory_bytes=10**9, photo_pixels=10**8)
     said(pair, READY)
-    child._base_bytes = 400_000_000  # leaves 400 MB of 800, for 20 million pixels
+    child.meter.base_bytes = 400_000_000  # leaves 400 MB of 800, for 20 million pixels
 
     def task(job: str, pixels: int, descriptor: int = 0) -> Task:
         return Task(job, job, Recipe("u2netp"), descriptor, descriptor, pixels=pixels)

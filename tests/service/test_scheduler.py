@@ -32,7 +32,7 @@ class Obedient:
         self.tasks: list[tuple[Task, Future[Staged]]] = []
         self.most_at_once = 0
 
-    def places(self) -> int:
+    def places(self, model: str) -> int:
         return self.size - len(self.tasks)
 
     def submit(self, task: Task) -> "Future[Staged]":

@@ -84,7 +84,7 @@ class Cutter:
         """
         waiting, again = deque(photos), []
         while waiting or self._held:
-            while waiting and (not self._held or self._workforce.places() > 0):
+            while waiting and (not self._held or self._workforce.places(self._recipe.model) > 0):
                 self._start(*waiting.popleft(), report)
             for future in wait(self._held, return_when=FIRST_COMPLETED).done:
                 held = self._held.pop(future)
@@ -143,7 +143,7 @@ class Cutter:
             self._publish(held, future.result())
         except (PhotoCrashed, WorkforceLost) as error:
             is_lost = isinstance(error, WorkforceLost)
-            if is_lost and (is_last or self._workforce.failed_starts):
+            if is_lost and (is_last or self._workforce.failing()):
                 raise
             if not is_last:
                 return True

@@ -29,6 +29,7 @@ class Code(StrEnum):
     CRASHED = "crashed"
     TOO_SLOW = "too-slow"
     TOO_HEAVY = "too-heavy"
+    NO_MASK = "no-mask"
     UNREADABLE = "unreadable"
     LATER_KIND = "later-kind"
     NOT_A_PHOTO = "not-a-photo"

@@ -34,6 +34,7 @@ from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.record import Record
 from bgzero_daemon.service.scheduler import Scheduler
 from bgzero_daemon.service.sight import ignore_lease_breaks
+from bgzero_daemon.service.supervise import Supervisor
 from bgzero_daemon.service.sweeper import sweep_all
 from bgzero_daemon.settings.schema import Config
 
@@ -92,6 +93,7 @@ class Service:
             most_tries=_ONCE_TRIES if once else None,
         )  # fmt: skip
         self._desk = Desk(self._ledger, self._intakes, self._places, self._scheduler, self._queue, self._workforce)
+        self._supervisor = Supervisor()
         self._control = None if once else ControlServer(self._house.control_socket(), self._wake.set)
 
     def run(self) -> Tally:
@@ -112,11 +114,13 @@ class Service:
                     display(place.inbox),
                     display(place.outbox.root),
                 )
+            self._supervisor.ready()
             while not self._is_over():
                 self._turn_safely()
+            self._supervisor.stopping()
             self._finish()
             if self._once and self._is_given_up():
-                raise WorkforceLost(self._workforce.trouble)
+                raise WorkforceLost(self._workforce.trouble, hint=_("The photos for it still wait."))
         finally:
             self._close()
         return self._scheduler.tally
@@ -150,11 +154,14 @@ class Service:
         return self._stops > 0 or (self._once and (nothing_left or self._is_given_up()))
 
     def _is_given_up(self) -> bool:
-        """Say whether workers cannot be started, which --once does not wait for."""
-        return self._workforce.failed_starts >= _ONCE_TRIES and not self._scheduler.in_work
+        """Say whether all that is left is for models that no worker can run, which --once does not wait for."""
+        failing = self._workforce.failing(_ONCE_TRIES)
+        at_rest = all(intake.is_at_rest for intake in self._intakes)
+        return bool(failing) and at_rest and self._scheduler.is_idle_but_for(failing)
 
     def _turn_safely(self) -> None:
         """A file system or a ledger in trouble costs time, never the daemon: say so once and go on."""
+        self._supervisor.beat(time.monotonic(), self._workforce.prove_life)
         try:
             self._turn()
         except (BgzeroError, OSError) as error:
@@ -178,6 +185,7 @@ class Service:
             self._control.answer(self._desk.answer)
         self._finish_published(now)
         self._scheduler.pump(now)
+        self._supervisor.status(now, self._desk.in_a_line)
         if not self._is_over():
             self._wake.wait(self._patience())
             self._wake.clear()
@@ -187,7 +195,8 @@ class Service:
         if any(not intake.arrivals.empty() for intake in self._intakes):
             return 0.0
         due = self._scheduler.next_due()
-        return max(0.0, min(self._next_round, math.inf if due is None else due) - time.monotonic())
+        first = min(self._next_round, self._supervisor.next_due(), math.inf if due is None else due)
+        return max(0.0, first - time.monotonic())
 
     def _admit(self) -> None:
         """Write down what passed the gates, many files in one commit."""

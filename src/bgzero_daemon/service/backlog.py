@@ -69,10 +69,6 @@ class Backlog:
                     return job
         return None
 
-    def put_back(self, job: Job) -> None:
-        """Return a job that cannot be started yet to the head of its folder's queue."""
-        self._ready[job.key.folder].appendleft(job)
-
     def _count(self, model: str) -> None:
         self._streak = self._streak + 1 if model == self._model else 1
         self._model = model
@@ -94,4 +90,12 @@ class Backlog:
     @property
     def is_empty(self) -> bool:
         """Say whether it is certain that nothing waits that could be cut now."""
-        return not any(self._ready) and not any(self._may_hold_more)
+        return self.is_empty_but_for(())
+
+    def is_empty_but_for(self, models: Collection[str]) -> bool:
+        """Say the same of the folders that use other models than these."""
+        return not any(
+            self._ready[number] or self._may_hold_more[number]
+            for number, place in enumerate(self.places)
+            if place.recipe.model not in models
+        )

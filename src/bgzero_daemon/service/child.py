@@ -1,5 +1,6 @@
 """One worker process as the pool sees it: started, spoken to, watched, ended."""
 
+import contextlib
 import logging
 import math
 import os
@@ -9,16 +10,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from bgzero_daemon.catalog.card import Model
-from bgzero_daemon.core.errors import BgzeroError, Code, PhotoCrashed, PhotoDelayed, WorkforceLost
+from bgzero_daemon.core.errors import BgzeroError, PhotoCrashed, PhotoDelayed, WorkforceLost
 from bgzero_daemon.core.job import Staged, Task
+from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service import answers, blame
 from bgzero_daemon.service.allowance import Allowance
 from bgzero_daemon.service.launch import launch
 from bgzero_daemon.service.meter import Meter
 from bgzero_daemon.service.process import WorkerProcess
-from bgzero_daemon.service.refusal import refusal
 from bgzero_daemon.service.sizes import Sizes
-from bgzero_daemon.settings.schema import Config
+from bgzero_daemon.settings.schema import Config, Worker
 from bgzero_daemon.wire import work
 
 log = logging.getLogger(__name__)
@@ -39,12 +41,13 @@ class _Held:
 class Child:
     """A worker with one model. Every method is called from the pool's thread.
 
-    Moments are seconds of the monotonic clock, which stands still while the machine sleeps. `photos` counts what
-    it was given; `is_proven` says that it began with one, `has_finished` that it finished one; `rest_since` is when
+    `name` is what recipes call its model. Moments are seconds of the monotonic clock, which stands still while the
+    machine sleeps. `photos` counts what it was given; `is_proven` says that it began with one; `rest_since` is when
     it last had nothing to do; `is_retiring` says that it is to get nothing more, and `is_dismissed` that it was sent
-    away with nothing to do.
+    away with nothing to do, or by us.
     """
 
+    name: str
     model: Model
     sock: socket.socket
     process: WorkerProcess
@@ -59,29 +62,36 @@ class Child:
     sandbox: str = ""
     photos: int = 0
     is_proven: bool = False
-    has_finished: bool = False
     is_retiring: bool = False
     is_dismissed: bool = False
-    trouble: WorkforceLost | None = None
     held: dict[str, _Held] = field(default_factory=dict)
     _why: BgzeroError | None = None
     _culprit: str = ""
-    _base_bytes: int = 0
 
     @classmethod
-    def start(cls, model: Model, config: Config, sizes: Sizes, allowance: Allowance, *, nice: int) -> "Child":
+    def start(
+        cls, name: str, model: Model, config: Config, sizes: Sizes, allowance: Allowance, *, nice: int
+    ) -> "Child":
         """Spawn a worker and tell it its model. Raises WorkforceLost where that is impossible."""
         sock, popen, weights_bytes = launch(model, config, sizes, nice=nice)
         log.debug("worker %d started for %s", popen.pid, model.name)
         now = time.monotonic()
         due = now + allowance.to_load(weights_bytes)
         meter = Meter(popen.pid, sizes.memory_bytes)
-        return cls(model, sock, WorkerProcess(popen), allowance, sizes, meter, ready_due=due, rest_since=now)
+        return cls(name, model, sock, WorkerProcess(popen), allowance, sizes, meter, ready_due=due, rest_since=now)
 
     @property
     def is_ready(self) -> bool:
         """Say whether its model is loaded."""
         return bool(self.provider)
+
+    def description(self) -> dict[str, object]:
+        """Return what the status says of it."""
+        return {
+            "pid": self.process.pid, "model": display(self.model.name), "provider": self.provider,
+            "note": display(self.note), "sandbox": display(self.sandbox), "photos": self.photos,
+            "memory_mb": self.meter.resident_bytes // 1_000_000,
+        }  # fmt: skip
 
     def has_room_for(self, task: Task) -> bool:
         """Say whether a task may be given to it now, beside what it holds already."""
@@ -93,7 +103,7 @@ class Child:
     @property
     def base_bytes(self) -> int:
         """The memory that it needs beside photos: as measured once the model had run, or as its card says."""
-        return self._base_bytes or self.sizes.expected_bytes(self.model)
+        return self.meter.base_bytes or self.sizes.expected_bytes(self.model)
 
     def give(self, task: Task, future: "Future[Staged]") -> None:
         """Send a task. Raises OSError where the worker is gone: `bury` answers for the task then."""
@@ -148,14 +158,15 @@ class Child:
                 held.sha256 = frame.sha256
                 held.due = now + self.allowance.to_cut(self.sizes.most_pixels(held.task))
                 go = frame.sha256 != held.task.done_sha256
-                work.send(self.sock, work.Verdict(job=frame.job, go=go))
+                with contextlib.suppress(OSError):  # it is dead or dying: what it said before still counts
+                    work.send(self.sock, work.Verdict(job=frame.job, go=go))
                 if not go:
                     self._release(frame.job).future.set_result(Staged(frame.sha256, dropped=True))
             case work.Done() if frame.job in self.held:
                 self._note_provider(frame.provider)
                 self.allowance.note(frame.seconds.get("network", 0.0))
                 held = self._release(frame.job)
-                held.future.set_result(self._staged(held, frame))
+                held.future.set_result(answers.staged(frame, held.sha256, self.model.name))
             case work.Refused() if frame.job in self.held:
                 self._on_refused(frame)
         self._expect_beginning()
@@ -163,7 +174,7 @@ class Child:
     def _on_ready(self, frame: work.Ready) -> None:
         self.ready_due = math.inf
         self.meter.sample()
-        self._base_bytes = self.meter.resident_bytes
+        self.meter.base_bytes = self.meter.resident_bytes
         if self.meter.is_beyond:
             self._kill_as_too_large()
             return
@@ -173,9 +184,8 @@ class Child:
 
     def _on_refused(self, frame: work.Refused) -> None:
         held = self._release(frame.job)
-        error = refusal(frame, held.sha256)
-        if isinstance(error, WorkforceLost):
-            self.trouble, self.is_retiring = error, True
+        error = answers.refusal(frame, held.sha256)
+        self.is_retiring = self.is_retiring or frame.verdict == "broken"
         held.future.set_exception(error)
 
     def _note_provider(self, provider: str) -> None:
@@ -190,26 +200,12 @@ class Child:
         self.rest_since = time.monotonic()
         return held
 
-    def _staged(self, held: _Held, done: work.Done) -> Staged:
-        self.has_finished = True
-        return Staged(
-            source_sha256=held.sha256,
-            size_bytes=done.staged_bytes,
-            sha256=done.staged_sha256,
-            width_px=done.width_px,
-            height_px=done.height_px,
-            model=self.model.name,
-            provider=done.provider,
-            note=done.note,
-            seconds=done.seconds,
-        )
-
-    def next_look(self, now: float) -> float:
-        """Return when `look_after` is due, `math.inf` for a worker that rests."""
+    def next_look(self, now: float, wanted: Worker) -> float:
+        """Return when `look_after` or `has_served` is due, `math.inf` where nothing is."""
         if self.process.is_leaving:
             return self.process.next_look(now)
         if not self.held and self.is_ready:
-            return math.inf
+            return self._end_of_rest(wanted)
         moments = [self.ready_due, self.take_due, self.meter.next_sample()]
         return min(moments + [held.due for held in self.held.values()])
 
@@ -235,32 +231,30 @@ class Child:
             if self.meter.is_beyond:
                 self._kill_as_too_large()
 
+    def has_served(self, now: float, wanted: Worker) -> bool:
+        """Say whether it is to be sent away: it rests for long, or it is to be renewed and has nothing in its hands."""
+        if self.meter.has_grown or (wanted.renew_after and self.photos >= wanted.renew_after):
+            self.is_retiring = True
+        if self.held or not (self.is_retiring or now >= self._end_of_rest(wanted)):
+            return False
+        log.debug("worker %d is %s", self.process.pid, "renewed" if self.is_retiring else "idle")
+        return True
+
+    def _end_of_rest(self, wanted: Worker) -> float:
+        return self.rest_since + wanted.idle_seconds if wanted.idle_seconds else math.inf
+
     def _kill_as_too_large(self) -> None:
-        limit_mb = self.meter.memory_bytes // 1_000_000
-        if self.is_ready:
-            sentence = _("The worker grew beyond {limit} MB of memory.").format(limit=limit_mb)
-            hint = _("Raise worker.memory_limit, or export the photo smaller.")
-            self._kill(PhotoCrashed(sentence, hint=hint, code=Code.TOO_HEAVY))
-            return
-        sentence = _("The model {name} takes {have} MB of memory, and a worker may use {limit} MB.").format(
-            name=self.model.name, have=self.meter.resident_bytes // 1_000_000, limit=limit_mb
-        )
-        self._kill(WorkforceLost(sentence, hint=_("Raise worker.memory_limit, or choose a smaller model.")))
+        have, limit = self.meter.resident_bytes, self.meter.memory_bytes
+        self._kill(blame.too_large(limit) if self.is_ready else blame.model_too_large(self.model.name, have, limit))
 
     def _on_overdue(self, held: _Held) -> None:
-        if not held.sha256:  # a dead mount: nobody's strike, but this photo is in no hurry
-            sentence = _("The photo could not be read in time.")
-            self.held.pop(held.task.job).future.set_exception(PhotoDelayed(sentence))
-            self._kill(WorkforceLost(sentence))
+        if held.sha256:
+            self._culprit = held.task.job
+            self._kill(blame.too_slow(self.allowance.to_cut(self.sizes.most_pixels(held.task))))
             return
-        seconds = round(self.allowance.to_cut(self.sizes.most_pixels(held.task)))
-        hint = _("It may provoke a bug in a decoder: export it again. Or raise worker.deadline_seconds.")
-        self._culprit = held.task.job
-        self._kill(
-            PhotoCrashed(
-                _("It was not finished within {seconds} s.").format(seconds=seconds), hint=hint, code=Code.TOO_SLOW
-            )
-        )
+        sentence = _("The photo could not be read in time.")  # a dead mount: nobody's strike, but it is in no hurry
+        self.held.pop(held.task.job).future.set_exception(PhotoDelayed(sentence))
+        self._kill(WorkforceLost(sentence))
 
     def _kill(self, why: BgzeroError) -> None:
         log.debug("worker %d is killed: %s", self.process.pid, why)
@@ -275,27 +269,28 @@ class Child:
             self.process.kill(time.monotonic())
         self.process.leave(time.monotonic())
 
-    def bury(self) -> WorkforceLost:
-        """Answer for every task that the worker still held when it ended. Returns what it was.
+    @property
+    def why(self) -> BgzeroError:
+        """Why it had to be ended, or did end."""
+        return self._why or (blame.died if self.is_proven else blame.never_began)(self.process.how)
+
+    @property
+    def lost(self) -> WorkforceLost:
+        """The same for photos that cannot have had to do with it."""
+        return blame.nobodys(self.why)
+
+    def bury(self) -> None:
+        """Answer for every task that the worker still held when it ended.
 
         A photo that a lane had begun with may have killed the worker: one strike. One that was still
         waiting in the worker cannot have: no strike.
         """
         log.debug("worker %d ended: %s", self.process.pid, self.process.how)
-        why = self._why or PhotoCrashed(
-            _("The worker ended in the middle of its work ({how}).").format(how=self.process.how),
-            hint=_("The file is damaged, or provokes a bug in a decoder. Try to export it again."),
-        )
-        lost = why if isinstance(why, WorkforceLost) else WorkforceLost(str(why), hint=why.hint)
         for job, held in self.held.items():
-            is_suspect = self.is_ready and held.has_begun
-            held.future.set_exception(self._blame(why, job) if is_suspect else lost)
+            if not (self.is_ready and held.has_begun):
+                held.future.set_exception(self.lost)
+            elif self._culprit not in ("", job) and isinstance(self.why, PhotoCrashed):
+                held.future.set_exception(blame.beside(self.why))
+            else:
+                held.future.set_exception(self.why)
         self.held.clear()
-        return lost
-
-    def _blame(self, why: BgzeroError, job: str) -> BgzeroError:
-        """Say it of one that was beside the photo that took too long: it may have been held up, or hold it up."""
-        if not self._culprit or job == self._culprit or not isinstance(why, PhotoCrashed):
-            return why
-        sentence = _("It was in the worker with a photo that was not finished in time.")
-        return PhotoCrashed(sentence, hint=why.hint, code=why.code)

@@ -23,10 +23,14 @@ class Company:
     opened: deque[Held] = field(default_factory=deque)
     at_work: dict[str, Held] = field(default_factory=dict)
 
-    def room(self, now: float) -> int:
-        """Return how many more photos may be opened."""
+    def room(self, now: float, model: str) -> int:
+        """Return how many more photos for a model may be opened."""
         soon = sum(now - began < _SLOW_SECONDS for _job, began in self.opening.values())
-        return self.workforce.places() - len(self.opened) - soon
+        ready = sum(self._has_place(held) for held in self.opened)
+        return self.workforce.places(model) - ready - soon
+
+    def _has_place(self, held: Held) -> bool:
+        return self.workforce.places(held.job.recipe.model) > 0
 
     @property
     def is_somebody_alone(self) -> bool:
@@ -38,11 +42,9 @@ class Company:
 
         Who is to be alone waits until nobody else is at work, and others wait for it to end.
         """
-        if not self.opened or self.workforce.places() <= 0:
+        held = next(filter(self._has_place, self.opened), None)
+        if held is None or any(other.is_alone for other in self.at_work.values()) or (held.is_alone and self.at_work):
             return None
-        held = self.opened[0]
-        if any(other.is_alone for other in self.at_work.values()) or (held.is_alone and self.at_work):
-            return None
-        self.opened.popleft()
+        self.opened.remove(held)
         self.at_work[held.job.id] = held
         return held

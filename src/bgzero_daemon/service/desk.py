@@ -81,6 +81,19 @@ class Desk:
             "workers": self._workforce.told, "trouble": self._workforce.trouble,
         }  # fmt: skip
 
+    def in_a_line(self) -> str:
+        """Return what the service manager shows."""
+        counts = self._survey.counts()
+        parts = [
+            _("{waiting} waiting, {done} done, {failed} failed").format(
+                waiting=counts[JobState.WAITING],
+                done=counts[JobState.DONE] + counts[JobState.PUBLISHED],
+                failed=counts[JobState.FAILED],
+            )
+        ]
+        parts += [_("paused")] if self._scheduler.is_paused else []
+        return "; ".join([*parts, *filter(None, [self._workforce.trouble])])
+
     def _pause(self, _request: dict[str, object]) -> Reply:
         self._scheduler.is_paused = True
         return {}

@@ -1,5 +1,6 @@
 """Starting a worker: a fresh interpreter, a socketpair, and the weights as a descriptor."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -7,6 +8,7 @@ import sys
 
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import WorkforceLost
+from bgzero_daemon.core.names import to_wire
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Config
@@ -24,31 +26,40 @@ def launch(
     """
     if model.weights is None:
         raise WorkforceLost(_("The weights of {name} are not installed.").format(name=model.name))
-    ours, theirs = socket.socketpair()
-    ours.settimeout(_FRAME_SECONDS)
+    setup = work.Setup(
+        model=to_wire(model.name),
+        card=model.card,
+        provider=config.model.provider,
+        threads=sizes.threads,
+        lanes=sizes.lanes,
+        max_pixels=int(config.limits.megapixels * 1e6),
+        max_bytes=int(config.limits.megabytes * 1e6),
+        nice=nice,
+        sandbox=config.worker.sandbox,
+    )
     try:
-        with theirs, open(model.weights, "rb") as weights:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "bgzero_daemon.worker.main", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,  # ours may be where `bgzero cut -` writes a PNG
-                # BLAS threads would fight the network's; the switch against telemetry is inherited
-                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-            )
-            setup = work.Setup(
-                model=model.name,
-                card=model.card,
-                provider=config.model.provider,
-                threads=sizes.threads,
-                lanes=sizes.lanes,
-                max_pixels=int(config.limits.megapixels * 1e6),
-                max_bytes=int(config.limits.megabytes * 1e6),
-                nice=nice,
-                sandbox=config.worker.sandbox,
-            )
-            work.send(ours, setup, (weights.fileno(),))
-            return ours, process, os.fstat(weights.fileno()).st_size
+        with contextlib.ExitStack() as on_trouble:
+            ours, theirs = socket.socketpair()
+            on_trouble.callback(ours.close)
+            ours.settimeout(_FRAME_SECONDS)
+            with theirs, open(model.weights, "rb") as weights:
+                process = _spawn(theirs)
+                on_trouble.callback(process.wait)
+                on_trouble.callback(process.kill)
+                work.send(ours, setup, (weights.fileno(),))
+                length = os.fstat(weights.fileno()).st_size
+            on_trouble.pop_all()
+            return ours, process, length
     except OSError as error:
-        ours.close()
         raise WorkforceLost(_("The worker cannot be started: {why}.").format(why=error)) from error
+
+
+def _spawn(sock: socket.socket) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "bgzero_daemon.worker.main", str(sock.fileno())],
+        pass_fds=[sock.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,  # ours may be where `bgzero cut -` writes a PNG
+        # BLAS threads would fight the network's; the switch against telemetry is inherited
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+    )

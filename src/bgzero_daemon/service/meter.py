@@ -11,15 +11,19 @@ from bgzero_daemon.service.growth import Growth
 log = logging.getLogger(__name__)
 
 _SAMPLE_SECONDS, _CLOSE_SECONDS = 0.25, 0.02  # the latter from half of its memory on
-_NEARLY_FULL = 0.8  # of its memory: renewed before it has to be killed
+_NEARLY_FULL = 0.8  # of its memory beside the model: renewed before it has to be killed
 
 
 @dataclass(slots=True)
 class Meter:
-    """Reads the resident memory of a process. `has_grown` says that it is better renewed soon."""
+    """Reads the resident memory of a process, which has `base_bytes` without any photo.
+
+    `has_grown` says that it is better renewed soon.
+    """
 
     pid: int
     memory_bytes: int
+    base_bytes: int = 0
     resident_bytes: int = 0
     has_grown: bool = False
     _growth: Growth = field(default_factory=Growth)
@@ -46,5 +50,5 @@ class Meter:
     def note_photo(self) -> None:
         """Look at it after a photo: at its least it should not grow."""
         self.sample()
-        is_nearly_full = self.resident_bytes > _NEARLY_FULL * self.memory_bytes
+        is_nearly_full = self.resident_bytes > self.base_bytes + _NEARLY_FULL * (self.memory_bytes - self.base_bytes)
         self.has_grown = self._growth.note(self.resident_bytes) or is_nearly_full or self.has_grown

@@ -7,27 +7,26 @@ futures. It lives as long as the pool: a worker dies with the thread that starte
 import contextlib
 import logging
 import math
-import os
 import selectors
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import WorkforceLost
 from bgzero_daemon.core.job import Staged, Task
-from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.allowance import Allowance
+from bgzero_daemon.service.backoff import Backoffs
+from bgzero_daemon.service.bell import Bell
 from bgzero_daemon.service.child import Child
+from bgzero_daemon.service.counter import Counter
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Config
 
 log = logging.getLogger(__name__)
 
-_LONGEST_PAUSE_SECONDS = 60.0
 _GAP_SECONDS = 1.0  # in which this thread did not run: it was stopped, or busy
 _CLOSING_SECONDS = 10.0
 
@@ -53,44 +52,54 @@ class LocalWorkforce:
         self.sizes = Sizes.of(config)
         for model in models.values():
             self.sizes.check(model)
-        self._waiting: deque[tuple[Task, Future[Staged]]] = deque()
-        self._lock = threading.Lock()
-        self._outstanding = 0
+        self._counter = Counter()
         self._is_closing = self._is_killing = False
         self._children: list[Child] = []
-        self._heard = time.monotonic()
+        self._heard = self._asked = time.monotonic()
         self._allowances = {
             name: Allowance(model.card.seconds, self.sizes.lanes, config.worker.deadline_seconds)
             for name, model in models.items()
         }
-        self.failed_starts = 0
-        self.trouble = self._open_sandbox = ""
-        self._pause_ends = -math.inf
+        self._backoffs = Backoffs(models)
+        self._served: frozenset[str] = frozenset()
+        self._said: set[str] = set()
         self.told: list[dict[str, object]] = []
-        self._bell, self._ringer = os.pipe()
-        os.set_blocking(self._ringer, False)
+        self._bell = Bell()
         self._selector = selectors.DefaultSelector()
         self._thread = threading.Thread(target=self._live, name="bgzero-pool", daemon=True)
         self._thread.start()
 
-    def places(self) -> int:
+    def failing(self, times: int = 1) -> frozenset[str]:
+        """Return the models for which no worker could be had, so many times in a row."""
+        return self._backoffs.failing(times)
+
+    @property
+    def trouble(self) -> str:
+        """Why workers cannot be had, in a sentence for each reason; "" while they can."""
+        return self._backoffs.trouble
+
+    def places(self, model: str) -> int:
         """Return how many more tasks may be submitted now: one for each lane and one more, less those at work.
 
-        None while workers cannot be started: then there is a pause before the next try.
+        0 while no worker can be started for the model: then there is a pause before the next try.
         """
-        with self._lock:
-            if time.monotonic() < self._pause_ends:
-                return 0
-            return max(0, self.sizes.workers * (self.sizes.lanes + 1) - self._outstanding)
+        if self._is_pausing(model):
+            return 0
+        return max(0, self.sizes.workers * (self.sizes.lanes + 1) - self._counter.outstanding)
+
+    def _is_pausing(self, model: str) -> bool:
+        return model not in self._served and time.monotonic() < self._backoffs[model].until
+
+    def prove_life(self) -> bool:
+        """Say whether the pool's thread has had a turn since this was asked last, and have it take another one."""
+        lives, self._asked = self._heard >= self._asked, time.monotonic()
+        self._bell.ring()
+        return lives and self._thread.is_alive()
 
     def submit(self, task: Task) -> "Future[Staged]":
         """Take a task. The descriptors in it have to stay open until the future has ended."""
-        future: Future[Staged] = Future()
-        future.add_done_callback(self._count_down)
-        with self._lock:
-            self._outstanding += 1
-            self._waiting.append((task, future))
-        self._ring()
+        future = self._counter.hand_in(task)
+        self._bell.ring()
         return future
 
     def close(self, *, kill: bool = False) -> None:
@@ -99,44 +108,39 @@ class LocalWorkforce:
         A thread that hangs in a dead mount, where the weights are, is left behind.
         """
         self._is_closing, self._is_killing = True, kill
-        self._ring()
+        self._bell.ring()
         while self._thread.is_alive():
             self._thread.join(_CLOSING_SECONDS)
-            if self._thread.is_alive() and (kill or not self._outstanding):
+            if self._thread.is_alive() and (kill or not self._counter.outstanding):
                 log.warning(_("The workers could not be ended: a mount or a device does not answer."))
                 return
         self._selector.close()
-        os.close(self._bell)
-        os.close(self._ringer)
-
-    def _count_down(self, _future: "Future[Staged]") -> None:
-        with self._lock:
-            self._outstanding -= 1
-
-    def _ring(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # a full pipe rings as well
-            os.write(self._ringer, b"!")
+        self._bell.close()
 
     def _live(self) -> None:
-        self._selector.register(self._bell, selectors.EVENT_READ)
+        self._selector.register(self._bell.reader, selectors.EVENT_READ)
         while not self._is_over():
             try:
                 self._turn()
             except Exception:  # a mistake of ours may cost these workers; the thread has to go on
                 log.exception("the workers are given up")
                 self._give_up()
-        self._refuse_waiting(WorkforceLost(_("The worker is being shut down.")))
-        for child in self._children:
-            self._part(child, kill=self._is_killing)
-        while self._children:
-            self._look_after()
-            time.sleep(0.01)
+        self._counter.refuse(WorkforceLost(_("The worker is being shut down.")))
+        try:
+            for child in self._children:
+                self._part(child, kill=self._is_killing)
+            while self._children:
+                self._look_after()
+                time.sleep(0.01)
+        except Exception:
+            log.exception("the workers are given up")
+            self._give_up()
 
     def _give_up(self) -> None:
         """Answer for everything that was submitted, whatever state this is in."""
         lost = WorkforceLost(_("The worker could not be used."))
-        self._pause()
-        self.trouble = str(lost)
+        for name in self._models:
+            self._note_failure(name, lost)
         for child in list(self._children):
             with contextlib.suppress(Exception):
                 self._part(child, kill=True)
@@ -145,18 +149,15 @@ class LocalWorkforce:
             for held in child.held.values():
                 if not held.future.done():
                     held.future.set_exception(lost)
-        self._refuse_waiting(lost)
-
-    def _refuse_waiting(self, error: WorkforceLost) -> None:
-        while self._waiting:
-            self._waiting.popleft()[1].set_exception(error)
+        self._served = frozenset()
+        self._counter.refuse(lost)
 
     def _turn(self) -> None:
         self._deal()
         self._tell()
         for key, _events in self._wait():
-            if key.fd == self._bell:
-                os.read(self._bell, 4096)
+            if key.fd == self._bell.reader:
+                self._bell.hear()
             else:
                 self._listen(key.data)
         self._look_after()
@@ -178,49 +179,47 @@ class LocalWorkforce:
         return ready
 
     def _is_over(self) -> bool:
-        idle = not self._waiting and not any(child.held for child in self._children)
+        idle = not self._counter.waiting and not any(child.held for child in self._children)
         return self._is_killing or (self._is_closing and idle)
 
     def _patience(self) -> float | None:
         """Return how long nothing happens by itself, in seconds; None: for as long as nobody calls."""
         now = time.monotonic()
-        moments = [self._pause_ends if self._pause_ends > 0 else math.inf]
-        for child in self._children:
-            moments.append(child.next_look(now))
-            if not child.held and (idle := self._config.worker.idle_seconds):
-                moments.append(child.rest_since + idle)
-        first = min(moments)
+        looks = [child.next_look(now, self._config.worker) for child in self._children]
+        first = min([self._backoffs.next_due(), *looks])
         return None if first == math.inf else max(0.0, first - now)
 
     def _deal(self) -> None:
-        """Hand waiting tasks to workers as long as they have room, starting or replacing one first."""
-        while self._waiting and time.monotonic() >= self._pause_ends:
-            task, future = self._waiting[0]
+        """Hand waiting tasks to workers in their order, starting or replacing workers first; none overtakes another
+        but those whose model has to wait for a pause to end.
+        """
+        for entry in self._counter.waiting:
+            task, future = entry
+            if future.done() or self._is_pausing(task.recipe.model):
+                continue
             try:
                 child = self._worker_for(task)
             except WorkforceLost as error:
-                self._pause()
-                self._say(error)
-                self._refuse_waiting(error)
-                return
+                self._fail_start(task.recipe.model, error)
+                continue
             if child is None:
                 return
-            self._waiting.popleft()
-            try:
+            self._counter.take(entry)
+            with contextlib.suppress(OSError):  # it just died: what it said before is heard, then it is buried
                 child.give(task, future)
-            except OSError:  # it just died; `bury` answers for this task too
-                self._part(child)
 
     def _worker_for(self, task: Task) -> Child | None:
         """Find the worker that gets a task, or start one; None where it has to wait."""
         name = task.recipe.model
-        model = self._models[name]
-        fit = [child for child in self._children if child.model == model and child.has_room_for(task)]
+        fit = [child for child in self._children if child.name == name and child.has_room_for(task)]
         best = min(fit, key=lambda child: len(child.held), default=None)
-        if best and (not best.held or len(self._children) == self.sizes.workers):
+        is_pausing = time.monotonic() < self._backoffs[name].until
+        if best and (not best.held or len(self._children) == self.sizes.workers or is_pausing):
             return best
+        if is_pausing:
+            return None
         if len(self._children) < self.sizes.workers:
-            return self._begin(model, self._allowances[name])
+            return self._begin(name)
         # one that is on its way out still has its memory: the next one begins when it is gone
         is_somebody_leaving = any(child.process.is_leaving for child in self._children)
         idle = next((child for child in self._children if not child.held), None)
@@ -228,10 +227,10 @@ class LocalWorkforce:
             self._part(idle)
         return None
 
-    def _begin(self, model: Model, allowance: Allowance) -> Child:
-        if sentence := self.sizes.check(model):
-            log.warning("%s", sentence)
-        child = Child.start(model, self._config, self.sizes, allowance, nice=self._nice)
+    def _begin(self, name: str) -> Child:
+        model = self._models[name]
+        self._warn(self.sizes.check(model))
+        child = Child.start(name, model, self._config, self.sizes, self._allowances[name], nice=self._nice)
         self._children.append(child)
         self._selector.register(child.sock, selectors.EVENT_READ, child)
         return child
@@ -243,75 +242,53 @@ class LocalWorkforce:
         if not child.listen():
             self._part(child)
         if child.is_ready and not was_ready:
-            self._judge_sandbox(child.sandbox)
-        if child.trouble:
-            self._pause()
-            self._say(child.trouble)
-            child.trouble = None
-        elif child.has_finished and self.failed_starts:
-            self.failed_starts, self.trouble = 0, ""
+            self._backoffs[child.name].clear()
+            if child.sandbox not in ("closed", "off"):
+                self._warn(_("The worker's sandbox is not closed: {what}.").format(what=child.sandbox))
 
-    def _judge_sandbox(self, sandbox: str) -> None:
-        """Say once for each reason that decoders run with more rights than they need."""
-        if sandbox not in ("closed", "off", self._open_sandbox):
-            self._open_sandbox = sandbox
-            log.warning(_("The worker's sandbox is not closed: %s."), sandbox)
+    def _warn(self, sentence: str) -> None:
+        """Say something once, not at every start of a worker."""
+        if sentence and sentence not in self._said:
+            self._said.add(sentence)
+            log.warning("%s", sentence)
 
     def _look_after(self) -> None:
         now = time.monotonic()
-        worker = self._config.worker
         for child in list(self._children):
             child.look_after(now)
-            if child.process.is_leaving:
+            if child.process.is_leaving or child.has_served(now, self._config.worker):
                 self._part(child)
                 if child.process.is_over(now):
                     self._bury(child)
-                continue
-            if child.meter.has_grown or (worker.renew_after and child.photos >= worker.renew_after):
-                child.is_retiring = True
-            is_idle = worker.idle_seconds and now >= child.rest_since + worker.idle_seconds
-            if not child.held and (child.is_retiring or is_idle):
-                log.debug("worker %d is %s", child.process.pid, "renewed" if child.is_retiring else "idle")
-                self._part(child)
-        if 0 < self._pause_ends <= now:
-            self._pause_ends = -math.inf
+        if self._backoffs.have_ended(now):
             self._on_room()
 
-    def _pause(self) -> None:
-        """Let some time pass before the next try to start a worker, longer each time."""
-        self.failed_starts += 1
-        with self._lock:
-            self._pause_ends = time.monotonic() + min(_LONGEST_PAUSE_SECONDS, 2.0 ** (self.failed_starts - 1))
+    def _note_failure(self, model: str, error: WorkforceLost) -> None:
+        """Let some time pass before the next try to start a worker, and say why."""
+        self._backoffs[model].pause(time.monotonic())
+        self._backoffs[model].say(error)
 
-    def _say(self, error: WorkforceLost) -> None:
-        if str(error) != self.trouble:
-            log.error("%s %s", error, error.hint)
-        self.trouble = str(error)
+    def _fail_start(self, model: str, error: WorkforceLost) -> None:
+        self._note_failure(model, error)
+        if model not in self._served:
+            self._counter.refuse(error, model)
 
     def _part(self, child: Child, *, kill: bool = False) -> None:
         """Let a worker end, or see that it has; it is buried when its process is over. May be called again."""
-        child.is_dismissed = child.is_dismissed or not (child.held or child.process.is_leaving)
+        child.is_dismissed = child.is_dismissed or kill or not (child.held or child.process.is_leaving)
         with contextlib.suppress(KeyError, ValueError):  # already done
             self._selector.unregister(child.sock)
         child.leave(kill=kill)
 
     def _bury(self, child: Child) -> None:
+        is_failed_start = not (child.is_proven or child.is_dismissed)
+        if is_failed_start:
+            self._fail_start(child.name, child.lost)  # before anybody hears of it and submits again
+        child.bury()
         self._children.remove(child)
-        is_failed_start = not (child.is_proven or child.is_dismissed or self._is_killing)
-        if is_failed_start:
-            self._pause()  # before anybody hears of it and submits again
-        lost = child.bury()
-        if is_failed_start:
-            self._say(lost)
 
     def _tell(self) -> None:
         """Leave a description of the workers for whoever asks, from any thread."""
-        self.told = [
-            {
-                "pid": child.process.pid, "model": display(child.model.name), "provider": child.provider,
-                "note": display(child.note), "sandbox": display(child.sandbox), "photos": child.photos,
-                "memory_mb": child.meter.resident_bytes // 1_000_000,
-            }
-            for child in self._children
-            if not child.process.is_leaving
-        ]  # fmt: skip
+        present = [child for child in self._children if not child.process.is_leaving]
+        self._served = frozenset(child.name for child in present if child.is_ready and not child.is_retiring)
+        self.told = [child.description() for child in present]

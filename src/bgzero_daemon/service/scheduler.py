@@ -2,10 +2,9 @@
 
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
 
@@ -31,11 +30,10 @@ from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.pace import Pace
 from bgzero_daemon.service.place import Held, PhotoChanged, PhotoKnown, Place
 from bgzero_daemon.service.probes import Probes
+from bgzero_daemon.service.suspects import Suspects
 from bgzero_daemon.service.workforce import Workforce
 
 log = logging.getLogger(__name__)
-
-_STRIKES = 2
 
 
 @dataclass(slots=True)
@@ -57,7 +55,7 @@ class Scheduler:
     most_tries: int | None = None
     is_paused: bool = False
     pace: Pace = field(default_factory=Pace)
-    _suspects: deque[Job] = field(default_factory=deque)
+    _suspects: Suspects = field(default_factory=Suspects)
     _busy: dict[PhotoKey, Job] = field(default_factory=dict)
     _company: Company = field(init=False)
     _held: dict[str, Held] = field(default_factory=dict)
@@ -86,6 +84,11 @@ class Scheduler:
         """Nothing is in work, and nothing that could be."""
         return not (self._busy or self._suspects or self._next_retry is not None) and self.queue.is_empty
 
+    def is_idle_but_for(self, models: Collection[str]) -> bool:
+        """Say whether nothing is in work, and only photos for these models could be."""
+        is_idle = not self.in_work and self._next_retry is None and self._suspects.are_all_for(models)
+        return is_idle and self.queue.is_empty_but_for(models)
+
     @property
     def in_work(self) -> list[Job]:
         """The photos in work; not those that wait to be tried alone."""
@@ -103,15 +106,19 @@ class Scheduler:
             self.queue.note_retries()
             self._next_retry = self.ledger.next_retry(now)
         self._hand_out()
-        while not self.is_paused and self._company.room(now) > 0 and not self._company.is_somebody_alone:
-            if self._suspects:
+        while not self.is_paused and not self._company.is_somebody_alone:
+            if suspect := self._suspects.next(self._can_be_run):
                 if not (self._company.at_work or self._company.opened):
-                    self._open(self._suspects.popleft(), now, is_alone=True)
+                    self._suspects.release(suspect)
+                    self._open(suspect, now, is_alone=True)
                 return
-            job = self.queue.take(now, self._busy, self._closed())
+            job = self.queue.take(now, self._busy, self._closed(now))
             if job is None:
                 return
             self._open(job, now, is_alone=False)
+
+    def _can_be_run(self, job: Job) -> bool:
+        return self.workforce.places(job.recipe.model) > 0
 
     def _hand_out(self) -> None:
         while held := self._company.join():
@@ -122,10 +129,14 @@ class Scheduler:
     def _told_of_end(self, held: Held, ended: "Future[Staged]") -> None:
         self._tell(partial(self._on_staged, held, ended))
 
-    def _closed(self) -> set[int]:
-        """Return the folders that get nothing now: their outbox is in trouble, or they are busy opening a photo."""
+    def _closed(self, now: float) -> set[int]:
+        """Return the folders that get nothing now: opening a photo, no room for their model, or outbox in trouble."""
         opening = {job.key.folder for job, _began in self._company.opening.values()}
-        return opening | {number for number, place in enumerate(self.places) if place.breaker.is_open}
+        return opening | {
+            number
+            for number, place in enumerate(self.places)
+            if place.breaker.is_open or self._company.room(now, place.recipe.model) <= 0
+        }
 
     def _open(self, job: Job, now: float, *, is_alone: bool) -> None:
         self._busy[job.key] = job
@@ -230,17 +241,11 @@ class Scheduler:
             self._put_back(job, now, str(error))
 
     def _on_crash(self, job: Job, error: PhotoCrashed, *, is_alone: bool) -> None:
-        strikes = job.strikes + is_alone
-        if strikes >= _STRIKES:
-            sentence = _("{what} That happened {count} times while the photo was alone.").format(
-                what=error, count=strikes
-            )
-            self._end(job, PhotoRefused(sentence, hint=error.hint, code=error.code))
-            return
-        log.warning("%s %s: %s It is tried again alone.", job.id, display(job.key.rel), error)
-        self._suspects.append(replace(job, strikes=strikes))
-        if is_alone:
-            self.decisions.strike(job, strikes)
+        judged = self._suspects.judge(job, error, is_alone=is_alone)
+        if isinstance(judged, PhotoRefused):
+            self._end(job, judged)
+        elif is_alone:
+            self.decisions.strike(job, judged.strikes)
 
     def _on_output_trouble(self, job: Job, error: BgzeroError, now: float) -> None:
         """Never the photo's fault: it is tried again after a while, and the outbox is probed before anything else."""

@@ -12,8 +12,8 @@ class Workforce(Protocol):
     (back to waiting for a while) or OutputError (the staged file could not be written: likewise).
     """
 
-    def places(self) -> int:
-        """Return how many tasks may be submitted now; 0 while nobody is there."""
+    def places(self, model: str) -> int:
+        """Return how many tasks for a model may be submitted now; 0 while nobody is there who could run it."""
 
     def submit(self, task: Task) -> "Future[Staged]":
         """Take a task; its descriptors stay open until the future has ended."""

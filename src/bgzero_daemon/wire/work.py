@@ -125,14 +125,14 @@ class Done(_Frame):
 class Refused(_Frame):
     """Worker: this photo was not cut.
 
-    `verdict`: a failure, a skip, worth another try, short of memory for it (`heavy`), a network that does not run
-    any more (`lost`), or a staged file that could not be written (`output`).
+    `verdict`: a failure, a skip, worth another try, short of memory for it (`heavy`), a network that failed on it
+    (`broken`: this worker gets nothing more), or a staged file that could not be written (`output`).
     `code` is one word for programs (`core.errors.Code`).
     """
 
     kind: Literal["refused"] = "refused"
     job: str
-    verdict: Literal["failed", "skipped", "retry", "heavy", "lost", "output"]
+    verdict: Literal["failed", "skipped", "retry", "heavy", "broken", "output"]
     sentence: str
     hint: str = ""
     code: str = Code.DAMAGED

@@ -18,6 +18,7 @@ from bgzero_daemon.worker.pipeline import Pipeline
 log = logging.getLogger(__name__)
 
 _PIECE_BYTES = 1 << 20
+_MOST_AT_ONCE = 1 << 30  # some systems read no more than 2 GB in one call
 
 
 class Lanes:
@@ -101,7 +102,7 @@ class Lanes:
                 code=Code.TOO_LARGE,
             )
         # pread: a descriptor that came over a socket shares its offset with whoever sent it
-        parts = [os.pread(source, size + 1, 0)]  # as a rule all of it, and never copied
+        parts = [os.pread(source, min(size + 1, _MOST_AT_ONCE), 0)]  # as a rule all of it, and never copied
         while part := os.pread(source, _PIECE_BYTES, sum(map(len, parts))):
             parts.append(part)
             if sum(map(len, parts)) > self._max_bytes:
@@ -132,8 +133,8 @@ def _verdict(error: BgzeroError) -> str:
     match error:
         case PhotoSkipped():
             return "skipped"
-        case ModelError():  # it ran at the start: no photo's fault
-            return "lost"
+        case ModelError():  # it ran at the start: this photo's fault, or this worker's
+            return "broken"
         case OutputError():
             return "output"
     return "retry" if error.retry else "failed"

@@ -5,13 +5,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bgzero_daemon.catalog.card import ModelCard
+from bgzero_daemon.core.errors import Code, ModelError, PhotoRefused
 from bgzero_daemon.core.recipe import Product
+from bgzero_daemon.core.texts import _
 from bgzero_daemon.engine.session import Engine
 from bgzero_daemon.photo import foreground
 from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.encode import encode
-from bgzero_daemon.photo.matte import to_mask
+from bgzero_daemon.photo.matte import F32, to_mask
 from bgzero_daemon.photo.metadata import chosen_exif
 from bgzero_daemon.photo.tensor import to_tensor
 from bgzero_daemon.wire.work import Cut
@@ -53,7 +58,7 @@ class Pipeline:
             raw = self._engine.run(tensor)
             provider = self._engine.provider
         clock.lap("network")
-        mask = to_mask(raw, self._output)
+        mask = self._mask(raw)
         draw = foreground.matte if order.product is Product.MASK else foreground.compose
         pixels = draw(photo, mask, self._input.fit)
         clock.lap("compose")
@@ -68,6 +73,14 @@ class Pipeline:
         png = encode(pixels, photo, exif=chosen_exif(photo.exif, order.metadata), tag=tag)
         clock.lap("encode")
         return Finished(png, photo.width_px, photo.height_px, provider, photo.note, clock.laps)
+
+    def _mask(self, raw: NDArray[np.generic]) -> F32:
+        """Make a mask of the network's answer; it gave one for the test picture, so no answer is about this photo."""
+        try:
+            return to_mask(raw, self._output)
+        except ModelError as error:
+            hint = _("Try another model.")
+            raise PhotoRefused(str(error), hint=hint, code=Code.NO_MASK) from error
 
 
 class _Clock:

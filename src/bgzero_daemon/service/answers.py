@@ -1,4 +1,4 @@
-"""What a worker says of a photo that it did not cut, as the errors of `service.workforce`."""
+"""What a worker says of a photo, as the results and errors of `service.workforce`."""
 
 from bgzero_daemon.core.errors import (
     BgzeroError,
@@ -8,9 +8,24 @@ from bgzero_daemon.core.errors import (
     PhotoDelayed,
     PhotoRefused,
     PhotoSkipped,
-    WorkforceLost,
 )
+from bgzero_daemon.core.job import Staged
 from bgzero_daemon.wire import work
+
+
+def staged(frame: work.Done, sha256: str, model: str) -> Staged:
+    """Return what was cut of a photo whose bytes have this hash, with this model."""
+    return Staged(
+        source_sha256=sha256,
+        size_bytes=frame.staged_bytes,
+        sha256=frame.staged_sha256,
+        width_px=frame.width_px,
+        height_px=frame.height_px,
+        model=model,
+        provider=frame.provider,
+        note=frame.note,
+        seconds=frame.seconds,
+    )
 
 
 def refusal(frame: work.Refused, sha256: str) -> BgzeroError:
@@ -18,8 +33,8 @@ def refusal(frame: work.Refused, sha256: str) -> BgzeroError:
     match frame.verdict:
         case "retry":
             return PhotoDelayed(frame.sentence, hint=frame.hint)
-        case "lost":
-            return WorkforceLost(frame.sentence, hint=frame.hint)
+        case "broken":
+            return PhotoCrashed(frame.sentence, hint=frame.hint)
         case "heavy":
             return PhotoCrashed(frame.sentence, hint=frame.hint, code=Code.TOO_HEAVY)
         case "output":
