@@ -66,7 +66,7 @@ class Oracle:
         """Ask the daemon, without the start of a command; {} while it does not answer."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             try:
-                connect(sock, self.home.root / "run" / "bgzero" / "control.sock")
+                connect(sock, Path(self.home.env["XDG_RUNTIME_DIR"], "bgzero", "control.sock"))
                 sock.sendall(encode({"verb": verb, **arguments}))
                 with sock.makefile("rb") as answer:
                     reply: dict[str, Any] = json.loads(answer.read() or b"{}")

@@ -97,7 +97,8 @@ if "bgzero_daemon.worker.main" in sys.orig_argv:
                 try:
                     attempt()
                 except OSError as error:
-                    if error.errno in (1, 13):  # EPERM, EACCES
+                    is_hidden = error.errno == 2 and "read the service's" in name  # ProtectProc=invisible
+                    if error.errno in (1, 13, 30) or is_hidden:  # EPERM, EACCES, EROFS
                         continue
                     name += f" ({error.strerror})"
                 through.append(name)

@@ -23,24 +23,41 @@ PROJECT = Path(__file__).parents[2]
 ACCOUNT = "nobody"
 UNIT = f"bgzero@{ACCOUNT}.service"
 
-# Private mounts, a control group tree of its own, and a systemd that starts nothing but what it is told to.
+# A root of its own, in which every change goes into memory: the manager boots as if the machine were its own, and
+# cleans /tmp, among other things. What is the kernel's (sysctl, devices) it may only read.
 NEST = """
 set -e
 mount --make-rprivate /
-mount -t tmpfs tmpfs /run
-mount -t tmpfs tmpfs /srv
-mount -t tmpfs tmpfs /var/lib/systemd
-mkdir -p /run/lock /run/systemd/system
-umount -R /sys/fs/cgroup 2>/dev/null || true
-if ! mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null || ! mkdir /sys/fs/cgroup/try 2>/dev/null; then
-    mount -t tmpfs tmpfs /sys/fs/cgroup
-    mkdir /sys/fs/cgroup/systemd
-    mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+mount -t tmpfs tmpfs /mnt
+mkdir /mnt/upper /mnt/work /mnt/root
+mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
+cd /mnt/root
+mount -t proc proc proc
+mount --bind proc/sys proc/sys
+mount -o remount,bind,ro proc/sys
+mount -t sysfs -o ro sysfs sys
+for place in dev run srv tmp; do mount -t tmpfs tmpfs $place; done
+chmod 1777 tmp
+mkdir dev/shm dev/pts run/lock run/old
+mount -t devpts -o newinstance,ptmxmode=666 devpts dev/pts
+ln -s pts/ptmx dev/ptmx
+mknod -m 666 dev/tty c 5 0
+for node in null:3 zero:5 full:7 random:8 urandom:9; do mknod -m 666 dev/${{node%:*}} c 1 ${{node#*:}}; done
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    mount -t cgroup2 cgroup2 sys/fs/cgroup
+else
+    mount -t tmpfs tmpfs sys/fs/cgroup
+    mkdir sys/fs/cgroup/systemd
+    mount -t cgroup -o none,name=systemd cgroup sys/fs/cgroup/systemd
 fi
-rmdir /sys/fs/cgroup/try 2>/dev/null || true
-printf '[Unit]\\nDescription=nest\\nAllowIsolate=yes\\n' > /run/systemd/system/nest.target
+mkdir -p run/systemd/system
+printf '[Unit]\\nDescription=nest\\nAllowIsolate=yes\\nDefaultDependencies=no\\n' > run/systemd/system/nest.target
+{shown}
+pivot_root . run/old
+cd /
+umount -l /run/old
 export container=test
-exec {systemd} --system --unit=nest.target --log-target=kmsg --show-status=no
+exec {systemd} --system --unit=nest.target --log-target=null --show-status=no
 """
 
 
@@ -63,12 +80,13 @@ class Nest:
 
 
 @contextmanager
-def nest() -> Iterator[Nest]:
-    """Start the manager. Skips where that takes more than this account or machine has."""
+def nest(shown: list[str]) -> Iterator[Nest]:
+    """Start the manager, which is shown some folders. Skips where that takes more than this account or machine has."""
     if os.getuid() or not SYSTEMD.exists() or not shutil.which("nsenter"):
         pytest.skip("only root can start a system manager: .ci/run does")
+    binds = "\n".join(f"mkdir -p .{place}; mount --bind {place} .{place}" for place in shown)
     spaces = ["--fork", "--kill-child", "--pid", "--mount", "--uts", "--ipc", "--cgroup", "--mount-proc"]
-    command = ["unshare", *spaces, "bash", "-c", NEST.format(systemd=SYSTEMD)]
+    command = ["unshare", *spaces, "bash", "-c", NEST.format(systemd=SYSTEMD, shown=binds)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         until(lambda: process.poll() is not None or _first(process.pid), "it is born", 10)
@@ -110,19 +128,28 @@ def test_system_unit_works_and_leaves_a_hostile_decoder_nothing(tmp_path: Path) 
     shutil.copy(UNITS / "folders.conf", units / f"{UNIT}.d")
     # this checkout and its packages lie in /tmp or a home, which the unit hides: shown to it, for reading
     seen = sorted({str(PROJECT), sys.prefix, str(Path(sys.base_prefix).resolve()), str(tmp_path)} - {"/usr"})
-    drop_in = ["[Service]", "ExecStart=", f"ExecStart={PROGRAM[0]} run", "StandardError=append:/run/bgzero.log"]
+    drop_in = [
+        "[Unit]",
+        "DefaultDependencies=no",
+        "[Service]",
+        "ExecStart=",
+        f"ExecStart={PROGRAM[0]} run",
+        "StandardError=append:/run/bgzero.log",
+    ]
     drop_in += [f"BindReadOnlyPaths={place}" for place in seen]
     drop_in += [f"Environment=BGZERO_MODEL__NAME={models}/tiny.onnx", "Environment=BGZERO_WATCH__SETTLE_SECONDS=0.2"]
     drop_in += [f"Environment=PYTHONPATH={hostile}", "Environment=BGZERO_OUTPUT__KEEP_FREE=0"]
-    drop_in += ["Environment=HOME=/srv/photos", "Environment=XDG_RUNTIME_DIR="]
+    drop_in += ["Environment=HOME=/srv/photos/home", "Environment=XDG_RUNTIME_DIR="]
     (units / f"{UNIT}.d" / "test.conf").write_text("\n".join(drop_in) + "\n")
     for folder in (tmp_path, *tmp_path.parents):  # pytest keeps them to itself
         if folder.stat().st_uid == os.getuid() and folder != Path("/"):
             folder.chmod(folder.stat().st_mode | 0o055)
-    with nest() as inside:
+    with nest(seen) as inside:
         inside.run("sh", "-c", f"cp -r {units}/. /run/systemd/system/")
-        inside.run("sh", "-c", f"mkdir -p /srv/photos/in /srv/photos/out; chown -R {ACCOUNT}: /srv/photos")
-        for name in ("secret.txt", "victim.txt", "doomed.txt", "in/spare.txt"):
+        inside.run(
+            "sh", "-c", f"mkdir -p /srv/photos/in /srv/photos/out /srv/photos/home; chown -R {ACCOUNT}: /srv/photos"
+        )
+        for name in ("home/secret.txt", "home/victim.txt", "home/doomed.txt", "in/spare.txt"):
             inside.run("sh", "-c", f"echo x > /srv/photos/{name}; chown {ACCOUNT}: /srv/photos/{name}")
         inside.run("systemctl", "daemon-reload")
         started = inside.run("sh", "-c", f"systemctl start {UNIT} || (systemctl status {UNIT}; cat /run/bgzero.log)")
@@ -139,8 +166,9 @@ def test_system_unit_works_and_leaves_a_hostile_decoder_nothing(tmp_path: Path) 
         main = int(inside.show("MainPID"))
         until(lambda: inside.show("StatusText") == "0 waiting, 1 done, 1 failed", lambda: inside.show("StatusText"))
         # what only this unit gives: no network, nothing writable but its own, nobody's home, no capability
-        here = ["nsenter", "-t", str(main), "--mount", "--net"]
-        assert inside.run(*here, "sh", "-c", "ls /sys/class/net").split() == ["lo"]
+        devices = inside.run("cat", f"/proc/{main}/net/dev").splitlines()[2:]
+        assert [line.split(":")[0].strip() for line in devices] == ["lo"]
+        here = ["nsenter", "-t", str(main), "--mount"]
         writable = inside.run(
             *here, "sh", "-c", "for d in / /etc /usr /srv /srv/photos/out; do mkdir $d/x 2>&1; done; true"
         )
