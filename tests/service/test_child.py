@@ -75,7 +75,7 @@ def said(pair: Pair, *frames: work.Frame) -> None:
 
 
 WANTED = Worker()
-READY = work.Ready(provider="cpu", seconds=0.1, network_seconds=0.1, sandbox="closed")
+READY = work.Ready(provider="cpu", seconds=0.1, network_seconds=0.1, sandbox="closed", is_verified=True)
 
 
 def test_reading_that_hangs_is_no_strike(pair: Pair) -> None:
@@ -241,7 +241,7 @@ def test_short_of_memory_is_a_strike_only_in_the_end(pair: Pair) -> None:
 def test_speed_is_learned_from_the_first_run_and_every_photo(pair: Pair) -> None:
     """A machine a hundred times slower than the card's gets longer deadlines before its first photo."""
     child = pair[0]
-    said(pair, work.Ready(provider="cpu", seconds=60, network_seconds=10.0, sandbox="off"))
+    said(pair, work.Ready(provider="cpu", seconds=60, network_seconds=10.0, sandbox="off", is_verified=True))
     assert child.allowance.to_cut(0) >= 200
     given(child, "1")
     done = work.Done(

@@ -34,10 +34,13 @@ FRAMES: list[work.Frame] = [
         nice=0,
         max_bytes=2**40,
         sandbox="require",
+        allow_unverified=False,
     ),
     work.Cut(job="1", name="Caf%C3%A9/%FF.jpg", metadata=Metadata.NO_LOCATION, product=Product.CUTOUT),
     work.Verdict(job="1", go=False),
-    work.Ready(provider="cpu", note="no GPU here", seconds=0.25, network_seconds=0.1, sandbox="closed"),
+    work.Ready(
+        provider="cpu", note="no GPU here", seconds=0.25, network_seconds=0.1, sandbox="closed", is_verified=True
+    ),
     work.Unfit(sentence="The model cannot be used.", hint="Take another."),
     work.Begun(job="1"),
     work.Hashed(job="1", sha256="ab" * 32),

@@ -45,6 +45,7 @@ def status(arguments: argparse.Namespace) -> int:
                 **worker | {key: worker[key] or "…" for key in ("provider", "sandbox")}
             ),
             *([f"({worker['note']})"] if worker["note"] else []),
+            *([] if worker["verified"] else [_("(unverified model)")]),
         )
     for folder in reply["folders"]:
         print(f"{folder['inbox']} -> {folder['outbox']}")

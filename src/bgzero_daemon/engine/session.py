@@ -1,6 +1,5 @@
 """A card's weights, loaded: from a tensor to what the network says."""
 
-import hashlib
 import logging
 import time
 
@@ -11,6 +10,7 @@ from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core.errors import ModelError
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.engine import providers
+from bgzero_daemon.engine.verify import verify
 from bgzero_daemon.photo.matte import to_mask
 
 log = logging.getLogger(__name__)
@@ -23,12 +23,15 @@ class Engine:
     """One ONNX session on one provider. `run` may be called from one thread at a time.
 
     `provider` is the one that runs, not the one that was asked for; `note` says why they differ. `seconds` is the
-    wall time of its first run, that of a test picture.
+    wall time of its first run, that of a test picture. `is_verified` says that the weights are what their card
+    describes, and ask for nothing beside themselves.
     """
 
-    def __init__(self, weights: bytes, card: ModelCard, *, asked: str, threads: int) -> None:
-        """Check and load the weights. Raises ModelError where no provider can run them."""
-        _check(weights, card)
+    def __init__(
+        self, weights: bytes, card: ModelCard, *, asked: str, threads: int, allow_unverified: bool = False
+    ) -> None:
+        """Check and load the weights: these very bytes. Raises ModelError where they may not, or cannot, be run."""
+        self.is_verified = _is_verified(weights, card, allow_unverified=allow_unverified)
         self._weights, self._card, self._threads = weights, card, threads
         self.note = ""
         self.provider = ""
@@ -98,13 +101,13 @@ class Engine:
         return np.asarray(raw)
 
 
-def _check(weights: bytes, card: ModelCard) -> None:
-    """Raise ModelError unless these are the very bytes that the card describes."""
-    digits = hashlib.sha256(weights).hexdigest()
-    if digits != card.sha256:
-        raise ModelError(
-            _("The weight file {file} is not the one its card describes (SHA-256 {have}…, expected {want}…).").format(
-                file=card.file, have=digits[:12], want=card.sha256[:12]
-            ),
-            hint=_("Copy the file again; it is damaged, incomplete or another version."),
-        )
+def _is_verified(weights: bytes, card: ModelCard, *, allow_unverified: bool) -> bool:
+    """Say whether the weights are the card's and stand for themselves. Raises ModelError where that is asked for."""
+    try:
+        verify(weights, card)
+    except ModelError as error:
+        if not allow_unverified:
+            raise
+        log.warning("%s It is used all the same (model.allow_unverified).", error)
+        return False
+    return True

@@ -60,6 +60,7 @@ class Child:
     provider: str = ""
     note: str = ""
     sandbox: str = ""
+    is_verified: bool = True
     photos: int = 0
     is_proven: bool = False
     is_retiring: bool = False
@@ -90,6 +91,7 @@ class Child:
         return {
             "pid": self.process.pid, "model": display(self.model.name), "provider": self.provider,
             "note": display(self.note), "sandbox": display(self.sandbox), "photos": self.photos,
+            "verified": self.is_verified,
             "memory_mb": self.meter.resident_bytes // 1_000_000,
         }  # fmt: skip
 
@@ -180,6 +182,7 @@ class Child:
             return
         self.allowance.note(frame.network_seconds)
         self.provider, self.note, self.sandbox = frame.provider, frame.note, frame.sandbox
+        self.is_verified = frame.is_verified
         log.info("model %s on %s, loaded in %.1f s", self.model.name, frame.provider, frame.seconds)
 
     def _on_refused(self, frame: work.Refused) -> None:

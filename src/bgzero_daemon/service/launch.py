@@ -36,6 +36,7 @@ def launch(
         max_bytes=int(config.limits.megabytes * 1e6),
         nice=nice,
         sandbox=config.worker.sandbox,
+        allow_unverified=config.model.allow_unverified,
     )
     try:
         with contextlib.ExitStack() as on_trouble:

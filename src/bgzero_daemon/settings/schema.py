@@ -64,6 +64,7 @@ class Model(Table):
         default="u2netp", min_length=1, description="name of a card (bgzero model list) or path of a weight file"
     )
     provider: Literal["auto", "cpu"] = Field(default="auto", description="auto: a GPU where one works, else the CPU")
+    allow_unverified: bool = Field(default=False, description="use weights that are not what their card describes")
 
 
 class Watch(Table):

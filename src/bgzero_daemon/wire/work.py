@@ -34,7 +34,8 @@ class _Frame(BaseModel):
 class Setup(_Frame):
     """Service: the model to load. Descriptor: the weights, open for reading.
 
-    `nice` is the niceness that the worker gives itself, 0 for none. `sandbox` says whether it has to be closed.
+    `nice` is the niceness that the worker gives itself, 0 for none. `sandbox` says whether it has to be closed,
+    `allow_unverified` whether weights that are not their card's are used all the same.
     """
 
     kind: Literal["setup"] = "setup"
@@ -47,6 +48,7 @@ class Setup(_Frame):
     max_bytes: int
     nice: int
     sandbox: Literal["require", "auto", "off"]
+    allow_unverified: bool
 
 
 class Cut(_Frame):
@@ -83,6 +85,7 @@ class Ready(_Frame):
     seconds: float
     network_seconds: float
     sandbox: str
+    is_verified: bool
 
 
 class Unfit(_Frame):

@@ -66,7 +66,9 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -
     try:
         with os.fdopen(weights, "rb") as file:
             content = file.read()
-        engine = Engine(content, setup.card, asked=setup.provider, threads=setup.threads)
+        engine = Engine(
+            content, setup.card, asked=setup.provider, threads=setup.threads, allow_unverified=setup.allow_unverified
+        )
     except ModelError as error:
         return _give_up(sock, str(error), error.hint)
     pipeline = Pipeline(engine, setup.model, setup.card, max_pixels=setup.max_pixels)
@@ -74,6 +76,7 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -
     ready = work.Ready(
         provider=engine.provider, note=engine.note, seconds=round(time.monotonic() - started, 3),
         network_seconds=round(engine.seconds, 3), sandbox=sandbox,
+        is_verified=engine.is_verified,
     )  # fmt: skip
     work.send(sock, ready)
     try:
