@@ -230,9 +230,10 @@ def test_half_an_output_is_never_visible(home: Home) -> None:
     oracle.remember(home.inbox / "large.png")
     with home.daemon(**MOVE, **{VARIABLE: "worker-writes:1:STOP"}) as daemon:
         for _try in range(3):
-            until(lambda: any(size_of(file) >= 1 << 20 for file in oracle.leftovers()), lambda: daemon.log)
+            until(lambda: stopped(daemon.worker()), lambda: daemon.log)
             worker = daemon.worker()
             assert worker
+            assert [size_of(file) for file in oracle.leftovers()] == [1 << 20]
             assert home.visible() == []
             os.kill(worker, signal.SIGKILL)
             until(lambda: not is_alive(worker), "it is dead")  # noqa: B023 - asked at once
@@ -243,6 +244,14 @@ def test_half_an_output_is_never_visible(home: Home) -> None:
         assert home.bgzero("failed", "retry", "--all").returncode == 0
         daemon.wait_for("large.png")
         oracle.check_now()
+
+
+def stopped(pid: int | None) -> bool:
+    """Say whether a process was stopped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
 
 
 def size_of(file: Path) -> int:
