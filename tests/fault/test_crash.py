@@ -233,7 +233,8 @@ def test_half_an_output_is_never_visible(home: Home) -> None:
             until(lambda: stopped(daemon.worker()), lambda: daemon.log)
             worker = daemon.worker()
             assert worker
-            assert [size_of(file) for file in oracle.leftovers()] == [1 << 20]
+            (half,) = [size_of(file) for file in oracle.leftovers()]
+            assert 1 << 20 <= half <= 2 << 20, "of three pieces; a stop takes a moment"
             assert home.visible() == []
             os.kill(worker, signal.SIGKILL)
             until(lambda: not is_alive(worker), "it is dead")  # noqa: B023 - asked at once
