@@ -53,6 +53,8 @@ def test_command_works_as_printed(home: Home, command: str) -> None:
     for part, file in promised.items():
         if part in command:
             assert (home.root / file).read_bytes()[:4] == b"\x89PNG"
+    if command.startswith("strace"):
+        assert done.stdout == b"0\n"
     if command == "bgzero cut photo.jpg":
         assert (home.root / "photo-cutout.png").is_file()
     if command.endswith("--once"):

@@ -1,6 +1,8 @@
 """Weights are what their card describes, bit by bit, and stand for themselves; or nothing runs."""
 
 import hashlib
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from bgzero_daemon.catalog import shelf
 from bgzero_daemon.core import paths
+from bgzero_daemon.core.errors import ModelError
 from bgzero_daemon.engine.contents import Contents, NotOnnx, contents
+from bgzero_daemon.engine.verify import verify
 from tests import tiny
 from tests.fault.test_worker import PROVOKE
 from tests.home import Home, photo, until
@@ -47,6 +52,54 @@ def test_every_flipped_bit_of_the_weights_is_noticed(home: Home) -> None:
     assert "not the one its card describes (SHA-256" in refused(home)
     weights.write_bytes(content[:100])
     assert f"has 100 bytes; its card says {len(content)}" in refused(home)
+    weights.write_bytes(bytes(len(content)))
+    assert "not the one its card describes (SHA-256" in refused(home)
+
+
+@pytest.mark.fault("F47")
+def test_any_flipped_bit_is_noticed() -> None:
+    """Two thousand of them, one at a time."""
+    model = tiny.network()
+    digits = hashlib.sha256(model).hexdigest()
+    shipped = shelf.installed("u2netp").card
+    card = shipped.model_copy(update={"size_bytes": len(model), "sha256": digits})
+    verify(model, card)
+    places = np.random.default_rng(0).integers(0, 8 * len(model), 2000)
+    for place in places:
+        content = bytearray(model)
+        content[place // 8] ^= 1 << (place % 8)
+        with pytest.raises(ModelError):
+            verify(bytes(content), card)
+
+
+@pytest.mark.fault("F48")
+def test_weights_that_are_exchanged_all_the_time_are_the_right_ones_or_refused(home: Home) -> None:
+    """Swapped by renaming while workers start: what was hashed is what is loaded."""
+    weights = home.models / "tiny.onnx"
+    good, other = weights.read_bytes(), tiny.network().replace(b"Sigmoid", b"Softsig")
+    source = photo(home.root / "a.jpg")
+    reference = home.bgzero("cut", source, "-o", "-").stdout
+    is_over = False
+
+    def swap() -> None:
+        turn = 0
+        while not is_over:
+            turn += 1
+            beside = home.models / "next"
+            beside.write_bytes(good if turn % 2 else other)
+            beside.replace(weights)
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        outcomes = [home.bgzero("cut", source, "-o", "-") for _time in range(8)]
+    finally:
+        is_over = True
+        thread.join()
+    for done in outcomes:
+        assert done.stdout in (b"", reference)
+        assert bool(done.stdout) or b"not the one its card describes" in done.stderr
 
 
 @pytest.mark.fault("F48")

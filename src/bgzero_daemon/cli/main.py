@@ -83,6 +83,7 @@ def _add_steering(
     """Add the commands to a running daemon."""
     status = verbs.add_parser("status", parents=[common], help=_("what the running daemon is doing"))
     status.add_argument("--json", action="store_true", help=_("as JSON"))
+    status.add_argument("--check", action="store_true", help=_("say only what is wrong: exit 0 where nothing is"))
     status.set_defaults(serve="bgzero_daemon.cli.steer:status")
     for name, text in (
         ("pause", _("cut nothing more for now; photos still arrive and wait")),

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from bgzero_daemon import client
-from bgzero_daemon.core.errors import BgzeroError, UsageError
+from bgzero_daemon.core.errors import BgzeroError, Exit, UsageError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 
@@ -27,6 +27,8 @@ def _paths(arguments: argparse.Namespace) -> list[str]:
 def status(arguments: argparse.Namespace) -> int:
     """Say what the daemon is doing."""
     reply = client.ask("status")
+    if arguments.check:
+        return _check(reply)
     if arguments.json:
         return _print_json(reply)
     counts = _(
@@ -52,6 +54,14 @@ def status(arguments: argparse.Namespace) -> int:
         for sentence in folder["trouble"]:
             print(f"  {sentence}")
     return 0
+
+
+def _check(reply: dict[str, Any]) -> int:
+    """Say what is wrong, for service managers and containers that ask now and then."""
+    wrong = [f"{folder['inbox']}: {sentence}" for folder in reply["folders"] for sentence in folder["trouble"]]
+    wrong += [reply["trouble"]] if reply["trouble"] else []
+    print("\n".join(wrong or [_("ok")]))
+    return Exit.FAILURE if wrong else Exit.OK
 
 
 def _length(seconds: float) -> str:

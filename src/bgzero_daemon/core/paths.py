@@ -1,6 +1,7 @@
 """Where things live. The one reader of HOME, of the XDG variables and of systemd's STATE_DIRECTORY."""
 
 import os
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -18,19 +19,20 @@ def home() -> Path | None:
     return folder if folder != Path("/") and os.path.isdir(folder) else None
 
 
-def _place(variable: str, named: str) -> Path | None:
-    return Path(named) if os.environ.get(variable) or home() else None
+def _place(variable: str, find: Callable[[str], str]) -> Path | None:
+    """Ask platformdirs, which needs a home to know any other place than the variable's."""
+    return Path(find(APP)) if os.environ.get(variable) or home() else None
 
 
 def config_file() -> Path | None:
     """Return the configuration file's place, whether it exists or not; None without a home."""
-    folder = _place("XDG_CONFIG_HOME", platformdirs.user_config_dir(APP))
+    folder = _place("XDG_CONFIG_HOME", platformdirs.user_config_dir)
     return folder / "config.toml" if folder else None
 
 
 def data_dir() -> Path | None:
     """Return the folder of the user's own models; None without a home."""
-    return _place("XDG_DATA_HOME", platformdirs.user_data_dir(APP))
+    return _place("XDG_DATA_HOME", platformdirs.user_data_dir)
 
 
 def state_dir() -> Path | None:
@@ -42,7 +44,7 @@ def state_dir() -> Path | None:
     given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     if given and not os.environ.get("XDG_RUNTIME_DIR"):
         return Path(given)
-    return _place("XDG_STATE_HOME", platformdirs.user_state_dir(APP))
+    return _place("XDG_STATE_HOME", platformdirs.user_state_dir)
 
 
 def runtime_dir() -> Path | None:
