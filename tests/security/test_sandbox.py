@@ -171,3 +171,63 @@ def test_sandbox_that_cannot_be_closed_is_said_or_required(home: Home) -> None:
         until(lambda: "The sandbox cannot be closed" in str(Oracle(home).status()["trouble"]), "the status says so")
         assert not failures(home)
     assert not (home.outbox / "b.png").exists()
+
+
+def test_words_cannot_be_put_into_a_terminals_mouth() -> None:
+    """TIOCSTI and TIOCLINUX, by their numbers; other requests go on (and fail here, on what is no terminal)."""
+    run = (
+        "import fcntl\n"
+        "for request in (0x5412, 0x541C, 0x5413):\n"
+        "    try: fcntl.ioctl(0, request, b'x' * 8)\n"
+        "    except OSError as error: print(error.errno)\n"
+    )
+    assert run_closed(run).stdout.split() == ["closed", "1", "1", "25"]
+
+
+def test_other_processes_threads_and_limits_are_out_of_reach() -> None:
+    """tgkill, prlimit and clone of a process, by their bare calls; for oneself they work."""
+    run = (
+        "import ctypes, os\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "from bgzero_daemon.sandbox import syscalls\n"
+        "number = lambda name: syscalls.number(name, os.uname().machine)\n"
+        "def call(name, *words):\n"
+        "    result = libc.syscall(*map(ctypes.c_long, (number(name), *words)))\n"
+        "    print(name, ctypes.get_errno() if result < 0 else 'ok')\n"
+        "parent, own = os.getppid(), os.getpid()\n"
+        "call('tgkill', parent, parent, 0); call('tgkill', own, own, 0)\n"
+        "call('prlimit64', parent, 0, 0, 0); call('prlimit64', own, 0, 0, 0); call('prlimit64', 0, 0, 0, 0)\n"
+        "call('clone', 17, 0, 0, 0, 0); call('clone3', 0, 0)\n"
+    )
+    assert run_closed(run).stdout.split("\n")[1:-1] == [
+        "tgkill 1", "tgkill ok", "prlimit64 1", "prlimit64 ok", "prlimit64 ok", "clone 1", "clone3 38",
+    ]  # fmt: skip
+
+
+def test_threads_that_run_already_are_said() -> None:
+    """Landlock would not bind them, so the sandbox is not closed whatever the new thread of the probes says."""
+    code = (
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(5,), daemon=True).start()\n"
+        "from bgzero_daemon.sandbox import closing; print(closing.close(gpu=False))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "other threads run already" in done.stdout
+
+
+def test_limits_of_a_closed_process() -> None:
+    """No core file, and not more descriptors than it needs."""
+    run = "import resource as r; print(r.getrlimit(r.RLIMIT_CORE), r.getrlimit(r.RLIMIT_NOFILE))"
+    assert run_closed(run).stdout.split("\n")[1] == "(0, 0) (256, 256)"
+
+
+def test_home_among_the_folders_of_modules_stays_closed(tmp_path: Path) -> None:
+    """PYTHONPATH=$HOME grants nothing: modules there cannot be loaded any more, and photos' neighbours not read."""
+    (tmp_path / "secret.txt").write_text("secret")
+    run = f"open({str(tmp_path / 'secret.txt')!r})"
+    start = "from bgzero_daemon.sandbox import closing; print(closing.close(gpu=False), flush=True)\n"
+    env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    env |= {"HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", start + run], env=env, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "closed\n"
+    assert "PermissionError" in done.stderr

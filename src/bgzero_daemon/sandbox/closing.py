@@ -41,10 +41,15 @@ class Closed:
 
     def __str__(self) -> str:
         """Return "closed", or what is not."""
-        if not self.allowed:
+        if self.is_closed:
             return "closed"
-        what = _("it still allows {what}").format(what=", ".join(self.allowed))
-        return f"{what}; {self.why}" if self.why else what
+        what = [_("it still allows {what}").format(what=", ".join(self.allowed))] if self.allowed else []
+        return "; ".join([*what, *filter(None, [self.why])])
+
+    @property
+    def is_closed(self) -> bool:
+        """Say whether all of it could be done, and everything that was tried was refused."""
+        return not (self.allowed or self.why)
 
 
 def close(*, gpu: bool) -> Closed:

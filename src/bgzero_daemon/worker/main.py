@@ -40,7 +40,7 @@ def main() -> int:
         raise work.ProtocolError(f"expected setup, got {setup.kind}")
     manners.give_way(setup.nice)
     closed = closing.close(gpu=setup.provider != "cpu") if setup.sandbox != "off" else None
-    if closed and closed.allowed and setup.sandbox == "require":
+    if closed and not closed.is_closed and setup.sandbox == "require":
         hint = _('Mend that, or set worker.sandbox to "auto": photos are cut without it then.')
         return _give_up(sock, _("The sandbox cannot be closed: {what}").format(what=closed), hint)
     return _serve(sock, setup, weights, str(closed or "off"))
