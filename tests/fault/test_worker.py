@@ -202,16 +202,16 @@ def test_model_that_does_not_load_makes_photos_wait(home: Home) -> None:
         photo(home.inbox / f"{number}.jpg", seed=number)
     once = home.once()
     assert once.returncode == 1
-    assert b"not the one its card describes" in once.stderr
+    assert b"its card says" in once.stderr
     with home.daemon(**PROVOKE, BGZERO_LOG__LEVEL="debug") as daemon:
-        until(lambda: b"not the one its card" in home.bgzero("status").stdout, lambda: daemon.log)
+        until(lambda: b"its card says" in home.bgzero("status").stdout, lambda: daemon.log)
         time.sleep(2)
         assert daemon.log.count("ERROR") == 1
         assert daemon.log.count(" started for ") <= 3, "a pause between the tries"
         weights.write_bytes(good)
         daemon.wait_for(*(f"{number}.png" for number in range(8)))
         assert not failures(home)
-        assert b"not the one its card" not in home.bgzero("status").stdout
+        assert b"its card says" not in home.bgzero("status").stdout
 
 
 def test_model_that_cannot_fit_is_refused_before_it_is_loaded(home: Home) -> None:

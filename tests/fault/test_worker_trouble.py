@@ -118,7 +118,7 @@ def test_folder_with_a_broken_model_holds_up_no_other(home: Home) -> None:
     )
     with home.daemon("--config", config, **PROVOKE) as daemon:
         photo(other / "x.jpg")
-        until(lambda: b"not the one its card" in home.bgzero("status").stdout, lambda: daemon.log)
+        until(lambda: b"its card says" in home.bgzero("status").stdout, lambda: daemon.log)
         time.sleep(3)  # a few tries
         began = time.monotonic()
         for number in range(30):
@@ -273,7 +273,7 @@ def test_single_photos_give_up_at_once_where_the_model_does_not_load(home: Home)
     done = home.bgzero("cut", "-v", *photos, "-o", home.root / "cut")
     assert done.returncode == 1
     assert done.stderr.count(b" started for ") == 1
-    assert b"not the one its card describes" in done.stderr.splitlines()[-2]
+    assert b"its card says" in done.stderr.splitlines()[-2]
     assert not list((home.root / "cut").iterdir())
 
 
