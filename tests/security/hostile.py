@@ -46,6 +46,52 @@ if "bgzero_daemon.worker.main" in sys.orig_argv:
                     done += 1
             assert done
 
+        def held(ending, flags):
+            """The descriptor of a file in hand, by how its name ends and how it was opened."""
+            import fcntl
+
+            for number in map(int, os.listdir("/proc/self/fd")):
+                try:
+                    place = os.readlink(f"/proc/self/fd/{number}").removesuffix(" (deleted)")
+                except OSError:
+                    continue
+                if ending in place and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == flags:
+                    return number
+            raise AssertionError(ending)
+
+        def own_signals():
+            import fcntl
+
+            reading, writing = os.pipe()
+            fcntl.fcntl(reading, 8, parent)
+            fcntl.fcntl(reading, 8, 0)
+
+        def photo_flags():
+            import array, fcntl
+
+            flags = array.array("l", [0])
+            number = held(".jpg", os.O_RDONLY)
+            fcntl.ioctl(number, 0x80086601, flags)
+            fcntl.ioctl(number, 0x40086602, flags)
+
+        def lease():
+            import fcntl
+
+            number = held(".jpg", os.O_RDONLY)
+            fcntl.fcntl(number, 1024, fcntl.F_RDLCK)
+            fcntl.fcntl(number, 1024, fcntl.F_UNLCK)
+
+        def grow():
+            number = held(".bgz-", os.O_RDWR)
+            os.ftruncate(number, 1 << 40)
+            os.ftruncate(number, 0)
+
+        def read_errors():
+            """What was the service's own terminal."""
+            os.close(os.open("/proc/self/fd/2", os.O_RDWR))
+            number = held("pipe:", os.O_WRONLY)
+            raise PermissionError(1, f"{number} is a pipe, for writing only")
+
         def connect():
             with socket.socket(socket.AF_UNIX) as sock:
                 sock.connect(os.environ["XDG_RUNTIME_DIR"] + "/bgzero/control.sock")
@@ -82,6 +128,19 @@ if "bgzero_daemon.worker.main" in sys.orig_argv:
             "read the service's memory": lambda: os.close(os.open(f"/proc/{parent}/mem", os.O_RDONLY)),
             "a signal to the service": lambda: os.kill(parent, 0),
             "a stop for everybody": lambda: os.kill(-1, 0),
+            "a signal by way of a descriptor": own_signals,
+            "the service's niceness": lambda: os.setpriority(os.PRIO_PROCESS, parent, os.getpriority(0, parent)),
+            "the service's cores": lambda: os.sched_setaffinity(parent, os.sched_getaffinity(parent)),
+            "outlive the service": lambda: call({"x86_64": 157, "aarch64": 167}[os.uname().machine], 1, 9),
+            "watch the home": lambda: call({"x86_64": 294, "aarch64": 26}[os.uname().machine], 0),
+            "read an attribute": lambda: os.listxattr(home / "secret.txt"),
+            "hidden memory": lambda: os.close(os.memfd_create("x")),
+            "the photo's flags": photo_flags,
+            "a lease on the photo": lease,
+            "a cut-out without end": grow,
+            "the terminal": read_errors,
+            "all of the environment": lambda: Path("/proc/self/environ").read_bytes(),
+            "who talks to whom": lambda: Path("/proc/self/net/tcp").read_bytes(),
             "io_uring": lambda: call(425, 1, ctypes.addressof(ctypes.create_string_buffer(120))),
             "a user namespace": lambda: call({"x86_64": 272, "aarch64": 97}[os.uname().machine], 0x10000000),
         }
@@ -98,7 +157,7 @@ if "bgzero_daemon.worker.main" in sys.orig_argv:
                     attempt()
                 except OSError as error:
                     is_hidden = error.errno == 2 and "read the service's" in name  # ProtectProc=invisible
-                    if error.errno in (1, 13, 30) or is_hidden:  # EPERM, EACCES, EROFS
+                    if error.errno in (1, 13, 27, 30) or is_hidden:  # EPERM, EACCES, EFBIG, EROFS
                         continue
                     name += f" ({error.strerror})"
                 through.append(name)
@@ -129,7 +188,7 @@ if "bgzero_daemon.worker.main" in sys.orig_argv:
     sys.meta_path.insert(0, Finder)
 '''
 
-TRIED = 32
+TRIED = 45
 """How many things it tries."""
 
 

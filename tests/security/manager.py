@@ -5,6 +5,7 @@ its folders in BGZERO_CI_GROUPS; a machine that cannot have one skips the tests,
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -76,6 +77,8 @@ def running(home: Home) -> Iterator[Manager]:
     runtime.mkdir(mode=0o700)
     manager = Manager(home, runtime)
     home.env["XDG_RUNTIME_DIR"] = str(runtime)
+    manager.units.mkdir(parents=True, exist_ok=True)  # nothing else is started: not what this machine has enabled
+    (manager.units / "test.target").write_text("[Unit]\nDescription=test\nDefaultDependencies=no\n")
     own = [group / f"manager-{os.getpid()}-{time.monotonic_ns()}" for group in groups]
     for group in own:
         group.mkdir()
@@ -83,7 +86,7 @@ def running(home: Home) -> Iterator[Manager]:
     enter = "".join(f"echo $$ > {group}/cgroup.procs; " for group in own)
     with (home.root / "manager.log").open("w") as log:
         process = subprocess.Popen(
-            ["sh", "-c", f"{enter}exec {SYSTEMD} --user --log-target=console --log-level=info"],
+            ["sh", "-c", f"{enter}exec {SYSTEMD} --user --unit=test.target --log-target=console"],
             env=manager.env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{home.env['PATH']}"},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
@@ -98,6 +101,7 @@ def running(home: Home) -> Iterator[Manager]:
         process.terminate()
         process.wait(20)
         until(lambda: not any(_pids(group) for group in own), "all of its processes are gone")
+        shutil.rmtree(runtime, ignore_errors=True)
 
 
 def _pids(group: Path) -> list[str]:

@@ -50,7 +50,7 @@ def test_without_the_sandbox_the_same_decoder_gets_everywhere(home: Home) -> Non
     env = QUICK | take_over(home.root / "hostile", home.root / "home", home.env)
     with home.daemon(**env, BGZERO_WORKER__SANDBOX="off") as daemon:
         through = came_through(home, daemon)
-        assert int(through.split()[0]) > 20, through
+        assert int(through.split()[0]) > 35, through
         assert b"sandbox off" in home.bgzero("status").stdout
     assert "read a file at home" in through
     assert (home.root / "home" / "new.txt").exists()
@@ -171,6 +171,28 @@ def test_sandbox_that_cannot_be_closed_is_said_or_required(home: Home) -> None:
         until(lambda: "The sandbox cannot be closed" in str(Oracle(home).status()["trouble"]), "the status says so")
         assert not failures(home)
     assert not (home.outbox / "b.png").exists()
+
+
+@pytest.mark.parametrize("abi", [1, 2, 3, 5])
+def test_older_kernels_leave_no_gap(tmp_path: Path, abi: int) -> None:
+    """Landlock's first versions know neither truncation nor signals nor sockets: the filter does. Emulated here."""
+    victim = tmp_path / "victim.txt"
+    victim.write_text("victim")
+    code = (
+        "import fcntl, os\n"
+        "from bgzero_daemon.sandbox import closing, landlock\n"
+        f"landlock.abi = lambda machine: {abi}\n"
+        "print(closing.close(gpu=False))\n"
+        "reading, writing = os.pipe()\n"
+        f"for deed in (lambda: os.truncate({str(victim)!r}, 1), lambda: os.kill(os.getppid(), 0),\n"
+        "             lambda: fcntl.fcntl(reading, 8, os.getppid()), lambda: fcntl.fcntl(reading, 10, 9),\n"
+        f"             lambda: open({str(victim)!r}, 'w'), lambda: os.unlink({str(victim)!r})):\n"
+        "    try: deed(); print('came through')\n"
+        "    except OSError as error: print(error.errno in (1, 13))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["closed", *["True"] * 6], done.stderr
+    assert victim.read_text() == "victim"
 
 
 def test_words_cannot_be_put_into_a_terminals_mouth() -> None:

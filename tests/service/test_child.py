@@ -16,11 +16,18 @@ from bgzero_daemon.core.recipe import Recipe
 from bgzero_daemon.service.allowance import Allowance
 from bgzero_daemon.service.child import Child
 from bgzero_daemon.service.meter import Meter
+from bgzero_daemon.service.murmur import Murmur
 from bgzero_daemon.service.process import WorkerProcess
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Worker
 from bgzero_daemon.wire import work
 from tests.home import until
+
+WANTED = Worker()
+DONE = work.Done(
+    job="1", staged_bytes=1, staged_sha256="ab" * 32, width_px=1, height_px=1, provider="cpu", seconds={"network": 50.0}
+)
+READY = work.Ready(provider="cpu", seconds=0.1, network_seconds=0.1, sandbox="closed", is_verified=True)
 
 Pair = tuple[Child, socket.socket]
 
@@ -31,7 +38,9 @@ def pair() -> Iterator[Pair]:
     ours, theirs = socket.socketpair()
     ours.settimeout(5)
     model = shelf.installed("u2netp")
-    process = subprocess.Popen(["sleep", "600"])
+    process = subprocess.Popen(["sleep", "600"], stderr=subprocess.PIPE)
+    assert process.stderr
+    murmur = Murmur(process.pid, process.stderr)
     now = time.monotonic()
     sizes = Sizes(workers=1, threads=1, lanes=2, memory_bytes=10**9, photo_pixels=10**6)
     meter = Meter(process.pid, sizes.memory_bytes)
@@ -40,6 +49,7 @@ def pair() -> Iterator[Pair]:
         model,
         ours,
         WorkerProcess(process),
+        murmur,
         Allowance(0.1, 2),
         sizes,
         meter,
@@ -72,10 +82,6 @@ def said(pair: Pair, *frames: work.Frame) -> None:
     for frame in frames:
         work.send(pair[1], frame)
         assert pair[0].listen()
-
-
-WANTED = Worker()
-READY = work.Ready(provider="cpu", seconds=0.1, network_seconds=0.1, sandbox="closed", is_verified=True)
 
 
 def test_reading_that_hangs_is_no_strike(pair: Pair) -> None:
@@ -124,17 +130,50 @@ def test_descriptors_from_a_worker_are_closed(pair: Pair) -> None:
     said(pair, READY)
     before = len(os.listdir("/proc/self/fd"))
     with open(os.devnull, "rb") as file:
-        for _time in range(5):
-            work.send(pair[1], work.Begun(job="9"), (file.fileno(),))
+        for number in range(5):
+            given(pair[0], str(number))
+            work.send(pair[1], work.Begun(job=str(number)), (file.fileno(), file.fileno()))
             assert pair[0].listen()
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_half_a_frame_ends_the_waiting(pair: Pair) -> None:
-    """A worker that stops in the middle of a frame must not stop the pool's thread."""
-    pair[0].sock.settimeout(0.2)
-    pair[1].sendall(b"BGZ")
+def test_nobody_waits_for_the_rest_of_a_frame(pair: Pair) -> None:
+    """A worker that sends one byte at a time must not stop the pool's thread; its deadlines go on."""
+    given(pair[0], "1")
+    far, near = socket.socketpair()
+    with far, near:
+        work.send(far, READY)
+        whole = near.recv(1 << 16)
+    for byte in whole[:-1]:
+        pair[1].sendall(bytes([byte]))
+        began = time.monotonic()
+        assert pair[0].listen()
+        assert time.monotonic() - began < 0.5
+        assert not pair[0].is_ready
+    pair[1].sendall(whole[-1:])
+    assert pair[0].listen()
+    assert pair[0].is_ready
+
+
+BEGUN, HASHED = work.Begun(job="1"), work.Hashed(job="1", sha256="ab" * 32)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        (BEGUN, BEGUN), (BEGUN, HASHED, HASHED), (HASHED,), (READY,), (work.Begun(job="2"),),
+        (work.Unfit(sentence="No."),), (work.Refused(job="1", verdict="failed", sentence="No."),), (BEGUN, DONE),
+    ],
+)  # fmt: skip
+def test_worker_that_says_things_out_of_turn_is_ended(pair: Pair, frames: tuple[work.Frame, ...]) -> None:
+    """It could move its own deadlines, call itself ready again, or speak of photos that it never had."""
+    future = given(pair[0], "1")
+    said(pair, READY, *frames[:-1])
+    work.send(pair[1], frames[-1])
     assert not pair[0].listen()
+    assert pair[0].process.popen.wait(5) == -9
+    ended(pair[0])
+    assert isinstance(future.exception(0), PhotoCrashed | WorkforceLost)
 
 
 def test_header_that_claims_any_size_gets_no_longer_deadline(pair: Pair) -> None:
@@ -244,11 +283,7 @@ def test_speed_is_learned_from_the_first_run_and_every_photo(pair: Pair) -> None
     said(pair, work.Ready(provider="cpu", seconds=60, network_seconds=10.0, sandbox="off", is_verified=True))
     assert child.allowance.to_cut(0) >= 200
     given(child, "1")
-    done = work.Done(
-        job="1", staged_bytes=1, staged_sha256="ab" * 32, width_px=1, height_px=1, provider="cpu",
-        seconds={"network": 50.0},
-    )  # fmt: skip
-    said(pair, work.Begun(job="1"), work.Hashed(job="1", sha256="ab" * 32), done)
+    said(pair, work.Begun(job="1"), work.Hashed(job="1", sha256="ab" * 32), DONE)
     assert child.allowance.to_cut(0) >= 270
     assert child.rest_since > time.monotonic() - 5
 

@@ -106,7 +106,8 @@ def test_work_goes_to_whoever_has_least(monkeypatch: pytest.MonkeyPatch) -> None
         class Busy:
             def __init__(self, count: int) -> None:
                 self.name, self.held = MODEL, dict.fromkeys(range(count))
-                self.process = self
+                self.process = self.sock = self
+                self.murmur = self
 
             is_leaving = False
             has_room_for = staticmethod(lambda _task: True)

@@ -184,7 +184,7 @@ def test_oversized_frame_is_refused_before_its_body_is_there(pair: Pair) -> None
 def test_error_names_both_versions(pair: Pair) -> None:
     """After an update a daemon may meet an old worker: the message says so."""
     pair[0].sendall(header(2, version=9) + b"{}")
-    with pytest.raises(ProtocolError, match=r"expected protocol 4, got b'BGZ' 9"):
+    with pytest.raises(ProtocolError, match=r"expected protocol 5, got b'BGZ' 9"):
         receive(pair[1])
 
 
@@ -225,10 +225,51 @@ def test_descriptors_beside_the_body_are_not_taken(pair: Pair, lent: Lent) -> No
     assert lent.all_closed()
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '"hashed", "job": "1", "sha256": "/../../home/x"',
+        '"hashed", "job": "1", "sha256": "AB"',
+        '"ready", "is_verified": true, "sandbox": "", "seconds": 1, "network_seconds": 1, "provider": ""',
+        '"ready", "is_verified": true, "sandbox": "", "seconds": 1, "network_seconds": 1, "provider": "a\\nb"',
+        '"ready", "is_verified": true, "sandbox": "", "seconds": 1, "network_seconds": 1e308, "provider": "c"',
+        '"ready", "is_verified": true, "sandbox": "", "seconds": 1, "network_seconds": NaN, "provider": "c"',
+    ],
+)
+def test_lies_of_a_worker_are_no_frames(pair: Pair, body: str) -> None:
+    """A path for a hash, a deadline without end, a line of log in a name."""
+    receiver = work.Receiver()
+    pair[0].sendall(framed(f'{{"kind": {body}}}'.encode()))
+    with pytest.raises(ProtocolError):
+        receiver.receive(pair[1])
+
+
+def test_text_of_a_worker_is_one_plain_line(pair: Pair) -> None:
+    """What a photo made of it goes to logs and terminals."""
+    send(pair[0], work.Unfit.model_construct(kind="unfit", sentence="a\nb\x1b[31m", hint="\u202e"))
+    (frame,) = work.Receiver().receive(pair[1]) or [None]
+    assert isinstance(frame, work.Unfit)
+    assert frame.sentence.isprintable()
+    assert frame.hint.isprintable()
+
+
+def test_receiver_takes_frames_in_any_pieces(pair: Pair) -> None:
+    """Several at once, and halves; the end is told."""
+    receiver = work.Receiver()
+    assert receiver.receive(pair[1]) == []
+    content = b"".join(framed(frame.model_dump_json().encode()) for frame in FRAMES)
+    pair[0].sendall(content[:50])
+    assert receiver.receive(pair[1]) == []
+    pair[0].sendall(content[50:])
+    assert receiver.receive(pair[1]) == FRAMES
+    pair[0].shutdown(socket.SHUT_WR)
+    assert receiver.receive(pair[1]) is None
+
+
 def test_frame_that_is_too_large_is_never_sent(pair: Pair) -> None:
     """The sender refuses what the receiver would; the stream stays usable."""
     with pytest.raises(ProtocolError, match="too large"):
-        send(pair[0], work.Unfit(sentence="x" * work.MAX_BODY_BYTES))
+        send(pair[0], FRAMES[1].model_copy(update={"name": "x" * work.MAX_BODY_BYTES}))
     send(pair[0], FRAMES[2])
     assert receive(pair[1]) == (FRAMES[2], ())
 

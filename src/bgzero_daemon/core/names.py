@@ -33,11 +33,16 @@ def display(name: str | bytes | os.PathLike[str]) -> str:
     type, short enough for a log. One line, always printable.
     """
     text = os.fsdecode(name)
-    shown = "".join(_escape(char) if _is_hostile(char) else char for char in text)
+    shown = display_line(text)
     if len(shown) > SHOWN_COLUMNS:
         half = (SHOWN_COLUMNS - 1) // 2
         shown = f"{shown[:half]}…{shown[-half:]}"
     return shown
+
+
+def display_line(text: str) -> str:
+    """Make untrusted text of any length fit for a log or a terminal: one line, always printable."""
+    return "".join(_escape(char) if _is_hostile(char) else char for char in text)
 
 
 def to_wire(path: str | bytes | os.PathLike[str]) -> str:

@@ -81,6 +81,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
+        if key >> 32:  # readers of protobuf drop what is above, so it would be another field to them
+            raise ValueError("a key that is too large")
         wire = key & 7
         if wire == _VARINT:
             value, at = _varint(message, at)

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ _GPU_READABLE = (
 )
 _GPU_DEVICES = ("/dev/dri", "/dev/kfd")
 _GPU_LIBRARIES = ("cuda", "tensorrt", "rocm", "migraphx", "openvino", "cann", "dnnl")
+_OWN = ("maps", "smaps", "status", "stat", "statm", "cmdline", "cgroup", "mountinfo", "fd", "auxv")
 _MOST_OPEN = 256
 
 
@@ -52,12 +54,13 @@ class Closed:
         return not (self.allowed or self.why)
 
 
-def close(*, gpu: bool) -> Closed:
+def close(*, gpu: bool, largest_file: int = 1 << 62) -> Closed:
     """Close the sandbox around this process, while it has one thread and nothing heavy is loaded; measure what holds.
 
-    `gpu` leaves the device nodes of GPUs open where ONNX Runtime has a provider for one. There is no way back.
+    No file that it writes to may grow beyond `largest_file` bytes. `gpu` leaves the device nodes of GPUs open where
+    ONNX Runtime has a provider for one. There is no way back.
     """
-    _limit()
+    _limit(largest_file)
     machine = os.uname().machine
     if sys.platform != "linux" or machine not in syscalls.MACHINES:
         return Closed(("everything",), f"there is none for {sys.platform} on {machine}")
@@ -66,21 +69,25 @@ def close(*, gpu: bool) -> Closed:
         libc.give_up_new_privileges()
     except OSError as error:
         wrong.append(f"new privileges cannot be given up ({error.strerror})")
+    has_gpu = gpu and _has_gpu_provider()
     try:
-        has_gpu = gpu and _has_gpu_provider()
         devices = _gpu_devices() if has_gpu else ()
         landlock.restrict(machine, [*_readable(), *(map(Path, _GPU_READABLE) if has_gpu else ())], devices)
     except OSError as error:
         wrong.append(landlock.why_not(error))
     try:
-        seccomp.install(machine)
+        seccomp.install(machine, gpu=has_gpu)
     except OSError as error:
         wrong.append(f"system calls cannot be filtered ({error.strerror})")
     return Closed(probes.allowed(machine), "; ".join(wrong))
 
 
-def _limit() -> None:
-    """No core file holds a photo, and descriptors do not run out of hand."""
+def _limit(largest_file: int) -> None:
+    """No core file holds a photo, a cut-out does not fill the disk, and descriptors do not run out of hand."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails instead
+    _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    most = largest_file if hard == resource.RLIM_INFINITY else min(hard, largest_file)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _MOST_OPEN if hard == resource.RLIM_INFINITY else min(hard, _MOST_OPEN)
@@ -90,8 +97,8 @@ def _limit() -> None:
 def _readable() -> Iterator[Path]:
     """Yield where libraries and Python's modules lie, and what tells of the machine's cores and memory."""
     yield from map(Path, (*_SYSTEM, *_KERNEL))
-    yield Path("/proc/self").resolve()
-    forbidden = {Path("/"), home() or Path("/")}
+    yield from (Path("/proc/self", name) for name in _OWN)
+    forbidden = {Path("/"), (home() or Path("/")).resolve()}
     installed = sysconfig.get_paths()
     places = [*sys.path, *(installed[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib"))]
     modules = {Path(place) for place in places if place} | {Path(sys.base_prefix, "lib")}

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import fcntl
 import os
 import resource
 import socket
@@ -15,6 +16,7 @@ _REFUSED = (errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOENT, errno.ENOSYS)
 _NOBODY = 0x7FFFFFFF
 _NO_REQUEST = 0xFFFF
 _NO_FAMILY = 255
+_F_SETOWN = 8  # fcntl(2); Python has no name for it on every platform
 
 
 def _call(machine: str, name: str, *arguments: int | None) -> None:
@@ -71,6 +73,22 @@ def _fork() -> None:
     os.waitpid(child, 0)
 
 
+def _steer() -> None:
+    """To what is so already."""
+    os.sched_setaffinity(os.getppid(), os.sched_getaffinity(os.getppid()))
+
+
+def _own_signals() -> None:
+    """Name the service as whom the kernel is to signal about a descriptor, and nobody again."""
+    reading, writing = os.pipe()
+    try:
+        fcntl.fcntl(reading, _F_SETOWN, os.getppid())
+        fcntl.fcntl(reading, _F_SETOWN, 0)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
 def _raise_limit() -> None:
     resource.prlimit(os.getppid(), resource.RLIMIT_CORE)
 
@@ -93,7 +111,11 @@ def probes(machine: str) -> dict[str, Callable[[], None]]:
         "looking into processes": lambda: _call(machine, "ptrace", _NO_REQUEST, _NOBODY),
         "reading processes' memory": lambda: _call(machine, "process_vm_readv", os.getppid(), 0, 0, 0, 0, 0),
         "signals to the service": lambda: os.kill(os.getppid(), 0),
+        "signals by way of descriptors": _own_signals,
         "limits of the service": _raise_limit,
+        "when the service runs": _steer,
+        "emptying files by name": lambda: os.truncate("/", 0),
+        "watching folders": lambda: _call(machine, "inotify_init1", _NO_REQUEST),
         "io_uring": lambda: _call(machine, "io_uring_setup", None, None),
         "namespaces": lambda: _call(machine, "unshare", None),
     }

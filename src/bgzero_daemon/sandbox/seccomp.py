@@ -23,7 +23,14 @@ _ALLOW, _KILL_PROCESS, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 
 _CLONE_THREAD = 0x00010000
-_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # put words into a terminal's mouth
+# fcntl(2): signals to whoever is named as a descriptor's owner, leases that make writers wait, notices of folders
+_FCNTL_REFUSED = (8, 10, 15, 1024, 1026)  # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY
+_PR_SET_PDEATHSIG = 1  # it stays as it was set: the worker ends with the service
+# ioctl(2): is it a terminal, how wide, how much is there, (non-)blocking, (not) over exec
+_IOCTL_ALLOWED = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+# A GPU's driver has hundreds of its own, so there only what is known to be bad is refused: words put into a terminal's
+# mouth (TIOCSTI, TIOCLINUX), and a file's flags and verity, which need no more than reading rights
+_IOCTL_REFUSED = (0x5412, 0x541C, 0x40086602, 0x40046602, 0x401C5820, 0x40806685)
 
 
 class _Program(ctypes.Structure):
@@ -48,7 +55,19 @@ def _judged(number: int, *lines: bytes) -> list[bytes]:
     return [_line(_JUMP_EQUAL, number, 0, len(lines)), *lines]
 
 
-def program(machine: str, pid: int) -> bytes:
+def _only(index: int, allowed: tuple[int, ...]) -> list[bytes]:
+    """Allow a call whose argument is one of these, and refuse it otherwise."""
+    tests = [_line(_JUMP_EQUAL, value, len(allowed) - at, 0) for at, value in enumerate(allowed)]
+    return [_argument(index), *tests, _refuse(), _line(_RETURN, _ALLOW)]
+
+
+def _all_but(index: int, refused: tuple[int, ...]) -> list[bytes]:
+    """Refuse a call whose argument is one of these, and allow it otherwise."""
+    tests = [_line(_JUMP_EQUAL, value, len(refused) - at, 0) for at, value in enumerate(refused)]
+    return [_argument(index), *tests, _line(_RETURN, _ALLOW), _refuse()]
+
+
+def program(machine: str, pid: int, *, gpu: bool = False) -> bytes:
     """Return the filter for a process on a machine of `syscalls.MACHINES`, as the kernel reads it."""
 
     def number(name: str) -> int:
@@ -73,21 +92,20 @@ def program(machine: str, pid: int) -> bytes:
     lines += _judged(number("clone3"), _refuse(errno.ENOSYS))
     allow = _line(_RETURN, _ALLOW)
     lines += _judged(number("clone"), _argument(0), _line(_JUMP_ANY_BIT, _CLONE_THREAD, 1, 0), _refuse(), allow)
-    for name in ("kill", "tgkill"):
-        lines += _judged(number(name), _argument(0), _line(_JUMP_EQUAL, pid, 1, 0), _refuse(), allow)
-    lines += _judged(
-        number("prlimit64"), _argument(0), _line(_JUMP_EQUAL, 0, 2, 0), _line(_JUMP_EQUAL, pid, 1, 0), _refuse(), allow
-    )
-    lines += _judged(
-        number("ioctl"), _argument(1), _line(_JUMP_EQUAL, _TIOCSTI, 1, 0), _line(_JUMP_EQUAL, _TIOCLINUX, 0, 1),
-        _refuse(), allow,
-    )  # fmt: skip
+    lines += _judged(number("kill"), *_only(0, (pid,)))
+    lines += _judged(number("tgkill"), *_only(0, (pid,)))
+    lines += _judged(number("prlimit64"), *_only(0, (0, pid)))
+    lines += _judged(number("fcntl"), *_all_but(1, _FCNTL_REFUSED))
+    lines += _judged(number("prctl"), *_all_but(0, (_PR_SET_PDEATHSIG,)))
+    lines += _judged(number("ioctl"), *(_all_but(1, _IOCTL_REFUSED) if gpu else _only(1, _IOCTL_ALLOWED)))
+    if not gpu:  # memory that counts as nobody's
+        lines += _judged(number("memfd_create"), _refuse())
     return b"".join([*lines, allow])
 
 
-def install(machine: str) -> None:
+def install(machine: str, *, gpu: bool) -> None:
     """Put the filter over this process, all of its threads and whatever comes of it. Raises OSError."""
-    code = program(machine, os.getpid())
+    code = program(machine, os.getpid(), gpu=gpu)
     buffer = ctypes.create_string_buffer(code, len(code))
     made = _Program(len(code) // 8, ctypes.cast(buffer, ctypes.c_void_p))
     number = syscalls.number("seccomp", machine)

@@ -34,6 +34,15 @@ DENIED: dict[str, Numbers] = {
     "fremovexattr": (199, 16), "removexattrat": (466, 466), "file_setattr": (469, 469), "mknod": (133, None),
     "mknodat": (259, 33), "symlink": (88, None), "symlinkat": (266, 36), "link": (86, None), "linkat": (265, 37),
     "open_by_handle_at": (304, 265), "name_to_handle_at": (303, 264),
+    # truncation by name, of which Landlock's first two versions do not know; descriptors are `ftruncate`'s
+    "truncate": (76, 45),
+    # looking at places where no file may be opened: what appears there, and what is written beside its content
+    "inotify_init": (253, None), "inotify_init1": (294, 26), "inotify_add_watch": (254, 27), "getxattr": (191, 8),
+    "lgetxattr": (192, 9), "listxattr": (194, 11), "llistxattr": (195, 12), "getxattrat": (464, 464),
+    "listxattrat": (465, 465),
+    # when others run
+    "setpriority": (141, 140), "sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118), "sched_setattr": (314, 274), "ioprio_set": (251, 30),
     # file systems and namespaces
     "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "unshare": (272, 97),
     "setns": (308, 268), "open_tree": (428, 428), "open_tree_attr": (467, 467), "move_mount": (429, 429),
@@ -64,7 +73,7 @@ DENIED: dict[str, Numbers] = {
 
 JUDGED: dict[str, Numbers] = {
     "clone": (56, 220), "clone3": (435, 435), "kill": (62, 129), "tgkill": (234, 131),
-    "prlimit64": (302, 261), "ioctl": (16, 29),
+    "prlimit64": (302, 261), "ioctl": (16, 29), "fcntl": (72, 25), "prctl": (157, 167), "memfd_create": (319, 279),
 }  # fmt: skip
 """Refused or not by their arguments; `seccomp` has the rules."""
 

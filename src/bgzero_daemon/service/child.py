@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import math
-import os
 import socket
 import time
 from concurrent.futures import Future
@@ -18,14 +17,13 @@ from bgzero_daemon.service import answers, blame
 from bgzero_daemon.service.allowance import Allowance
 from bgzero_daemon.service.launch import launch
 from bgzero_daemon.service.meter import Meter
+from bgzero_daemon.service.murmur import Murmur
 from bgzero_daemon.service.process import WorkerProcess
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Config, Worker
 from bgzero_daemon.wire import work
 
 log = logging.getLogger(__name__)
-
-_MOST_FRAMES = 64  # in one turn, so that one that chatters does not keep the pool from its other duties
 
 
 @dataclass(slots=True)
@@ -51,6 +49,7 @@ class Child:
     model: Model
     sock: socket.socket
     process: WorkerProcess
+    murmur: Murmur
     allowance: Allowance
     sizes: Sizes
     meter: Meter
@@ -68,6 +67,7 @@ class Child:
     held: dict[str, _Held] = field(default_factory=dict)
     _why: BgzeroError | None = None
     _culprit: str = ""
+    _receiver: work.Receiver = field(default_factory=work.Receiver)
 
     @classmethod
     def start(
@@ -78,8 +78,11 @@ class Child:
         log.debug("worker %d started for %s", popen.pid, model.name)
         now = time.monotonic()
         due = now + allowance.to_load(weights_bytes)
-        meter = Meter(popen.pid, sizes.memory_bytes)
-        return cls(name, model, sock, WorkerProcess(popen), allowance, sizes, meter, ready_due=due, rest_since=now)
+        assert popen.stderr
+        return cls(
+            name, model, sock, WorkerProcess(popen), Murmur(popen.pid, popen.stderr), allowance, sizes,
+            Meter(popen.pid, sizes.memory_bytes), ready_due=due, rest_since=now,
+        )  # fmt: skip
 
     @property
     def is_ready(self) -> bool:
@@ -125,52 +128,41 @@ class Child:
     def listen(self) -> bool:
         """Take the frames that are there. Returns False where the worker has ended or makes no sense."""
         try:
-            for _frame in range(_MOST_FRAMES):
-                received = work.receive(self.sock)
-                if received is None:
-                    return False
-                frame, descriptors = received
-                for descriptor in descriptors:  # no worker has a reason to send any
-                    os.close(descriptor)
+            frames = self._receiver.receive(self.sock)
+            for frame in frames or ():
                 self._take(frame)
                 if isinstance(frame, work.Unfit):
                     return False
-                if not work.is_waiting(self.sock):
-                    break
         except OSError as error:  # killed with frames unread
             log.debug("worker %d: %s", self.process.pid, error)
             return False
         except work.ProtocolError as error:
-            log.warning("worker %d: %s", self.process.pid, error)
+            log.warning("worker %d: %s", self.process.pid, display(str(error)))
             self.process.kill(time.monotonic())
             return False
-        return True
+        return frames is not None
 
     def _take(self, frame: work.Frame) -> None:
         now = time.monotonic()
         match frame:
-            case work.Ready():
+            case work.Ready() if not self.is_ready:
                 self._on_ready(frame)
-            case work.Unfit():
+            case work.Unfit() if not self.is_ready:
                 self._why = WorkforceLost(frame.sentence, hint=frame.hint)
-            case work.Begun() if held := self.held.get(frame.job):
+            case work.Begun() if (held := self.held.get(frame.job)) and not held.has_begun:
                 held.has_begun = self.is_proven = True
                 held.due = now + self.allowance.to_read(held.task.size_bytes)
-            case work.Hashed() if held := self.held.get(frame.job):
-                held.sha256 = frame.sha256
-                held.due = now + self.allowance.to_cut(self.sizes.most_pixels(held.task))
-                go = frame.sha256 != held.task.done_sha256
-                with contextlib.suppress(OSError):  # it is dead or dying: what it said before still counts
-                    work.send(self.sock, work.Verdict(job=frame.job, go=go))
-                if not go:
-                    self._release(frame.job).future.set_result(Staged(frame.sha256, dropped=True))
-            case work.Done() if frame.job in self.held:
+            case work.Hashed() if (held := self.held.get(frame.job)) and held.has_begun and not held.sha256:
+                self._on_hashed(held, frame)
+            case work.Done() if (held := self.held.get(frame.job)) and held.sha256:
                 self._note_provider(frame.provider)
                 self.allowance.note(frame.seconds.get("network", 0.0))
-                held = self._release(frame.job)
+                self._release(frame.job)
                 held.future.set_result(answers.staged(frame, held.sha256, self.model.name))
-            case work.Refused() if frame.job in self.held:
+            case work.Refused() if (held := self.held.get(frame.job)) and held.has_begun:
                 self._on_refused(frame)
+            case _:  # it would move its own deadline, or speak of what it was not given
+                raise work.ProtocolError(f"a {frame.kind} frame out of turn")
         self._expect_beginning()
 
     def _on_ready(self, frame: work.Ready) -> None:
@@ -184,6 +176,15 @@ class Child:
         self.provider, self.note, self.sandbox = frame.provider, frame.note, frame.sandbox
         self.is_verified = frame.is_verified
         log.info("model %s on %s, loaded in %.1f s", self.model.name, frame.provider, frame.seconds)
+
+    def _on_hashed(self, held: _Held, frame: work.Hashed) -> None:
+        held.sha256 = frame.sha256
+        held.due = time.monotonic() + self.allowance.to_cut(self.sizes.most_pixels(held.task))
+        go = frame.sha256 != held.task.done_sha256
+        with contextlib.suppress(OSError):  # it is dead or dying: what it said before still counts
+            work.send(self.sock, work.Verdict(job=frame.job, go=go))
+        if not go:
+            self._release(frame.job).future.set_result(Staged(frame.sha256, dropped=True))
 
     def _on_refused(self, frame: work.Refused) -> None:
         held = self._release(frame.job)
@@ -288,6 +289,7 @@ class Child:
         A photo that a lane had begun with may have killed the worker: one strike. One that was still
         waiting in the worker cannot have: no strike.
         """
+        self.murmur.close()
         log.debug("worker %d ended: %s", self.process.pid, self.process.how)
         for job, held in self.held.items():
             if not (self.is_ready and held.has_begun):

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from bgzero_daemon.core import crash
-from bgzero_daemon.core.errors import NameTaken
+from bgzero_daemon.core.errors import NameTaken, OutputError
 from bgzero_daemon.core.job import NEVER_SEEN, Job, JobState, Staged
 from bgzero_daemon.core.names import cutout_names, display, spare_names
 from bgzero_daemon.core.texts import _
@@ -19,6 +19,7 @@ from bgzero_daemon.service.originals import TRASHED
 from bgzero_daemon.service.place import Held, Place
 from bgzero_daemon.service.published import is_whole, model_of, sha256_of, tag_of
 from bgzero_daemon.service.record import Record, decided_now
+from bgzero_daemon.service.sight import hash_of
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ class LastSteps:
         known = self._ledger.get(self._place.name, job.key.rel)
         if not self.is_unchanged(job, held.source) or known is None or known.fingerprint != job.fingerprint:
             return Ending.CHANGED
+        if hash_of(held.source) != staged.source_sha256:  # what is decided by this hash is decided about these bytes
+            raise OutputError(_("The worker's report is about other bytes than the photo's."))
         if staged.dropped:
             return self._recognise(job, known, staged)
         if known.original:  # the one that was here has moved on: this is another photo under its name

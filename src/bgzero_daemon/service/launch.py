@@ -14,6 +14,10 @@ from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Config
 from bgzero_daemon.wire import work
 
+_PASSED_ON = (
+    "PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "PYTHON", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "BGZERO_", "COVERAGE_",
+    "XDG_RUNTIME_DIR", "ORT_", "OMP_", "CUDA", "NVIDIA_", "HIP_", "HSA_", "ROCR_", "MIOPEN_", "OPENVINO_",
+)  # fmt: skip
 _FRAME_SECONDS = 10.0  # half a frame, or a full buffer, for longer than this: nobody is there any more
 
 
@@ -45,7 +49,7 @@ def launch(
             ours.settimeout(_FRAME_SECONDS)
             with theirs, open(model.weights, "rb") as weights:
                 process = _spawn(theirs)
-                on_trouble.callback(process.wait)
+                on_trouble.callback(process.communicate)
                 on_trouble.callback(process.kill)
                 work.send(ours, setup, (weights.fileno(),))
                 length = os.fstat(weights.fileno()).st_size
@@ -55,12 +59,18 @@ def launch(
         raise WorkforceLost(_("The worker cannot be started: {why}.").format(why=error)) from error
 
 
+def _environment() -> dict[str, str]:
+    """Return what a worker needs of this process's environment: it may hold tokens, which are no decoder's business."""
+    return {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
+
+
 def _spawn(sock: socket.socket) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "bgzero_daemon.worker.main", str(sock.fileno())],
         pass_fds=[sock.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,  # ours may be where `bgzero cut -` writes a PNG
+        stderr=subprocess.PIPE,  # ours may be a terminal, or a log
         # BLAS threads would fight the network's; the switch against telemetry is inherited
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        env=_environment() | {"OPENBLAS_NUM_THREADS": "1"},
     )

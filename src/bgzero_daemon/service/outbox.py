@@ -153,12 +153,13 @@ class Outbox:
     def seal(self, file: StagedFile, staged: Staged) -> None:
         """Check a staged file against the worker's report and bring it to the disk. Raises OutputError."""
         try:
-            found = png.inspect(file.descriptor)
+            found = _inspect(file.descriptor, staged.size_bytes)
         except png.DamagedPng as error:
             raise OutputError(_("The cut-out was damaged on its way to disk: {why}.").format(why=error)) from None
         except OSError as error:
             raise self._trouble(error) from error
-        if (found.size_bytes, found.sha256) != (staged.size_bytes, staged.sha256):
+        is_its_own = found.tag.get("source_sha256") == staged.source_sha256
+        if (found.size_bytes, found.sha256) != (staged.size_bytes, staged.sha256) or not is_its_own:
             raise OutputError(_("The cut-out on disk is not the one that was written."))
         crash.point("verified")
         try:
@@ -175,6 +176,8 @@ class Outbox:
         Raises OutputError; the staged file is then still there.
         """
         target = self.root / rel
+        if os.pardir in target.parts:
+            raise OutputError(_("{place} is not in the outbox.").format(place=display(target)))
         try:
             self._make(target.parent)
             with contextlib.suppress(OSError):  # not a member of that group, or no groups here
@@ -268,3 +271,10 @@ def fsync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _inspect(descriptor: int, size_bytes: int) -> png.Inspection:
+    """Read a staged file of the length that was told: another one may be holes without end."""
+    if os.fstat(descriptor).st_size != size_bytes:
+        raise png.DamagedPng("its length is not the one that was told")
+    return png.inspect(descriptor)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import WorkforceLost
@@ -118,7 +119,7 @@ class LocalWorkforce:
         self._bell.close()
 
     def _live(self) -> None:
-        self._selector.register(self._bell.reader, selectors.EVENT_READ)
+        self._selector.register(self._bell.reader, selectors.EVENT_READ, self._bell.hear)
         while not self._is_over():
             try:
                 self._turn()
@@ -145,6 +146,8 @@ class LocalWorkforce:
             with contextlib.suppress(Exception):
                 self._part(child, kill=True)
                 child.process.popen.wait(1.0)
+            with contextlib.suppress(Exception):
+                child.murmur.close()
             self._children.remove(child)
             for held in child.held.values():
                 if not held.future.done():
@@ -156,10 +159,7 @@ class LocalWorkforce:
         self._deal()
         self._tell()
         for key, _events in self._wait():
-            if key.fd == self._bell.reader:
-                self._bell.hear()
-            else:
-                self._listen(key.data)
+            key.data()
         self._look_after()
 
     def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
@@ -232,7 +232,8 @@ class LocalWorkforce:
         self._warn(self.sizes.check(model))
         child = Child.start(name, model, self._config, self.sizes, self._allowances[name], nice=self._nice)
         self._children.append(child)
-        self._selector.register(child.sock, selectors.EVENT_READ, child)
+        self._selector.register(child.sock, selectors.EVENT_READ, partial(self._listen, child))
+        self._selector.register(child.murmur.pipe, selectors.EVENT_READ, partial(self._hear, child))
         return child
 
     def _listen(self, child: Child) -> None:
@@ -245,6 +246,10 @@ class LocalWorkforce:
             self._backoffs[child.name].clear()
             if child.sandbox not in ("closed", "off"):
                 self._warn(_("The worker's sandbox is not closed: {what}.").format(what=child.sandbox))
+
+    def _hear(self, child: Child) -> None:
+        if not child.process.is_leaving and not child.murmur.hear():
+            self._selector.unregister(child.murmur.pipe)
 
     def _warn(self, sentence: str) -> None:
         """Say something once, not at every start of a worker."""
@@ -276,8 +281,9 @@ class LocalWorkforce:
     def _part(self, child: Child, *, kill: bool = False) -> None:
         """Let a worker end, or see that it has; it is buried when its process is over. May be called again."""
         child.is_dismissed = child.is_dismissed or kill or not (child.held or child.process.is_leaving)
-        with contextlib.suppress(KeyError, ValueError):  # already done
-            self._selector.unregister(child.sock)
+        for end in (child.sock, child.murmur.pipe):
+            with contextlib.suppress(KeyError, ValueError):  # already done
+                self._selector.unregister(end)
         child.leave(kill=kill)
 
     def _bury(self, child: Child) -> None:

@@ -1,6 +1,7 @@
 """Looking at a file in an inbox: without following links, without blocking, without being noticed."""
 
 import fcntl
+import hashlib
 import os
 import signal
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from bgzero_daemon.core.job import Fingerprint, is_regular
 from bgzero_daemon.service.structure import Structure, examine
 
+_PIECE_BYTES = 1 << 20
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -19,6 +21,15 @@ class Sight:
 
     fingerprint: Fingerprint
     is_written: bool | None
+
+
+def hash_of(descriptor: int) -> str:
+    """Return the SHA-256 of an open file's bytes as hex digits, wherever it was read up to. Raises OSError."""
+    digits, at = hashlib.sha256(), 0
+    while part := os.pread(descriptor, _PIECE_BYTES, at):
+        digits.update(part)
+        at += len(part)
+    return digits.hexdigest()
 
 
 def open_below(root: str | Path, rel: str) -> int:

@@ -13,15 +13,17 @@ import os
 import select
 import socket
 import struct
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core.errors import Code
+from bgzero_daemon.core.names import display_line
 from bgzero_daemon.core.recipe import Metadata, Product
 
-VERSION = 4
+VERSION = 5
 MAX_BODY_BYTES = 64 * 1024
 _HEADER = struct.Struct(">3sBI")
 _MAX_DESCRIPTORS = 2
@@ -29,6 +31,14 @@ _MAX_DESCRIPTORS = 2
 
 class _Frame(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# What a worker says is shown to people: one line of plain characters, whatever a photo has made of it.
+Line = Annotated[str, Field(max_length=4000), AfterValidator(display_line)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Seconds = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=1 << 40)]
+Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_. -]+$")]
 
 
 class Setup(_Frame):
@@ -80,11 +90,11 @@ class Ready(_Frame):
     """
 
     kind: Literal["ready"] = "ready"
-    provider: str
-    note: str = ""
-    seconds: float
-    network_seconds: float
-    sandbox: str
+    provider: Name
+    note: Line = ""
+    seconds: Seconds
+    network_seconds: Seconds
+    sandbox: Line
     is_verified: bool
 
 
@@ -92,8 +102,8 @@ class Unfit(_Frame):
     """Worker: the model cannot be loaded; the worker ends."""
 
     kind: Literal["unfit"] = "unfit"
-    sentence: str
-    hint: str = ""
+    sentence: Line
+    hint: Line = ""
 
 
 class Begun(_Frame):
@@ -108,7 +118,7 @@ class Hashed(_Frame):
 
     kind: Literal["hashed"] = "hashed"
     job: str
-    sha256: str
+    sha256: Sha256
 
 
 class Done(_Frame):
@@ -116,13 +126,13 @@ class Done(_Frame):
 
     kind: Literal["done"] = "done"
     job: str
-    staged_bytes: int
-    staged_sha256: str
-    width_px: int
-    height_px: int
-    provider: str
-    note: str = ""
-    seconds: dict[str, float]
+    staged_bytes: Count
+    staged_sha256: Sha256
+    width_px: Count
+    height_px: Count
+    provider: Name
+    note: Line = ""
+    seconds: dict[Name, Seconds]
 
 
 class Refused(_Frame):
@@ -136,9 +146,9 @@ class Refused(_Frame):
     kind: Literal["refused"] = "refused"
     job: str
     verdict: Literal["failed", "skipped", "retry", "heavy", "broken", "output"]
-    sentence: str
-    hint: str = ""
-    code: str = Code.DAMAGED
+    sentence: Line
+    hint: Line = ""
+    code: Name = Code.DAMAGED.value
 
 
 Frame = Annotated[Setup | Cut | Verdict | Ready | Unfit | Begun | Hashed | Done | Refused, Field(discriminator="kind")]
@@ -167,12 +177,7 @@ def receive(sock: socket.socket) -> tuple[Frame, tuple[int, ...]] | None:
     """
     room = socket.CMSG_LEN(_MAX_DESCRIPTORS * array.array("i").itemsize)
     head, ancillary, _flags, _address = sock.recvmsg(_HEADER.size, room)
-    descriptors: list[int] = []
-    for level, kind, payload in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            numbers = array.array("i")
-            numbers.frombytes(payload[: len(payload) - len(payload) % numbers.itemsize])
-            descriptors.extend(numbers)
+    descriptors = _descriptors(ancillary)
     if not head:
         return None
     try:
@@ -186,21 +191,68 @@ def receive(sock: socket.socket) -> tuple[Frame, tuple[int, ...]] | None:
     return frame, tuple(descriptors)
 
 
-def is_waiting(sock: socket.socket) -> bool:
-    """Say whether something can be received at once: a frame, or the other side's end."""
-    poll = select.poll()  # select() knows no descriptor beyond 1023
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
+class Receiver:
+    """Receives frames without ever waiting for the rest of one: for whoever has others to look after.
+
+    Descriptors that come along are closed.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def receive(self, sock: socket.socket) -> list[Frame] | None:
+        """Take what is there, and return the frames that are complete; None where the other side ended.
+
+        Raises ProtocolError for anything that is no frame of this version, and OSError.
+        """
+        poll = select.poll()  # a socket with a time-out would wait for so long
+        poll.register(sock, select.POLLIN)
+        if not poll.poll(0):
+            return []
+        room = socket.CMSG_SPACE(_MAX_DESCRIPTORS * array.array("i").itemsize)
+        part, ancillary, _flags, _address = sock.recvmsg(MAX_BODY_BYTES, room)
+        for descriptor in _descriptors(ancillary):
+            os.close(descriptor)
+        if not part:
+            return None
+        self._buffer += part
+        return list(self._complete())
+
+    def _complete(self) -> Iterator[Frame]:
+        while len(self._buffer) >= _HEADER.size:
+            length = _length(bytes(self._buffer[: _HEADER.size]))
+            if len(self._buffer) < _HEADER.size + length:
+                return
+            body = bytes(self._buffer[_HEADER.size : _HEADER.size + length])
+            del self._buffer[: _HEADER.size + length]
+            try:
+                yield _ADAPTER.validate_json(body)
+            except ValueError as error:
+                raise ProtocolError(f"not a frame: {error}") from error
 
 
-def _parse(sock: socket.socket, head: bytes) -> Frame:
-    head += _exactly(sock, _HEADER.size - len(head))
-    magic, version, length = _HEADER.unpack(head)
+def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    found: list[int] = []
+    for level, kind, payload in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            numbers = array.array("i")
+            numbers.frombytes(payload[: len(payload) - len(payload) % numbers.itemsize])
+            found.extend(numbers)
+    return found
+
+
+def _length(header: bytes) -> int:
+    magic, version, length = _HEADER.unpack(header)
     if magic != b"BGZ" or version != VERSION:
         raise ProtocolError(f"expected protocol {VERSION}, got {magic!r} {version}")
     if length > MAX_BODY_BYTES:
         raise ProtocolError(f"it announces {length} bytes")
-    return _ADAPTER.validate_json(_exactly(sock, length))
+    return int(length)
+
+
+def _parse(sock: socket.socket, head: bytes) -> Frame:
+    head += _exactly(sock, _HEADER.size - len(head))
+    return _ADAPTER.validate_json(_exactly(sock, _length(head)))
 
 
 def _exactly(sock: socket.socket, count: int) -> bytes:

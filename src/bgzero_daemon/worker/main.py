@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from bgzero_daemon.worker.lanes import Lanes
 
 
+_LONGEST = 500  # of a sentence in a frame: an exception may quote anything
+
+
 def main() -> int:
     """Serve one service until it closes the socket. Returns the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     warnings.simplefilter("ignore")  # Pillow's, about odd files; filters are the process's, lanes are threads
     manners.hush_decoders()
-    logging.basicConfig(level=logging.WARNING, format="worker: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     manners.die_with_the_service()
     sock = socket.socket(fileno=int(sys.argv[1]))
     received = work.receive(sock)
@@ -39,16 +42,23 @@ def main() -> int:
     if not isinstance(setup, work.Setup):
         raise work.ProtocolError(f"expected setup, got {setup.kind}")
     manners.give_way(setup.nice)
-    closed = closing.close(gpu=setup.provider != "cpu") if setup.sandbox != "off" else None
+    closed = (
+        closing.close(gpu=setup.provider != "cpu", largest_file=_largest(setup)) if setup.sandbox != "off" else None
+    )
     if closed and not closed.is_closed and setup.sandbox == "require":
         hint = _('Mend that, or set worker.sandbox to "auto": photos are cut without it then.')
         return _give_up(sock, _("The sandbox cannot be closed: {what}").format(what=closed), hint)
     return _serve(sock, setup, weights, str(closed or "off"))
 
 
+def _largest(setup: work.Setup) -> int:
+    """Return how long a cut-out may be, in bytes: every pixel as it is, and profile and texts beside it."""
+    return 5 * setup.max_pixels + (256 << 20)
+
+
 def _give_up(sock: socket.socket, sentence: str, hint: str) -> int:
     """Say that nothing can be cut, and wait for the end: ending with frames unread would reset the connection."""
-    work.send(sock, work.Unfit(sentence=sentence, hint=hint))
+    work.send(sock, work.Unfit(sentence=sentence[:_LONGEST], hint=hint[:_LONGEST]))
     while received := work.receive(sock):
         for descriptor in received[1]:
             os.close(descriptor)
@@ -74,8 +84,8 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -
     pipeline = Pipeline(engine, setup.model, setup.card, max_pixels=setup.max_pixels)
     lanes = Lanes(sock, pipeline, setup.lanes, max_bytes=setup.max_bytes)
     ready = work.Ready(
-        provider=engine.provider, note=engine.note, seconds=round(time.monotonic() - started, 3),
-        network_seconds=round(engine.seconds, 3), sandbox=sandbox,
+        provider=engine.provider, note=engine.note[:_LONGEST], seconds=round(time.monotonic() - started, 3),
+        network_seconds=round(engine.seconds, 3), sandbox=sandbox[:_LONGEST],
         is_verified=engine.is_verified,
     )  # fmt: skip
     work.send(sock, ready)
