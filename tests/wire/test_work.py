@@ -247,7 +247,9 @@ def test_lies_of_a_worker_are_no_frames(pair: Pair, body: str) -> None:
 def test_text_of_a_worker_is_one_plain_line(pair: Pair) -> None:
     """What a photo made of it goes to logs and terminals."""
     send(pair[0], work.Unfit.model_construct(kind="unfit", sentence="a\nb\x1b[31m", hint="\u202e"))
-    (frame,) = work.Receiver().receive(pair[1]) or [None]
+    frames = work.Receiver().receive(pair[1])
+    assert frames
+    (frame,) = frames
     assert isinstance(frame, work.Unfit)
     assert frame.sentence.isprintable()
     assert frame.hint.isprintable()
