@@ -232,7 +232,8 @@ class Run:
             if self.daemon and self.daemon.process.poll() is None:
                 resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
                 if worker := self.daemon.worker():
-                    resource.prlimit(worker, resource.RLIMIT_FSIZE, (soft, hard))
+                    _now, own = resource.prlimit(worker, resource.RLIMIT_FSIZE)  # it has set itself one
+                    resource.prlimit(worker, resource.RLIMIT_FSIZE, (own if soft == -1 else min(soft, own), own))
 
     def strange_output(self) -> None:
         """Somebody puts a file of their own where a cut-out might go."""

@@ -105,6 +105,7 @@ if "bgzero_daemon.worker.main" in sys.orig_argv:
             "list the inbox": lambda: os.listdir(home.parent / "in"),
             "write a file at home": lambda: (home / "new.txt").write_text("x"),
             "write to /tmp": lambda: Path(f"/tmp/bgzero-escape-{os.getpid()}").write_text("x"),
+            "write beside the modules": lambda: Path(__file__).with_name("x.py").write_text("x"),
             "append to a file": lambda: (home / "victim.txt").open("a").close(),
             "truncate a file": lambda: os.truncate(home / "victim.txt", 1),
             "delete a photo": lambda: os.unlink(home.parent / "in" / "spare.txt"),
@@ -188,7 +189,7 @@ if "bgzero_daemon.worker.main" in sys.orig_argv:
     sys.meta_path.insert(0, Finder)
 '''
 
-TRIED = 45
+TRIED = 46
 """How many things it tries."""
 
 

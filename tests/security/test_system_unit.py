@@ -178,7 +178,7 @@ def test_system_unit_works_and_leaves_a_hostile_decoder_nothing(shown: Path) -> 
         inside.run("sh", "-c", f"cp {good} /srv/photos/in/a.jpg; cp {bad} /srv/photos/in/b.jpg")
         until(lambda: "a.png" in inside.run("ls", "/srv/photos/out"), log)
         until(lambda: "b.jpg: failed" in log(), log)
-        assert "45 tried, 0 came through: ." in log(), log()
+        assert "46 tried, 0 came through: ." in log(), log()
         assert "sandbox" not in log(), "it closed; where it does not, nothing is cut"
         main = int(inside.show("MainPID"))
         until(lambda: inside.show("StatusText") == "0 waiting, 1 done, 1 failed", lambda: inside.show("StatusText"))
