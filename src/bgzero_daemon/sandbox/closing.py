@@ -29,7 +29,7 @@ _GPU_READABLE = (
     "/sys/devices",
 )
 _GPU_DEVICES = ("/dev/dri", "/dev/kfd")
-_GPU_LIBRARIES = ("cuda", "tensorrt", "rocm", "migraphx", "openvino", "cann", "dnnl")
+_GPU_LIBRARIES = ("cuda", "tensorrt", "rocm", "migraphx", "openvino", "cann")
 _OWN = ("maps", "smaps", "status", "stat", "statm", "cmdline", "cgroup", "mountinfo", "fd", "auxv")
 _MOST_OPEN = 256
 
