@@ -40,9 +40,8 @@ class Child:
     """A worker with one model. Every method is called from the pool's thread.
 
     `name` is what recipes call its model. Moments are seconds of the monotonic clock, which stands still while the
-    machine sleeps. `photos` counts what it was given; `is_proven` says that it began with one; `rest_since` is when
-    it last had nothing to do; `is_retiring` says that it is to get nothing more, and `is_dismissed` that it was sent
-    away with nothing to do, or by us.
+    machine sleeps. `photos` counts what it was given; `is_proven`: it began with one; `rest_since`: when it last had
+    nothing to do; `is_retiring`: it is to get nothing more; `is_dismissed`: sent away with nothing to do, or by us.
     """
 
     name: str
