@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,28 @@ def test_what_does_not_match_the_report_is_not_sealed(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="damaged"):
         box.seal(file, good)
     file.discard()
+
+
+def test_cut_out_of_another_photo_is_not_sealed(tmp_path: Path) -> None:
+    """Its tag names the photo that it may be replaced with one day."""
+    box = Outbox(tmp_path, umask=0o022)
+    file = box.stage("")
+    with pytest.raises(OutputError, match="is not the one"):
+        box.seal(file, replace(fill(file), source_sha256="2" * 64))
+    file.discard()
+
+
+@pytest.mark.parametrize("rel", ["../a.png", "sub/../../a.png"])
+def test_name_outside_the_outbox_is_never_given(tmp_path: Path, rel: str) -> None:
+    """Whoever made it up."""
+    box = Outbox(tmp_path / "out", umask=0o022)
+    box.root.mkdir()
+    file = box.stage("")
+    box.seal(file, fill(file))
+    with pytest.raises(OutputError, match="not in the outbox"):
+        box.publish(file, rel, may_replace=True)
+    file.discard()
+    assert list(tmp_path.rglob("*.png")) == []
 
 
 def test_sub_folders_are_made_but_never_the_root(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -261,6 +262,17 @@ def test_report_that_does_not_match_is_not_believed(bench: Bench) -> None:
     bench.add("a.jpg")
     bench.turn(lie)
     assert bench.outputs() == []
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_hash_that_is_not_the_photos_is_not_believed(bench: Bench, dropped: bool) -> None:
+    """By it is decided whose cut-out may be replaced, and what needs no cutting: the service looks itself."""
+    bench.add("a.jpg")
+    bench.turn(lambda task: replace(cut(task), source_sha256="ab" * 32, dropped=dropped))
+    assert bench.outputs() == []
+    bench.now += 100
+    bench.turn(cut)
+    assert bench.outputs() == ["a.png"], "it waited for somebody who tells the truth"
 
 
 def test_no_descriptor_is_left_open(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from bgzero_daemon.core import crash
-from bgzero_daemon.core.errors import NameTaken, OutputError
+from bgzero_daemon.core.errors import NameTaken, PhotoDelayed
 from bgzero_daemon.core.job import NEVER_SEEN, Job, JobState, Staged
 from bgzero_daemon.core.names import cutout_names, display, spare_names
 from bgzero_daemon.core.texts import _
@@ -53,7 +53,7 @@ class LastSteps:
     def finish(self, held: Held, staged: Staged) -> Ending:
         """Publish what was staged, write it down, and do with the original what is asked, in this order.
 
-        Raises OutputError or LedgerError; then the photo waits as before.
+        Raises OutputError, LedgerError or PhotoDelayed; then the photo waits as before.
         """
         crash.point("staged-done")
         job = held.job
@@ -61,7 +61,7 @@ class LastSteps:
         if not self.is_unchanged(job, held.source) or known is None or known.fingerprint != job.fingerprint:
             return Ending.CHANGED
         if hash_of(held.source) != staged.source_sha256:  # what is decided by this hash is decided about these bytes
-            raise OutputError(_("The worker's report is about other bytes than the photo's."))
+            raise PhotoDelayed(_("The worker's report is about other bytes than the photo's."))
         if staged.dropped:
             return self._recognise(job, known, staged)
         if known.original:  # the one that was here has moved on: this is another photo under its name
