@@ -197,6 +197,8 @@ def test_system_unit_works_and_leaves_a_hostile_decoder_nothing(shown: Path) -> 
         assert owner == f"{ACCOUNT} 644"
         modes = inside.run("sh", "-c", f"stat -L -c '%a' /run/bgzero-{ACCOUNT} /var/lib/bgzero-{ACCOUNT}").split()
         assert modes == ["700", "700"]
+        ask = ["setpriv", "--reuid", ACCOUNT, "--clear-groups", "env", f"RUNTIME_DIRECTORY=/run/bgzero-{ACCOUNT}"]
+        assert "sandbox closed" in inside.run(*ask, PROGRAM[0], "status")
         inside.run("systemctl", "stop", UNIT)
         assert inside.show("Result") == "success"
         assert not [pid for pid in inside.run("pgrep", "-u", ACCOUNT, check=False).split() if pid]
