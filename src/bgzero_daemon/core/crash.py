@@ -7,6 +7,7 @@ Without the variable a point costs one look into a dict.
 
 import os
 import signal
+import threading
 
 VARIABLE = "BGZERO_CRASH_AT"
 _passed: dict[str, int] = {}
@@ -21,4 +22,5 @@ def point(name: str) -> None:
     if place == name:
         _passed[name] = _passed.get(name, 0) + 1
         if _passed[name] == int(count):
-            os.kill(os.getpid(), signal.Signals[f"SIG{deed}"])
+            # to this very thread: sent to the process, it would run on until another one has taken the signal
+            signal.pthread_kill(threading.get_ident(), signal.Signals[f"SIG{deed}"])
