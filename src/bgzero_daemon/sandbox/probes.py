@@ -67,7 +67,7 @@ def _socket(family: int) -> None:
 
 
 def _fork() -> None:
-    """By the bare call with no flags at all: where it is allowed, the child ends at once."""
+    """Where it is allowed, the child ends at once."""
     if not (child := os.fork()):
         os._exit(0)
     os.waitpid(child, 0)

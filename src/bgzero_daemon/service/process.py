@@ -15,7 +15,7 @@ _GLANCE_SECONDS = 0.02
 
 @dataclass(slots=True)
 class WorkerProcess:
-    """A child process on its way out. Moments are seconds of the monotonic clock."""
+    """A child process until it is reaped. Moments are seconds of the monotonic clock."""
 
     popen: "subprocess.Popen[bytes]"
     _asked: float = math.inf
