@@ -1,0 +1,128 @@
+"""The command line: every verb, its options, and the function that serves it. Nothing heavy is imported here.
+
+`serve` names a function as "module:function"; `cli.main` imports it when it is called.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+from bgzero_daemon import __version__
+from bgzero_daemon.core.texts import _
+
+Parser = argparse.ArgumentParser
+Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - argparse has no public one
+
+
+def build_parser() -> Parser:
+    """Return the parser of every verb."""
+    common = Parser(add_help=False)
+    common.add_argument("-v", "--verbose", action="store_true", help=_("say more, and show tracebacks"))
+    configured = Parser(add_help=False)
+    configured.add_argument("--config", type=Path, metavar="FILE", help=_("configuration file to use"))
+
+    parser = Parser(prog="bgzero", description=_("Removes photo backgrounds. Nothing leaves this machine."))
+    parser.add_argument("--version", action="version", version=f"bgzero {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+    _add_work(verbs, common, configured)
+    _add_steering(verbs, common)
+    _add_decisions(verbs, common)
+    _add_models(verbs, common)
+    _add_configuration(verbs, common, configured)
+    return parser
+
+
+def _add_work(verbs: Verbs, common: Parser, configured: Parser) -> None:
+    """Add what cuts photos."""
+    run = verbs.add_parser("run", parents=[common, configured], help=_("watch the inbox and cut what arrives"))
+    run.add_argument("--inbox", metavar="DIR", help=_("folder to watch"))
+    run.add_argument("--outbox", metavar="DIR", help=_("folder for the cut-outs"))
+    run.add_argument("--model", metavar="NAME", help=_("model to use, see `bgzero model list`"))
+    run.add_argument("--once", action="store_true", help=_("cut what is there now, then end"))
+    run.set_defaults(serve="bgzero_daemon.cli.run:run")
+
+    cut = verbs.add_parser("cut", parents=[common, configured], help=_("cut single photos"))
+    cut.add_argument("photos", nargs="+", metavar="PHOTO", help=_("photo to cut; - reads standard input"))
+    cut.add_argument(
+        "-o", "--output", metavar="FILE_OR_DIR", help=_("where to put the result; - writes standard output")
+    )
+    cut.add_argument("--model", metavar="NAME", help=_("model to use, see `bgzero model list`"))
+    cut.add_argument("--mask-only", action="store_true", help=_("write the matte as a grey picture"))
+    cut.set_defaults(serve="bgzero_daemon.cli.cut:cut")
+
+
+def _add_steering(verbs: Verbs, common: Parser) -> None:
+    """Add the commands to a running daemon."""
+    status = verbs.add_parser("status", parents=[common], help=_("what the running daemon is doing"))
+    _add_json(status)
+    status.add_argument("--check", action="store_true", help=_("say only what is wrong: exit 0 where nothing is"))
+    status.set_defaults(serve="bgzero_daemon.cli.steer:status")
+    for name, text in (
+        ("pause", _("cut nothing more for now; photos still arrive and wait")),
+        ("resume", _("go on cutting")),
+    ):
+        verbs.add_parser(name, parents=[common], help=text).set_defaults(serve=f"bgzero_daemon.cli.steer:{name}")
+
+
+def _add_decisions(verbs: Verbs, common: Parser) -> None:
+    """Add the commands about single photos."""
+    for name, text, what in (
+        ("add", _("bring photos of an inbox to the front"), _("photo in an inbox")),
+        ("redo", _("cut photos again, whatever was decided"), _("photo in an inbox, or a folder of them")),
+    ):
+        verb = verbs.add_parser(name, parents=[common], help=text)
+        verb.add_argument("paths", nargs="+", metavar="PATH", help=what)
+        verb.set_defaults(serve=f"bgzero_daemon.cli.photos:{name}")
+    failed = verbs.add_parser("failed", parents=[common], help=_("photos that could not be cut"))
+    _add_json(failed)
+    failed.set_defaults(serve="bgzero_daemon.cli.photos:failed")
+    actions = failed.add_subparsers(dest="action", metavar="ACTION")
+    _add_json(actions.add_parser("list", parents=[common], help=_("list them, with the reasons")))
+    for action, text in (("retry", _("try them again")), ("dismiss", _("take them off the list"))):
+        verb = actions.add_parser(action, parents=[common], help=text)
+        verb.add_argument("paths", nargs="*", metavar="PATH", help=_("photo in an inbox, or a folder of them"))
+        verb.add_argument("--all", action="store_true", help=_("all of them"))
+        verb.set_defaults(serve=f"bgzero_daemon.cli.photos:{action}")
+    history = verbs.add_parser("history", parents=[common], help=_("what was decided, the latest first"))
+    _add_json(history)
+    history.add_argument("--limit", type=int, default=100, metavar="N", help=_("this many at most (default 100)"))
+    history.set_defaults(serve="bgzero_daemon.cli.photos:history")
+
+
+def _add_models(verbs: Verbs, common: Parser) -> None:
+    """Add what tells of models."""
+    model = verbs.add_parser("model", help=_("see which models there are")).add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+    listing = model.add_parser("list", parents=[common], help=_("list all models"))
+    _add_json(listing)
+    listing.set_defaults(serve="bgzero_daemon.cli.models:list_models")
+    info = model.add_parser("info", parents=[common], help=_("tell all about one model"))
+    info.add_argument("name", metavar="NAME", help=_("name of a model, or path of a weight file"))
+    form = info.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help=_("as JSON"))
+    form.add_argument("--card", action="store_true", help=_("as a model card to start from"))
+    info.set_defaults(serve="bgzero_daemon.cli.models:info")
+
+
+def _add_configuration(verbs: Verbs, common: Parser, configured: Parser) -> None:
+    """Add what shows and writes the configuration."""
+    config = verbs.add_parser("config", help=_("see and check the configuration")).add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+    for action, text in (
+        ("init", _("write the commented configuration file")),
+        ("show", _("print the configuration in use")),
+        ("check", _("check the configuration and its folders")),
+        ("path", _("print where the configuration file is")),
+        ("schema", _("print the configuration's JSON Schema")),
+    ):
+        verb = config.add_parser(action, parents=[common, configured], help=text)
+        verb.set_defaults(serve=f"bgzero_daemon.cli.settings:{action}")
+        if action == "show":
+            verb.add_argument("--origin", action="store_true", help=_("tell where each value comes from"))
+            _add_json(verb)
+
+
+def _add_json(verb: Parser) -> None:
+    verb.add_argument("--json", action="store_true", help=_("as JSON"))
