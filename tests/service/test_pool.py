@@ -101,11 +101,11 @@ def test_surprise_with_photos_in_work_answers_for_them(tmp_path: Path, monkeypat
 def test_work_goes_to_whoever_has_least(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two workers; and a new one is begun before anybody gets a second photo."""
     with pool(workers=3, lanes=4) as made:
-        sizes = made.sizes
+        sizes = made._plan.sizes
 
         class Busy:
             def __init__(self, count: int) -> None:
-                self.name, self.held = MODEL, dict.fromkeys(range(count))
+                self.name, self.held, self.plan = MODEL, dict.fromkeys(range(count)), made._plan.number
                 self.process = self.sock = self
                 self.murmur = self
 
@@ -149,3 +149,64 @@ def test_waiting_for_a_worker_to_leave_costs_nothing(tmp_path: Path) -> None:
         time.sleep(1)
         assert 10 < len(turns) < 100
         until(lambda: not made._children, "it is killed")
+
+
+def test_worker_is_tried_out_beside_those_at_work_and_taken_over(tmp_path: Path) -> None:
+    """It proves its model while the others work; adopted, it gets the next photo, and they end. One thread, then two."""
+    models = {MODEL: shelf.installed(MODEL)}
+    with pool(threads=1, lanes=1) as made, task(tmp_path) as given:
+        made.submit(given).result(60)
+        (old,) = made._children
+        made.try_out(Config(worker=Worker(threads=2, lanes=1)), models, MODEL).result(60)
+        assert [one["provider"] for one in made.told] == ["CPUExecutionProvider"] * 2
+        (_old, tried) = made._children
+        until(lambda: made.places(MODEL) == 2, "the photo is counted down")
+        made.submit(given).result(60)
+        assert (old.photos, tried.photos) == (2, 0), "nothing changes before it is adopted"
+        made.adopt()
+        made.submit(given).result(60)
+        assert (old.photos, tried.photos) == (2, 1)
+        until(lambda: made._children == [tried], "the old one ends")
+        assert "0" in old.process.how
+
+
+@pytest.mark.parametrize("is_busy", [True, False])
+def test_trial_that_fails_changes_nothing(tmp_path: Path, is_busy: bool) -> None:
+    """Weights that are none: a sentence, and whoever was there works on, without any pause. So does a second trial."""
+    (tmp_path / "bad.onnx").write_bytes(b"no network")
+    bad = shelf.installed(MODEL).model_copy(update={"weights": tmp_path / "bad.onnx"})
+    with pool(lanes=1) as made, task(tmp_path) as given:
+        if is_busy:
+            made.submit(given).result(60)
+        error = made.try_out(Config(), {"bad": bad}, "bad").exception(60)
+        assert isinstance(error, WorkforceLost)
+        assert "not the ones" in str(error) or "bytes" in str(error), error
+        assert not made.trouble
+        assert made.places(MODEL) == 2
+        assert made.submit(given).result(60).source_sha256
+        made.try_out(Config(), {MODEL: shelf.installed(MODEL)}, MODEL).result(60)
+
+
+def test_second_trial_ends_the_first(tmp_path: Path) -> None:
+    """Somebody changed their mind: the first one hears so, and its worker ends."""
+    models = {MODEL: shelf.installed(MODEL)}
+    with pool() as made:
+        first = made.try_out(Config(), models, MODEL)
+        until(lambda: made._children, "it begins")
+        second = made.try_out(Config(), models, MODEL)
+        assert "meanwhile" in str(first.exception(60))
+        second.result(60)
+        made.adopt()
+        until(lambda: len(made._children) == 1, "one is left")
+
+
+def test_trial_waits_for_memory_until_the_present_workers_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where both models do not fit, the old one goes first."""
+    monkeypatch.setattr("bgzero_daemon.service.machine.free_bytes", lambda: 1)
+    with pool(lanes=1) as made, task(tmp_path) as given:
+        made.submit(given).result(60)
+        (old,) = made._children
+        made.try_out(Config(), {MODEL: shelf.installed(MODEL)}, MODEL).result(60)
+        assert old not in made._children

@@ -41,7 +41,8 @@ class Child:
 
     `name` is what recipes call its model. Moments are seconds of the monotonic clock, which stands still while the
     machine sleeps. `photos` counts what it was given; `is_proven`: it began with one; `rest_since`: when it last had
-    nothing to do; `is_retiring`: it is to get nothing more; `is_dismissed`: sent away with nothing to do, or by us.
+    nothing to do; `is_retiring`: it is to get nothing more; `is_dismissed`: sent away with nothing to do, or by us;
+    `plan`: the number of the plan that it was started by.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Child:
     is_proven: bool = False
     is_retiring: bool = False
     is_dismissed: bool = False
+    plan: int = 0
     held: dict[str, _Held] = field(default_factory=dict)
     _why: BgzeroError | None = None
     _culprit: str = ""

@@ -18,12 +18,10 @@ from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import WorkforceLost
 from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.allowance import Allowance
-from bgzero_daemon.service.backoff import Backoffs
 from bgzero_daemon.service.bell import Bell
 from bgzero_daemon.service.child import Child
 from bgzero_daemon.service.counter import Counter
-from bgzero_daemon.service.sizes import Sizes
+from bgzero_daemon.service.plan import Plan, Trial
 from bgzero_daemon.settings.schema import Config
 
 log = logging.getLogger(__name__)
@@ -49,19 +47,14 @@ class LocalWorkforce:
         on_room: Callable[[], None] = lambda: None,
         nice: int = 0,
     ) -> None:
-        self._config, self._models, self._on_room, self._nice = config, models, on_room, nice
-        self.sizes = Sizes.of(config)
-        for model in models.values():
-            self.sizes.check(model)
+        self._plan = Plan.of(config, models, nice=nice)
+        self._trial: Trial | None = None
+        self._wanted: Trial | None = None
+        self._on_room = on_room
         self._counter = Counter()
         self._is_closing = self._is_killing = False
         self._children: list[Child] = []
         self._heard = self._asked = time.monotonic()
-        self._allowances = {
-            name: Allowance(model.card.seconds, self.sizes.lanes, config.worker.deadline_seconds)
-            for name, model in models.items()
-        }
-        self._backoffs = Backoffs(models)
         self._served: frozenset[str] = frozenset()
         self._said: set[str] = set()
         self.told: list[dict[str, object]] = []
@@ -70,14 +63,32 @@ class LocalWorkforce:
         self._thread = threading.Thread(target=self._live, name="bgzero-pool", daemon=True)
         self._thread.start()
 
+    def try_out(self, config: Config, models: Mapping[str, Model], name: str, *, nice: int = 0) -> "Future[None]":
+        """Start a worker as this configuration wants it, beside those at work, and have it prove a model.
+
+        The future ends when it has, or fails with WorkforceLost; then `told` describes it. Nothing else changes
+        before `adopt`. Where memory is short the present workers end first. One at a time: a new trial ends the
+        former one. Raises ModelError for a model that needs more memory than it may have.
+        """
+        trial = Trial(Plan.of(config, models, nice=nice, former=self._plan.models), name)
+        self._wanted = trial
+        self._bell.ring()
+        return trial.future
+
+    def adopt(self) -> None:
+        """Work by the plan that was tried out from now on. Workers of the former one finish what they have and end."""
+        if self._wanted:
+            self._plan, self._wanted = self._wanted.plan, None
+            self._bell.ring()
+
     def failing(self, times: int = 1) -> frozenset[str]:
         """Return the models for which no worker could be had, so many times in a row."""
-        return self._backoffs.failing(times)
+        return self._plan.backoffs.failing(times)
 
     @property
     def trouble(self) -> str:
         """Why workers cannot be had, in a sentence for each reason; "" while they can."""
-        return self._backoffs.trouble
+        return self._plan.backoffs.trouble
 
     def places(self, model: str) -> int:
         """Return how many more tasks may be submitted now: one for each lane and one more, less those at work.
@@ -86,10 +97,10 @@ class LocalWorkforce:
         """
         if self._is_pausing(model):
             return 0
-        return max(0, self.sizes.workers * (self.sizes.lanes + 1) - self._counter.outstanding)
+        return max(0, self._plan.sizes.workers * (self._plan.sizes.lanes + 1) - self._counter.outstanding)
 
     def _is_pausing(self, model: str) -> bool:
-        return model not in self._served and time.monotonic() < self._backoffs[model].until
+        return model not in self._served and time.monotonic() < self._plan.backoffs[model].until
 
     def prove_life(self) -> bool:
         """Say whether the pool's thread has had a turn since this was asked last, and have it take another one."""
@@ -140,7 +151,7 @@ class LocalWorkforce:
     def _give_up(self) -> None:
         """Answer for everything that was submitted, whatever state this is in."""
         lost = WorkforceLost(_("The worker could not be used."))
-        for name in self._models:
+        for name in self._plan.models:
             self._note_failure(name, lost)
         for child in list(self._children):
             with contextlib.suppress(Exception):
@@ -156,8 +167,11 @@ class LocalWorkforce:
         self._counter.refuse(lost)
 
     def _turn(self) -> None:
+        self._try()
         self._deal()
         self._tell()
+        if self._trial and self._trial.child and self._trial.child.is_ready:
+            self._trial.end()
         for key, _events in self._wait():
             key.data()
         self._look_after()
@@ -185,8 +199,8 @@ class LocalWorkforce:
     def _patience(self) -> float | None:
         """Return how long nothing happens by itself, in seconds; None: for as long as nobody calls."""
         now = time.monotonic()
-        looks = [child.next_look(now, self._config.worker) for child in self._children]
-        first = min([self._backoffs.next_due(), *looks])
+        looks = [child.next_look(now, self._plan.config.worker) for child in self._children]
+        first = min([self._plan.backoffs.next_due(), *looks])
         return None if first == math.inf else max(0.0, first - now)
 
     def _deal(self) -> None:
@@ -211,26 +225,61 @@ class LocalWorkforce:
     def _worker_for(self, task: Task) -> Child | None:
         """Find the worker that gets a task, or start one; None where it has to wait."""
         name = task.recipe.model
-        fit = [child for child in self._children if child.name == name and child.has_room_for(task)]
+        present = self._present
+        fit = [child for child in present if child.name == name and child.has_room_for(task)]
         best = min(fit, key=lambda child: len(child.held), default=None)
-        is_pausing = time.monotonic() < self._backoffs[name].until
-        if best and (not best.held or len(self._children) == self.sizes.workers or is_pausing):
+        is_pausing = time.monotonic() < self._plan.backoffs[name].until
+        if best and (not best.held or self._is_full or is_pausing):
             return best
         if is_pausing:
             return None
-        if len(self._children) < self.sizes.workers:
-            return self._begin(name)
+        if not self._is_full:
+            return self._begin(name, self._plan)
         # one that is on its way out still has its memory: the next one begins when it is gone
         is_somebody_leaving = any(child.process.is_leaving for child in self._children)
-        idle = next((child for child in self._children if not child.held), None)
+        idle = next((child for child in present if not child.held), None)
         if idle and not is_somebody_leaving:
             self._part(idle)
         return None
 
-    def _begin(self, name: str) -> Child:
-        model = self._models[name]
-        self._warn(self.sizes.check(model))
-        child = Child.start(name, model, self._config, self.sizes, self._allowances[name], nice=self._nice)
+    @property
+    def _present(self) -> list[Child]:
+        """The workers that photos may be given to."""
+        return [child for child in self._children if child.plan == self._plan.number]
+
+    @property
+    def _is_full(self) -> bool:
+        """Say whether there are as many workers as there may be; one that is tried out does not count."""
+        on_trial = bool(self._trial and self._trial.child)
+        return len(self._children) - on_trial >= self._plan.sizes.workers
+
+    def _try(self) -> None:
+        """Go on with a trial: begin with the one that is wanted, end the one that is not."""
+        former = self._trial
+        if former is not self._wanted:
+            self._trial = self._wanted
+            if former and former.child and former.plan is not self._plan:
+                former.end(WorkforceLost(_("Something else was asked for meanwhile.")))
+                self._part(former.child)
+        trial = self._trial
+        if not trial or trial.child or trial.future.done():
+            return
+        if self._children and not trial.has_room:
+            for child in self._children:
+                child.is_retiring = True
+                if not (child.held or child.process.is_leaving):
+                    self._part(child)
+            return
+        try:
+            trial.child = self._begin(trial.name, trial.plan)
+        except WorkforceLost as error:
+            trial.end(error)
+
+    def _begin(self, name: str, plan: Plan) -> Child:
+        model = plan.models[name]
+        self._warn(plan.sizes.check(model))
+        child = Child.start(name, model, plan.config, plan.sizes, plan.allowances[name], nice=plan.nice)
+        child.plan = plan.number
         self._children.append(child)
         self._selector.register(child.sock, selectors.EVENT_READ, partial(self._listen, child))
         self._selector.register(child.murmur.pipe, selectors.EVENT_READ, partial(self._hear, child))
@@ -243,7 +292,7 @@ class LocalWorkforce:
         if not child.listen():
             self._part(child)
         if child.is_ready and not was_ready:
-            self._backoffs[child.name].clear()
+            self._plan.backoffs[child.name].clear()
             if child.sandbox not in ("closed", "off"):
                 self._warn(_("The worker's sandbox is not closed: {what}.").format(what=child.sandbox))
 
@@ -259,19 +308,21 @@ class LocalWorkforce:
 
     def _look_after(self) -> None:
         now = time.monotonic()
+        trying = self._trial.child if self._trial else None
         for child in list(self._children):
+            child.is_retiring = child.is_retiring or (child.plan != self._plan.number and child is not trying)
             child.look_after(now)
-            if child.process.is_leaving or child.has_served(now, self._config.worker):
+            if child.process.is_leaving or child.has_served(now, self._plan.config.worker):
                 self._part(child)
                 if child.process.is_over(now):
                     self._bury(child)
-        if self._backoffs.have_ended(now):
+        if self._plan.backoffs.have_ended(now):
             self._on_room()
 
     def _note_failure(self, model: str, error: WorkforceLost) -> None:
         """Let some time pass before the next try to start a worker, and say why."""
-        self._backoffs[model].pause(time.monotonic())
-        self._backoffs[model].say(error)
+        self._plan.backoffs[model].pause(time.monotonic())
+        self._plan.backoffs[model].say(error)
 
     def _fail_start(self, model: str, error: WorkforceLost) -> None:
         self._note_failure(model, error)
@@ -287,8 +338,9 @@ class LocalWorkforce:
         child.leave(kill=kill)
 
     def _bury(self, child: Child) -> None:
-        is_failed_start = not (child.is_proven or child.is_dismissed)
-        if is_failed_start:
+        if self._trial and child is self._trial.child:
+            self._trial.end(child.lost)
+        elif not (child.is_proven or child.is_dismissed):
             self._fail_start(child.name, child.lost)  # before anybody hears of it and submits again
         child.bury()
         self._children.remove(child)
