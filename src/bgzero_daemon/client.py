@@ -1,29 +1,75 @@
 """Asking the running daemon: standard library only, so that a command costs a start of Python and no more."""
 
+import contextlib
 import json
 import os
 import socket
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import BgzeroError, NoDaemon
 from bgzero_daemon.core.names import to_wire
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.wire.control import SOCKET, encode
+from bgzero_daemon.wire.control import PROTOCOL, SOCKET, VERBS, encode
 
 _SECONDS = 30.0
+_LONG_SECONDS = 960.0  # a model of a gigabyte on a slow disk
 _BATCH_BYTES = 40_000
+_ADDRESS_BYTES = 100  # of the 108 (Linux) or 104 that a socket's address may have
 
 
 def ask(verb: str, **arguments: object) -> dict[str, Any]:
     """Ask the daemon of this account. Raises NoDaemon where none answers, BgzeroError with its sentence."""
+    with _conversation(_LONG_SECONDS if VERBS[verb].may_take_long else _SECONDS) as lines:
+        return _answer(lines, verb, **arguments)
+
+
+def watch() -> Iterator[dict[str, Any]]:
+    """Yield the daemon's Snapshot, as an object of JSON, now and whenever it changes; ends when the daemon does.
+
+    Raises NoDaemon where none answers.
+    """
+    with _conversation(None) as lines:
+        _answer(lines, "subscribe")
+        while line := lines.readline():
+            event = json.loads(line)
+            if event.get("event") == "snapshot":
+                yield event
+
+
+def wait_for_end(verb: str) -> None:
+    """Ask for something that ends the daemon, and wait until it has. Raises like `ask`; TimeoutError after long."""
+    with _conversation(_LONG_SECONDS) as lines:
+        _answer(lines, "subscribe")
+        ask(verb)
+        while lines.readline():
+            pass
+
+
+@contextlib.contextmanager
+def _conversation(seconds: float | None) -> Iterator[BinaryIO]:
     folder = paths.runtime_dir()
     if folder is None:
         raise NoDaemon(_("This account has no place for a daemon's socket."))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(_SECONDS)
+        try:
+            connect(sock, folder / SOCKET)
+        except OSError as error:
+            raise NoDaemon(_("No bgzero daemon is running."), hint=_("Start one: bgzero run")) from error
+        sock.settimeout(seconds)
+        with sock.makefile("rwb") as lines:
+            yield lines  # type: ignore[misc]  # BufferedRWPair has both ends
+
+
+def _answer(lines: BinaryIO, verb: str, **arguments: object) -> dict[str, Any]:
     try:
-        reply = json.loads(_exchange(folder / SOCKET, encode({"verb": verb, **arguments})))
+        lines.write(encode({"verb": verb, "protocol": PROTOCOL, **arguments}))
+        lines.flush()
+        reply = json.loads(lines.readline())
     except (OSError, ValueError) as error:
         raise BgzeroError(_("The daemon did not answer: {why}.").format(why=error)) from error
     if not isinstance(reply, dict):
@@ -33,42 +79,30 @@ def ask(verb: str, **arguments: object) -> dict[str, Any]:
     return reply
 
 
-def _exchange(file: Path, request: bytes) -> bytes:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(_SECONDS)
-        try:
-            connect(sock, file)
-        except OSError as error:
-            raise NoDaemon(_("No bgzero daemon is running."), hint=_("Start one: bgzero run")) from error
-        sock.sendall(request)
-        parts = []
-        while part := sock.recv(1 << 16):
-            parts.append(part)
-    return b"".join(parts)
-
-
 def connect(sock: socket.socket, file: Path) -> None:
-    """Connect to a socket whose path may be longer than the 108 bytes that an address holds. Raises OSError."""
+    """Connect to a socket whose path may be longer than an address holds. Raises OSError."""
     with short_address(file) as address:
         sock.connect(address)
 
 
-class short_address:  # noqa: N801 - reads as the function it stands for
-    """A name for a socket's path that fits into an address, for as long as the block lasts (Linux)."""
+@contextlib.contextmanager
+def short_address(file: Path) -> Iterator[str]:
+    """Return a name for a socket's path that fits into an address, for as long as the block lasts.
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._folder = -1
-
-    def __enter__(self) -> str:
-        if len(os.fsencode(self._file)) < 100 or not os.path.isdir("/proc/self/fd"):
-            return str(self._file)
-        self._folder = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        return f"/proc/self/fd/{self._folder}/{self._file.name}"
-
-    def __exit__(self, *_error: object) -> None:
-        if self._folder >= 0:
-            os.close(self._folder)
+    On Linux through the descriptor of its folder. Elsewhere the socket lies in a folder of this account's below the
+    one for temporary files, which is made and has to be this account's. Raises OSError.
+    """
+    if len(os.fsencode(file)) < _ADDRESS_BYTES:
+        yield str(file)
+    elif os.path.isdir("/proc/self/fd"):
+        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield f"/proc/self/fd/{folder}/{file.name}"
+        finally:
+            os.close(folder)
+    else:
+        short = paths.make_private(Path(tempfile.gettempdir()) / f"{paths.APP}-{os.getuid()}")
+        yield str(short / file.name)
 
 
 def batches(wired: list[str]) -> Iterator[list[str]]:

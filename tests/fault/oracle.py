@@ -69,7 +69,7 @@ class Oracle:
                 connect(sock, Path(self.home.env["XDG_RUNTIME_DIR"], "bgzero", "control.sock"))
                 sock.sendall(encode({"verb": verb, **arguments}))
                 with sock.makefile("rb") as answer:
-                    reply: dict[str, Any] = json.loads(answer.read() or b"{}")
+                    reply: dict[str, Any] = json.loads(answer.readline() or b"{}")
             except OSError:
                 return {}
         return reply

@@ -349,7 +349,7 @@ def test_signal_to_everybody_ends_the_photo_in_work_and_nothing_else(home: Home)
         worker = daemon.worker() or 0
         os.kill(worker, signal.SIGSTOP)
         time.sleep(0.5)
-        busy = [os.path.splitext(name)[0] + ".png" for name in oracle.status()["at_work"]]
+        busy = [os.path.splitext(one["photo"])[0] + ".png" for one in oracle.status()["at_work"]]
         assert busy
         for child in (worker, daemon.process.pid):
             os.kill(child, signal.SIGTERM)

@@ -286,7 +286,7 @@ def test_resting_worker_that_is_frozen_costs_no_photo(home: Home) -> None:
         assert worker
         os.kill(worker, signal.SIGSTOP)
         photo(home.inbox / "b.jpg", seed=1)
-        until(lambda: Oracle(home).status()["at_work"] == ["b.jpg"], lambda: daemon.log)
+        until(lambda: [one["photo"] for one in Oracle(home).status()["at_work"]] == ["b.jpg"], lambda: daemon.log)
         os.kill(worker, signal.SIGKILL)
         daemon.wait_for("b.png")
         assert not is_alive(worker)

@@ -152,7 +152,7 @@ def test_waiting_for_a_worker_to_leave_costs_nothing(tmp_path: Path) -> None:
 
 
 def test_worker_is_tried_out_beside_those_at_work_and_taken_over(tmp_path: Path) -> None:
-    """It proves its model while the others work; adopted, it gets the next photo, and they end. One thread, then two."""
+    """It proves its model while the others work; adopted, it gets the next photo, and they end."""
     models = {MODEL: shelf.installed(MODEL)}
     with pool(threads=1, lanes=1) as made, task(tmp_path) as given:
         made.submit(given).result(60)

@@ -55,11 +55,26 @@ def _add_steering(verbs: Verbs, common: Parser) -> None:
     """Add the commands to a running daemon."""
     status = verbs.add_parser("status", parents=[common], help=_("what the running daemon is doing"))
     _add_json(status)
-    status.add_argument("--check", action="store_true", help=_("say only what is wrong: exit 0 where nothing is"))
+    form = status.add_mutually_exclusive_group()
+    form.add_argument("--watch", action="store_true", help=_("go on showing it, until Ctrl-C"))
+    form.add_argument("--check", action="store_true", help=_("say only what is wrong: exit 0 where nothing is"))
     status.set_defaults(serve="bgzero_daemon.cli.steer:status")
+    pause = verbs.add_parser("pause", parents=[common], help=_("cut nothing more for now; photos still arrive"))
+    pause.set_defaults(serve="bgzero_daemon.cli.steer:pause")
+    provider = verbs.add_parser("provider", parents=[common], help=_("run the network on another provider"))
+    provider.add_argument("name", choices=["auto", "cpu", "configured"], help=_("configured: what the file says"))
+    provider.set_defaults(serve="bgzero_daemon.cli.steer:use_provider")
+    quiet = verbs.add_parser("notifications", parents=[common], help=_("let the tray speak, or keep it quiet"))
+    quiet.add_argument("mode", choices=["on", "off"])
+    quiet.set_defaults(serve="bgzero_daemon.cli.steer:notifications")
+    for verb in (pause, quiet):
+        verb.add_argument("--for", dest="for_", metavar="TIME", help=_("so long, for example 45m or 1h30m"))
+    reload = verbs.add_parser("reload", parents=[common], help=_("take over what changed in the configuration"))
+    _add_json(reload)
+    reload.set_defaults(serve="bgzero_daemon.cli.steer:reload")
     for name, text in (
-        ("pause", _("cut nothing more for now; photos still arrive and wait")),
         ("resume", _("go on cutting")),
+        ("stop", _("finish the photos in work, and end the daemon")),
     ):
         verbs.add_parser(name, parents=[common], help=text).set_defaults(serve=f"bgzero_daemon.cli.steer:{name}")
 
@@ -73,6 +88,8 @@ def _add_decisions(verbs: Verbs, common: Parser) -> None:
         verb = verbs.add_parser(name, parents=[common], help=text)
         verb.add_argument("paths", nargs="+", metavar="PATH", help=what)
         verb.set_defaults(serve=f"bgzero_daemon.cli.photos:{name}")
+        if name == "redo":
+            verb.add_argument("--model", metavar="NAME", default="", help=_("with this model, these photos alone"))
     failed = verbs.add_parser("failed", parents=[common], help=_("photos that could not be cut"))
     _add_json(failed)
     failed.set_defaults(serve="bgzero_daemon.cli.photos:failed")
@@ -103,6 +120,10 @@ def _add_models(verbs: Verbs, common: Parser) -> None:
     form.add_argument("--json", action="store_true", help=_("as JSON"))
     form.add_argument("--card", action="store_true", help=_("as a model card to start from"))
     info.set_defaults(serve="bgzero_daemon.cli.models:info")
+    use = model.add_parser("use", parents=[common], help=_("cut the next photos with another model"))
+    use.add_argument("name", nargs="?", default="", metavar="NAME", help=_("name of a model"))
+    use.add_argument("--configured", action="store_true", help=_("go back to the one that the configuration names"))
+    use.set_defaults(serve="bgzero_daemon.cli.steer:use_model")
 
 
 def _add_configuration(verbs: Verbs, common: Parser, configured: Parser) -> None:

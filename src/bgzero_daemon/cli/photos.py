@@ -38,7 +38,9 @@ def add(arguments: argparse.Namespace) -> int:
 
 def redo(arguments: argparse.Namespace) -> int:
     """Cut photos again, whatever was decided."""
-    print(_("{count} photos are cut again.").format(count=_count("redo", _paths(arguments))))
+    wanted = {"model": arguments.model} if arguments.model else {}
+    count = sum(client.ask("redo", paths=batch, **wanted)["count"] for batch in client.batches(_paths(arguments)))
+    print(_("{count} photos are cut again.").format(count=count))
     return 0
 
 

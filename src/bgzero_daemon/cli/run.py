@@ -10,7 +10,7 @@ from bgzero_daemon.core.errors import UsageError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.settings import folders
-from bgzero_daemon.settings.load import load
+from bgzero_daemon.settings.load import Loaded, load
 
 if TYPE_CHECKING:
     from bgzero_daemon.service.existing import Stock
@@ -28,7 +28,11 @@ def run(arguments: argparse.Namespace) -> int:
         flags |= {f"folder.0.{key}": os.path.abspath(getattr(arguments, key)) for key in ("inbox", "outbox")}
     if arguments.model:
         flags["model.name"] = arguments.model
-    loaded = load(arguments.config, flags)
+
+    def read() -> Loaded:
+        return load(arguments.config, flags)
+
+    loaded = read()
     if not arguments.verbose:
         _show_from(loaded.config.log.level.upper())
     for made in folders.prepare(loaded):
@@ -37,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     from bgzero_daemon.service import app
 
     can_ask = sys.stdin.isatty() and sys.stderr.isatty()
-    return app.run(loaded.config, once=arguments.once, ask=_ask if can_ask else None)
+    return app.run(loaded, reload=read, once=arguments.once, ask=_ask if can_ask else None)
 
 
 def _show_from(level: str) -> None:

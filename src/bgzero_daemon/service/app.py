@@ -6,158 +6,134 @@ their own, which leave a message and wake it.
 
 import logging
 import math
-import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable
+from concurrent.futures import Future
 from types import FrameType
 
-from bgzero_daemon.catalog import shelf
-from bgzero_daemon.catalog.card import Model
-from bgzero_daemon.core import crash
-from bgzero_daemon.core.errors import BgzeroError, Code, ConfigError, Exit, ModelError, PhotoSkipped, WorkforceLost
-from bgzero_daemon.core.formats import Kind
-from bgzero_daemon.core.job import JobState, PhotoKey
-from bgzero_daemon.core.names import display
+from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit, ModelError, WorkforceLost
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service import existing, recovery
-from bgzero_daemon.service.backlog import Backlog
+from bgzero_daemon.service import existing
+from bgzero_daemon.service.board import Board
+from bgzero_daemon.service.change import Change, models_of
 from bgzero_daemon.service.control import ControlServer
 from bgzero_daemon.service.decisions import Tally
-from bgzero_daemon.service.desk import Desk
+from bgzero_daemon.service.helm import Helm
 from bgzero_daemon.service.house import House
-from bgzero_daemon.service.intake import Arrival, Intake
-from bgzero_daemon.service.last_steps import LastSteps
+from bgzero_daemon.service.lookout import Lookout
 from bgzero_daemon.service.pool import LocalWorkforce
-from bgzero_daemon.service.record import Record
-from bgzero_daemon.service.scheduler import Scheduler
+from bgzero_daemon.service.portrait import Portrait
 from bgzero_daemon.service.sight import ignore_lease_breaks
 from bgzero_daemon.service.supervise import Supervisor
-from bgzero_daemon.service.sweeper import sweep_all
+from bgzero_daemon.service.window import Window
+from bgzero_daemon.service.workshop import Workshop
+from bgzero_daemon.settings import state as states
+from bgzero_daemon.settings.load import Loaded
 from bgzero_daemon.settings.schema import Config
+from bgzero_daemon.settings.state import State
+from bgzero_daemon.wire.control import SOCKET, STATUS
 
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 30.0
 _TROUBLE_SECONDS = 5.0
-_MOST_ADMITTED = 200  # files in one turn and one commit, so that results and signals are not kept waiting
-_ONCE_TRIES = 3
-_ROUND_SECONDS = 30.0
 _SAY_AGAIN_SECONDS = 600.0
 
-
-def models_of(config: Config) -> dict[str, Model]:
-    """Find every model the configuration names. Raises ConfigError where one cannot be used."""
-    names = {folder.model or config.model.name for folder in config.folder} | {config.model.name}
-    try:
-        return {name: shelf.installed(name) for name in sorted(names)}
-    except ModelError as error:
-        raise ConfigError(str(error), hint=error.hint) from error
+Reload = Callable[[], Loaded]
 
 
-def _workforce(config: Config, models: Mapping[str, Model], on_room: Callable[[], None]) -> LocalWorkforce:
+def _workforce(config: Config, on_change: Callable[[], None]) -> LocalWorkforce:
     """Make the workforce. Raises ConfigError for a model that needs more memory than it may have."""
     try:
-        return LocalWorkforce(config, models, on_room=on_room, nice=config.worker.nice)
+        return LocalWorkforce(config, models_of(config), on_change=on_change, nice=config.worker.nice)
     except ModelError as error:
         raise ConfigError(str(error), hint=error.hint) from error
+
+
+def _usable(state: State, loaded: Loaded) -> State:
+    """Return the state without a choice of a model that is not there any more, which the log says."""
+    try:
+        models_of(state.laid_over(loaded).config)
+    except ConfigError as error:
+        if state.model:
+            log.warning(_("The model that was chosen cannot be used, the configured one is: %s"), error)
+            return state.model_copy(update={"model": None})
+    return state
 
 
 class Service:
     """The watched folders of one configuration, from a photo's arrival to its cut-out."""
 
-    def __init__(
-        self, config: Config, models: Mapping[str, Model], *, once: bool, ask: existing.Ask | None = None
-    ) -> None:
+    def __init__(self, loaded: Loaded, *, reload: Reload, once: bool, ask: existing.Ask | None = None) -> None:
         """Take the locks and open the ledger. Raises BgzeroError where the service cannot start."""
-        self._config, self._once, self._ask = config, once, ask
+        self._once, self._ask = once, ask
         self._wake = threading.Event()
         self._stops = 0
         self._stopping = threading.Event()
         self._said, self._said_at = "", 0.0
-        self._next_round = 0.0
-        self._house = House(config)
-        self._ledger, self._places = self._house.ledger, self._house.places
-        inboxes = self._house.inboxes
-        self._intakes = [
-            Intake(inbox, config.watch, self._ledger, self._wake.set, once=once, all_inboxes=inboxes)
-            for inbox in inboxes
-        ]
-        self._workforce = _workforce(config, models, self._wake.set)
-        self._queue = Backlog(self._ledger, self._places, config.worker.queue, newest=config.worker.order == "newest")
-        self._scheduler = Scheduler(
-            self._workforce, self._ledger, self._places, self._queue, self._wake.set,
-            look_again=lambda key: self._intakes[key.folder].look_again(key),
-            most_tries=_ONCE_TRIES if once else None,
-        )  # fmt: skip
-        self._desk = Desk(self._ledger, self._intakes, self._places, self._scheduler, self._queue, self._workforce)
+        self._is_open = False
+        self._wants_reload = False
+        self._house = House(loaded.config)
+        file = self._house.state / states.FILE if self._house.state and not once else None
+        state = _usable(states.read(file) if file else states.read_chosen(), loaded)
+        config = state.laid_over(loaded).config
+        self._house.cook_by(config)
+        self._workforce = _workforce(config, self._wake.set)
+        self._workshop = self._new_workshop(config)
+        self._helm = Helm(loaded, state, file, self._workforce, reload=reload, take_over=self._take_over)
         self._supervisor = Supervisor()
-        self._control = None if once else ControlServer(self._house.control_socket(), self._wake.set)
+        runtime = None if once else self._house.runtime()
+        self._window = Window(
+            Board(), Portrait(self._workforce), self._supervisor, runtime / STATUS if runtime else None
+        )
+        self._control = ControlServer(runtime / SOCKET if runtime else None, self._wake.set, self._window.board)
+        self._lookout = Lookout(loaded.file, self._on_new_configuration)
+
+    def _new_workshop(self, config: Config) -> Workshop:
+        return Workshop(config, self._house, self._workforce, self._wake.set, once=self._once)
 
     def run(self) -> Tally:
         """Work until told to stop, or with `once` until everything that was there is decided."""
         ignore_lease_breaks()
-        self._catch_up()
+        self._workshop.catch_up(self._ask)  # before the signals are ours: whoever is asked may answer with Ctrl-C
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGHUP, self._on_hangup)
         try:
-            for intake in self._intakes:
-                intake.start()
-            crash.point("armed")
-            if self._control:
+            self._workshop.open()
+            self._is_open = True
+            if not self._once:
                 self._control.start()
-            for place in self._places:
-                log.info(
-                    _("Drop photos into %s; the cut-outs appear in %s."),
-                    display(place.inbox),
-                    display(place.outbox.root),
-                )
+                self._window.is_public = self._control.is_answering
+                self._lookout.start()
             self._supervisor.ready()
             while not self._is_over():
                 self._turn_safely()
             self._supervisor.stopping()
             self._finish()
-            if self._once and self._is_given_up():
+            if self._once and self._workshop.is_given_up:
                 raise WorkforceLost(self._workforce.trouble, hint=_("The photos for it still wait."))
         finally:
             self._close()
-        return self._scheduler.tally
-
-    def _catch_up(self) -> None:
-        """Do what an earlier run left undone, and decide about what was there before the first."""
-        recovery.recover(self._places, self._ledger)
-        # before the signals are ours: whoever is asked may answer with Ctrl-C
-        existing.settle_existing(self._house.inboxes, self._ledger, self._config.watch.existing, self._ask)
-        self._house.reopen()
-        sweep_all([place.outbox for place in self._places])
-        crash.point("caught-up")
-
-    def _finish_published(self, now: float) -> None:
-        """See to the originals of photos whose last steps were cut short, by a death or by the ledger."""
-        if now < self._next_round:
-            return
-        self._next_round = now + _ROUND_SECONDS
-        for address, record in self._ledger.of_state(JobState.PUBLISHED, _MOST_ADMITTED):
-            for number, place in enumerate(self._places):
-                if place.name == address.inbox and not self._scheduler.holds(PhotoKey(number, address.rel)):
-                    place.errands.submit(LastSteps(place).see_to_original, address.rel, record)
+        return self._workshop.scheduler.tally
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stops += 1
         self._stopping.set()
         self._wake.set()
 
-    def _is_over(self) -> bool:
-        nothing_left = all(intake.is_at_rest for intake in self._intakes) and self._scheduler.is_idle
-        return self._stops > 0 or (self._once and (nothing_left or self._is_given_up()))
+    def _on_hangup(self, _number: int, _frame: FrameType | None) -> None:
+        self._on_new_configuration()
 
-    def _is_given_up(self) -> bool:
-        """Say whether all that is left is for models that no worker can run, which --once does not wait for."""
-        failing = self._workforce.failing(_ONCE_TRIES)
-        at_rest = all(intake.is_at_rest for intake in self._intakes)
-        return bool(failing) and at_rest and self._scheduler.is_idle_but_for(failing)
+    def _on_new_configuration(self) -> None:
+        """From any thread, or a signal's."""
+        self._wants_reload = True
+        self._wake.set()
+
+    def _is_over(self) -> bool:
+        return self._stops > 0 or (self._once and (self._workshop.is_at_rest or self._workshop.is_given_up))
 
     def _turn_safely(self) -> None:
         """A file system or a ledger in trouble costs time, never the daemon: say so once and go on."""
@@ -179,113 +155,94 @@ class Service:
 
     def _turn(self) -> None:
         now = time.monotonic()
-        self._scheduler.collect(now)
-        self._admit()
-        if self._control:
-            self._control.answer(self._desk.answer)
-        self._finish_published(now)
-        self._scheduler.pump(now)
-        self._supervisor.status(now, self._desk.in_a_line)
-        if not self._is_over():
-            self._wake.wait(self._patience())
+        if not self._is_open:  # after a change of folders
+            self._workshop.catch_up(None)
+            self._workshop.open()
+            self._is_open = True
+        self._workshop.begin_turn(now)
+        is_more = self._control.answer(self._answer)
+        if self._wants_reload and not self._once:
+            self._wants_reload = False
+            self._helm.reload_by_itself()
+        self._helm.proceed(self._workshop, now)
+        self._workshop.scheduler.pump(now)
+        self._window.show(now, self._workshop, self._helm.steering(is_stopping=False), self._control.is_watched)
+        if not (is_more or self._is_over()) and self._wake.wait(self._patience()):
             self._wake.clear()
+            self._window.note_change()
 
     def _patience(self) -> float:
         """Return how long there is certainly nothing to do, in seconds, unless something wakes us."""
-        if any(not intake.arrivals.empty() for intake in self._intakes):
-            return 0.0
-        due = self._scheduler.next_due()
-        first = min(self._next_round, self._supervisor.next_due(), math.inf if due is None else due)
-        return max(0.0, first - time.monotonic())
+        first = min(
+            self._workshop.next_due(), self._supervisor.next_due(), self._helm.next_due(), self._window.next_due()
+        )
+        return 0.0 if first == -math.inf else max(0.0, first - time.monotonic())
 
-    def _admit(self) -> None:
-        """Write down what passed the gates, many files in one commit."""
-        batch: list[Arrival] = []
-        for intake in self._intakes:
-            while len(batch) < _MOST_ADMITTED:
-                try:
-                    batch.append(intake.arrivals.get_nowait())
-                except queue.Empty:
-                    break
-        if not batch:
+    def _answer(self, request: dict[str, object]) -> "dict[str, object] | Future[dict[str, object]]":
+        """Answer a command. Raises BgzeroError."""
+        match request["verb"]:
+            case "status":
+                return self._window.look(self._workshop, self._helm.steering(is_stopping=self._stops > 0)).told()
+            case "stop":
+                self._on_signal(signal.SIGTERM, None)
+                return {}
+            case "pause" | "set_model" | "set_provider" | "set_notifications" | "reload":
+                return self._helm.answer(request)
+            case "resume":
+                self._workshop.scan()
+                return self._helm.answer(request)
+            case _:
+                return self._workshop.desk.answer(request)
+
+    def _take_over(self, change: Change) -> None:
+        """Put a change in force that has proved itself. Raises BgzeroError where it cannot be after all."""
+        config = change.wanted.config
+        house = House(config, self._house) if change.needs_workshop else None
+        if change.trial:
+            self._workforce.adopt()
+        if change.configured:
+            logging.getLogger().setLevel(min(logging.INFO, logging.getLevelNamesMapping()[config.log.level.upper()]))
+        if house is None:
+            self._house.cook_by(config)
+            self._house.reopen()
+            self._workshop.config = config
+            self._workshop.queue.forget()
             return
-        try:
-            self._write_down(batch)
-        except BgzeroError:
-            self._write_down_one_by_one(batch)
-        finally:
-            for arrival in batch:
-                self._intakes[arrival.key.folder].note_taken(arrival.key)
-        crash.point("admitted")
-        for arrival in batch:
-            self._queue.note_arrival(arrival.key.folder, is_urgent=self._desk.is_urgent(arrival.key, forget=True))
-
-    def _write_down(self, batch: Sequence[Arrival]) -> None:
-        with self._ledger.together():
-            for arrival in batch:
-                self._take(arrival)
-
-    def _write_down_one_by_one(self, batch: Sequence[Arrival]) -> None:
-        """Let no file that cannot be written down keep the others out. What is left over is looked at again."""
-        trouble: BgzeroError | None = None
-        for arrival in batch:
-            try:
-                self._write_down([arrival])
-            except BgzeroError as error:
-                trouble = error
-                self._intakes[arrival.key.folder].note_taken(arrival.key)
-                self._intakes[arrival.key.folder].look_again(arrival.key)
-        if trouble:
-            raise trouble
-
-    def _take(self, arrival: Arrival) -> None:
-        key, fingerprint = arrival.key, arrival.fingerprint
-        inbox = self._places[key.folder].name
-        known = self._ledger.get(inbox, key.rel)
-        was_unreadable = known and known.state is JobState.FAILED and known.code == Code.UNREADABLE
-        if known and known.fingerprint == fingerprint and not was_unreadable:
-            return  # decided, or waiting already
-        if arrival.kind is Kind.PHOTO:
-            self._ledger.arrive(
-                inbox, key.rel, fingerprint, pixels=arrival.pixels, front=self._desk.is_urgent(key, forget=False)
-            )
-            return
-        record = Record(fingerprint, JobState.SKIPPED)
-        if arrival.kind is Kind.LATER:
-            sentence = _("{word} photos are not cut by this version.").format(word=arrival.word)
-            hint = _("Export the photo as JPEG, TIFF or PNG.")
-            log.info("%s: skipped. %s", display(key.rel), sentence)
-            error = PhotoSkipped(sentence, hint=hint, code=Code.LATER_KIND)
-            self._scheduler.decisions.turn_down(key, record, error, JobState.SKIPPED)
-        else:  # remembered, so that it is not opened at every scan, but nobody's business
-            sentence = _("This is {what}, not a photo.").format(what=arrival.word)
-            log.debug("%s: %s", display(key.rel), sentence)
-            said = replace(record, decided=JobState.SKIPPED.value, code=Code.NOT_A_PHOTO, sentence=sentence)
-            self._ledger.put(inbox, key.rel, said)
+        former = self._workshop
+        former.stop_watching()
+        former.scheduler.close()
+        house.take_over()
+        self._house, self._is_open = house, False
+        self._workshop = self._new_workshop(config)
+        self._workshop.scheduler.follow(former.scheduler)
 
     def _finish(self) -> None:
         """Finish the photos in work; those that take too long, and all after a second signal, are put back."""
-        deadline = time.monotonic() + _STOP_SECONDS
-        while self._scheduler.in_work and self._stops < 2 and (left := deadline - time.monotonic()) > 0:
-            self._wake.wait(left)
+
+        def wait(seconds: float) -> None:
+            self._control.answer(self._answer)
+            self._wake.wait(seconds)
             self._wake.clear()
-            try:
-                self._scheduler.collect(time.monotonic())
-            except BgzeroError as error:  # the ledger's disk is full: the rows still wait, the next start goes on
-                log.error("%s", error)  # noqa: TRY400 - a sentence for a person
+
+        self._window.show_last(self._workshop, self._helm.steering(is_stopping=True))
+        self._workshop.finish(_STOP_SECONDS, wait, lambda: self._stops > 1)
 
     def _close(self) -> None:
-        if self._control:
-            self._control.close()
-        for intake in self._intakes:
-            intake.close(5.0)
-        self._workforce.close(kill=bool(self._scheduler.in_work))
-        self._scheduler.close()
+        self._lookout.close()
+        self._helm.close()
+        self._workshop.stop_watching()
+        self._workforce.close(kill=bool(self._workshop.scheduler.in_work))
+        self._workshop.scheduler.close()
         self._house.close()
+        self._window.close()
+        self._control.close()  # last: whoever waits for our end hears of it now
 
 
-def run(config: Config, *, once: bool, ask: existing.Ask | None = None) -> Exit:
-    """Run the service in this process. Raises BgzeroError where it cannot start."""
-    tally = Service(config, models_of(config), once=once, ask=ask).run()
+def run(loaded: Loaded, *, reload: Reload, once: bool, ask: existing.Ask | None = None) -> Exit:
+    """Run the service in this process. `reload` reads the configuration anew, as it was read at the start.
+
+    Raises BgzeroError where it cannot start.
+    """
+    tally = Service(loaded, reload=reload, once=once, ask=ask).run()
     log.info(_("%d cut, %d failed, %d skipped."), tally.done, tally.failed + tally.given_up, tally.skipped)
     return Exit.SOME_FAILED if once and tally.failed + tally.given_up else Exit.OK

@@ -2,8 +2,8 @@
 
 import itertools
 from collections import deque
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 from bgzero_daemon.core.job import Job, PhotoKey
 from bgzero_daemon.service.ledger import Ledger
@@ -45,12 +45,24 @@ class Backlog:
         """A job of this folder ended; its row may wait again."""
         self._may_hold_more[folder] = True
 
+    def forget(self) -> None:
+        """Look for all jobs anew: they are cut with something else now."""
+        for ready in self._ready:
+            ready.clear()
+        self.note_retries()
+
     def note_retries(self) -> None:
         """Photos that were put back may be due in any folder."""
         self._may_hold_more = [True for _place in self.places]
 
-    def take(self, now: float, busy: Collection[PhotoKey], closed: Collection[int]) -> Job | None:
-        """Return the next job that is not `busy`, of a folder that is not `closed`; None where there is none."""
+    def take(
+        self, now: float, busy: Collection[PhotoKey], closed: Collection[int],
+        can_run: Callable[[str], bool] = lambda _model: True,
+    ) -> Job | None:  # fmt: skip
+        """Return the next job that is not `busy`, of a folder that is not `closed`; None where there is none.
+
+        A job whose model nobody can run now lets others pass.
+        """
         order = [(self._last + step) % len(self.places) for step in range(1, len(self.places) + 1)]
         if self._streak < _STREAK:
             order.sort(key=lambda folder: self.places[folder].recipe.model != self._model)
@@ -59,31 +71,43 @@ class Backlog:
         for folder in order:
             if folder in closed:
                 continue
-            while not self._ready[folder] and self._may_hold_more[folder]:
-                self._fetch(folder, now, busy)
-            while self._ready[folder]:
-                job = self._ready[folder].popleft()
-                if job.key not in busy:
-                    self._last = folder
-                    self._count(job.recipe.model)
-                    return job
+            if job := self._next(folder, now, busy, can_run):
+                self._last = folder
+                self._count(job.recipe.model)
+                return job
         return None
+
+    def _next(self, folder: int, now: float, busy: Collection[PhotoKey], can_run: Callable[[str], bool]) -> Job | None:
+        ready, blocked = self._ready[folder], set[str]()
+        while True:
+            for job in tuple(ready):
+                if job.key not in busy and not can_run(job.recipe.model):
+                    blocked.add(job.recipe.model)
+                    continue
+                ready.remove(job)
+                if job.key not in busy:
+                    return job
+            if not self._may_hold_more[folder] or len(ready) > self.capacity:
+                return None
+            self._fetch(folder, now, busy, blocked)
 
     def _count(self, model: str) -> None:
         self._streak = self._streak + 1 if model == self._model else 1
         self._model = model
 
-    def _fetch(self, folder: int, now: float, busy: Collection[PhotoKey]) -> None:
+    def _fetch(self, folder: int, now: float, busy: Collection[PhotoKey], but_for: Collection[str]) -> None:
         place = self.places[folder]
-        limit = self.capacity + len(busy)
-        rows = self.ledger.waiting(place.name, limit, now, newest=self.newest)
+        known = {job.key for job in self._ready[folder]}
+        limit = self.capacity + len(busy) + len(known)
+        rows = self.ledger.waiting(place.name, limit, now, newest=self.newest, but_for=but_for)
         self._may_hold_more[folder] = len(rows) == limit
         for rel, record in rows:
             key = PhotoKey(folder, rel)
-            if key not in busy:
+            if key not in busy and key not in known:
                 number = f"{next(self._numbers):05d}"
+                recipe = replace(place.recipe, model=record.wanted) if record.wanted else place.recipe
                 self._ready[folder].append(
-                    Job(number, key, record.fingerprint, place.recipe, pixels=record.pixels,
+                    Job(number, key, record.fingerprint, recipe, pixels=record.pixels,
                         strikes=record.strikes, tries=record.tries)
                 )  # fmt: skip
 
@@ -95,7 +119,7 @@ class Backlog:
     def is_empty_but_for(self, models: Collection[str]) -> bool:
         """Say the same of the folders that use other models than these."""
         return not any(
-            self._ready[number] or self._may_hold_more[number]
+            any(job.recipe.model not in models for job in self._ready[number])
+            or (self._may_hold_more[number] and place.recipe.model not in models)
             for number, place in enumerate(self.places)
-            if place.recipe.model not in models
         )

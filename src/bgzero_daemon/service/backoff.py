@@ -56,6 +56,10 @@ class Backoffs:
     def __init__(self, models: Iterable[str]) -> None:
         self._of = {model: Backoff() for model in models}
 
+    def know(self, models: Iterable[str]) -> None:
+        """Keep one for each of these, too."""
+        self._of = {**{model: Backoff() for model in models}, **self._of}
+
     def __getitem__(self, model: str) -> Backoff:
         return self._of[model]
 

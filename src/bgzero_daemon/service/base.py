@@ -19,10 +19,10 @@ from bgzero_daemon.service.record import SEALED, seal_of
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 
 # Version 1 held decisions only. What waits, a name that was chosen, an original on its way and
-# everything for retries came with version 2.
+# everything for retries came with version 2, a model for single photos with version 3.
 _STEPS = {
     1: """
 CREATE TABLE photo (
@@ -75,6 +75,7 @@ CREATE INDEX photo_queue ON photo (inbox, state, front DESC, rank);
 CREATE INDEX photo_content ON photo (size, mtime_ns);
 CREATE INDEX photo_state ON photo (state, decided_at);
 """,
+    3: "ALTER TABLE photo ADD COLUMN wanted TEXT NOT NULL DEFAULT '';",
 }
 _SEALED = ", ".join(SEALED)
 

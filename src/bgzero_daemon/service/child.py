@@ -34,6 +34,11 @@ class _Held:
     sha256: str = ""
     due: float = math.inf
 
+    @property
+    def step(self) -> str:
+        """Return what the worker does with it, in a word."""
+        return "cutting" if self.sha256 else "reading" if self.has_begun else "waiting"
+
 
 @dataclass(slots=True)
 class Child:
@@ -97,6 +102,7 @@ class Child:
             "note": display(self.note), "sandbox": display(self.sandbox), "photos": self.photos,
             "verified": self.is_verified,
             "memory_mb": self.meter.resident_bytes // 1_000_000,
+            "steps": {job: held.step for job, held in self.held.items()},
         }  # fmt: skip
 
     def has_room_for(self, task: Task) -> bool:

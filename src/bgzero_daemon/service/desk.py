@@ -1,10 +1,12 @@
 """What commands ask of the service, answered from the ledger. Called from the main thread."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
+from bgzero_daemon.catalog import shelf
 from bgzero_daemon.core.errors import BgzeroError, Code
 from bgzero_daemon.core.job import JobState, PhotoKey
 from bgzero_daemon.core.names import display, from_wire, to_wire
@@ -17,7 +19,6 @@ from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.record import Record, decided_now
 from bgzero_daemon.service.scheduler import Scheduler
 from bgzero_daemon.service.survey import Survey
-from bgzero_daemon.wire.control import number_of, paths_of
 
 Reply = dict[str, object]
 _SLICE = 500
@@ -25,7 +26,7 @@ _DECIDED = (JobState.DONE, JobState.FAILED, JobState.SKIPPED)
 
 
 class Desk:
-    """Serves each verb of `wire.control`."""
+    """Serves the verbs of `wire.control` that are about photos."""
 
     def __init__(
         self,
@@ -45,9 +46,8 @@ class Desk:
     def answer(self, request: dict[str, object]) -> Reply:
         """Answer one request. Raises BgzeroError with a sentence, or BadRequest."""
         verbs: dict[str, Callable[[dict[str, object]], Reply]] = {
-            "status": self._status, "add": self._add, "redo": self._redo, "failed": self._failed,
+            "add": self._add, "redo": self._redo, "failed": self._failed,
             "retry": self._retry, "dismiss": self._dismiss, "history": self._history,
-            "pause": self._pause, "resume": self._resume,
         }  # fmt: skip
         return verbs[str(request["verb"])](request)
 
@@ -57,52 +57,6 @@ class Desk:
         if forget:
             self._urgent.discard(key)
         return is_urgent
-
-    def _status(self, _request: dict[str, object]) -> Reply:
-        counts = self._survey.counts()
-        running = self._scheduler.in_work
-        waiting = max(0, counts[JobState.WAITING] - len(running))
-        folders = [
-            {
-                "inbox": display(place.inbox), "outbox": display(place.outbox.root),
-                "trouble": [said for said in (intake.inbox.trouble, place.breaker.sentence) if said],
-                "arriving": intake.waiting,
-            }
-            for place, intake in zip(self._places, self._intakes, strict=True)
-        ]  # fmt: skip
-        return {
-            "paused": self._scheduler.is_paused,
-            "waiting": waiting, "running": len(running), "done": counts[JobState.DONE] + counts[JobState.PUBLISHED],
-            "failed": counts[JobState.FAILED], "skipped": counts[JobState.SKIPPED],
-            "finishing": counts[JobState.PUBLISHED],  # cut-outs that are safe, their originals not yet seen to
-            "arriving": sum(intake.waiting for intake in self._intakes),
-            "at_work": [display(job.key.rel) for job in running],
-            "seconds_left": self._scheduler.pace.seconds_left(waiting + len(running)), "folders": folders,
-            "workers": self._workforce.told, "trouble": self._workforce.trouble,
-        }  # fmt: skip
-
-    def in_a_line(self) -> str:
-        """Return what the service manager shows."""
-        counts = self._survey.counts()
-        parts = [
-            _("{waiting} waiting, {done} done, {failed} failed").format(
-                waiting=counts[JobState.WAITING],
-                done=counts[JobState.DONE] + counts[JobState.PUBLISHED],
-                failed=counts[JobState.FAILED],
-            )
-        ]
-        parts += [_("paused")] if self._scheduler.is_paused else []
-        return "; ".join([*parts, *filter(None, [self._workforce.trouble])])
-
-    def _pause(self, _request: dict[str, object]) -> Reply:
-        self._scheduler.is_paused = True
-        return {}
-
-    def _resume(self, _request: dict[str, object]) -> Reply:
-        self._scheduler.is_paused = False
-        for intake in self._intakes:
-            intake.scan()
-        return {}
 
     def _spot(self, wired: str) -> PhotoKey:
         """Find the inbox that a path lies in. Raises BgzeroError where it lies in none."""
@@ -119,7 +73,7 @@ class Desk:
 
     def _add(self, request: dict[str, object]) -> Reply:
         answers = []
-        for wired in paths_of(request):
+        for wired in _paths(request):
             key = self._spot(wired)
             place = self._places[key.folder]
             known = self._ledger.get(place.name, key.rel)
@@ -137,7 +91,7 @@ class Desk:
 
         Raises BgzeroError for a path without any. In slices, so that a large folder costs no memory.
         """
-        keys = [self._spot(wired) for wired in paths_of(request)]
+        keys = [self._spot(wired) for wired in _paths(request)]
         for key in keys or [PhotoKey(number, ".") for number in range(len(self._places))]:
             found, after = False, ""
             while rows := self._survey.decided_below(self._places[key.folder].name, key.rel, _SLICE, after=after):
@@ -154,21 +108,25 @@ class Desk:
                 )
 
     def _redo(self, request: dict[str, object]) -> Reply:
-        if not paths_of(request):
+        if not _paths(request):
             raise BgzeroError(_("Name the photos that are to be cut again."))
-        return self._open_again(self._each(request, _DECIDED))
+        if name := cast(str, request.get("model", "")):
+            self._workforce.learn(name, shelf.installed(name))
+        return self._open_again(self._each(request, _DECIDED), name)
 
     def _retry(self, request: dict[str, object]) -> Reply:
         return self._open_again(self._each(request, (JobState.FAILED,)))
 
-    def _open_again(self, rows: Iterator[tuple[int, str, Record]]) -> Reply:
+    def _open_again(self, rows: Iterator[tuple[int, str, Record]], model: str = "") -> Reply:
         count, moved, folders = 0, "", set()
         with self._ledger.together():
             for folder, rel, record in rows:
                 if record.original:
                     moved = record.original
                     continue
-                again = replace(record, state=JobState.WAITING, front=REDO, strikes=0, tries=0, not_before=0.0)
+                again = replace(
+                    record, state=JobState.WAITING, front=REDO, strikes=0, tries=0, not_before=0.0, wanted=model
+                )
                 self._ledger.put(self._places[folder].name, rel, again)
                 folders.add(folder)
                 count += 1
@@ -193,11 +151,19 @@ class Desk:
         return {"count": count}
 
     def _failed(self, request: dict[str, object]) -> Reply:
-        rows = self._ledger.of_state(JobState.FAILED, number_of(request, "limit", 1000))
+        rows = self._ledger.of_state(JobState.FAILED, _limit(request, 1000))
         return {"photos": [_told(*row) for row in rows], "count": self._survey.counts()[JobState.FAILED]}
 
     def _history(self, request: dict[str, object]) -> Reply:
-        return {"photos": [_told(*row) for row in self._survey.history(number_of(request, "limit", 100))]}
+        return {"photos": [_told(*row) for row in self._survey.history(_limit(request, 100))]}
+
+
+def _paths(request: Mapping[str, object]) -> list[str]:
+    return cast(list[str], request.get("paths", []))
+
+
+def _limit(request: Mapping[str, object], default: int) -> int:
+    return cast(int, request.get("limit", default))
 
 
 def _told(address: Address, record: Record) -> Reply:

@@ -2,6 +2,8 @@
 
 import logging
 import os
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from bgzero_daemon import __version__
@@ -14,14 +16,13 @@ from bgzero_daemon.service.breaker import Breaker
 from bgzero_daemon.service.errand import Errands
 from bgzero_daemon.service.inbox import Inbox
 from bgzero_daemon.service.ledger import Ledger
-from bgzero_daemon.service.lock import lock_inbox
+from bgzero_daemon.service.lock import identity_of, lock_inbox
 from bgzero_daemon.service.mounts import mount_of
 from bgzero_daemon.service.originals import Originals
 from bgzero_daemon.service.outbox import Outbox, read_umask
 from bgzero_daemon.service.place import Place
 from bgzero_daemon.settings.folders import done_folder
 from bgzero_daemon.settings.schema import Config, Folder
-from bgzero_daemon.wire.control import SOCKET
 
 log = logging.getLogger(__name__)
 
@@ -29,27 +30,57 @@ LEDGER = "ledger.db"
 
 
 class House:
-    """Built once for a service, in this order: locks first, so that nobody else is inside."""
+    """Built in this order: locks first, so that nobody else is inside.
 
-    def __init__(self, config: Config) -> None:
+    A house that follows a `former` one of this process takes over its ledger, and the locks of the inboxes that both
+    have; the former one stays as it is until `take_over`.
+    """
+
+    def __init__(self, config: Config, former: "House | None" = None) -> None:
         """Raises AlreadyRunning, or LedgerError for a ledger of a newer version."""
-        self._config = config
-        self._state = _state_dir(config)
-        self._locks = [number for folder in config.folder for number in lock_inbox(self._state, folder.inbox)]
+        self._config, self._former = config, former
+        self.state: Path | None = former.state if former else _state_dir(config)
+        self.locks: dict[str, list[int]] = {}
+        try:
+            for folder in config.folder:
+                identity = identity_of(folder.inbox)
+                known = former.locks.get(identity) if former else None
+                self.locks[identity] = known or lock_inbox(self.state, folder.inbox)
+        except BaseException:
+            self.give_up()
+            raise
         crash.point("locked")
-        self.ledger = self._open_ledger()
+        self.is_lasting: bool = former.is_lasting if former else self.state is not None
+        self.ledger: Ledger = former.ledger if former else self._open_ledger()
         self._breakers: dict[Path, Breaker] = {}
-        umask = read_umask()
+        self.umask: int = former.umask if former else read_umask()  # asked once: asking changes it for a moment
         self.inboxes = [Inbox(number, folder) for number, folder in enumerate(config.folder)]
-        self.places = [self._place(number, folder, umask) for number, folder in enumerate(config.folder)]
+        self.places = [self._place(number, folder) for number, folder in enumerate(config.folder)]
+
+    def take_over(self) -> None:
+        """Follow the former house: its ledger answers for these inboxes now, and its other locks are let go."""
+        if self._former:
+            self._former.let_go_but(self.locks.values())
+            self.ledger.serve([str(folder.inbox) for folder in self._config.folder])
+            self._former = None
+
+    def give_up(self) -> None:
+        """Let go of what the former house does not have: nobody moves in."""
+        self.let_go_but(self._former.locks.values() if self._former else ())
+
+    def let_go_but(self, kept: Iterable[list[int]]) -> None:
+        """Let go of all locks but these."""
+        held = {number for locks in self.locks.values() for number in locks}
+        for number in held - {number for locks in kept for number in locks}:
+            os.close(number)
+        self.locks = {}
 
     def _open_ledger(self) -> Ledger:
-        self.is_lasting = self._state is not None
         inboxes = [str(folder.inbox) for folder in self._config.folder]
-        if self._state is None:
+        if self.state is None:
             return Ledger(None, inboxes)
         try:
-            return Ledger(self._state / LEDGER, inboxes)
+            return Ledger(self.state / LEDGER, inboxes)
         except LedgerTooNew:
             raise
         except LedgerError as error:
@@ -60,9 +91,17 @@ class House:
             self.is_lasting = False
             return Ledger(None, inboxes)
 
-    def _place(self, number: int, folder: Folder, umask: int) -> Place:
-        recipe = Recipe(folder.model or self._config.model.name, folder.metadata or self._config.output.metadata)
-        outbox = Outbox(folder.outbox, umask=umask, keep_free_bytes=int(self._config.output.keep_free * 1e9))
+    def cook_by(self, config: Config) -> None:
+        """Cut the next photos as this configuration says, which has the same folders."""
+        self._config = config
+        self.places[:] = [
+            replace(place, recipe=_recipe(folder, config))
+            for place, folder in zip(self.places, config.folder, strict=True)
+        ]
+
+    def _place(self, number: int, folder: Folder) -> Place:
+        recipe = _recipe(folder, self._config)
+        outbox = Outbox(folder.outbox, umask=self.umask, keep_free_bytes=int(self._config.output.keep_free * 1e9))
         breaker = self._breakers.setdefault(folder.outbox, Breaker(display(folder.outbox)))
         originals = Originals(folder.originals if self.is_lasting else "keep", done_folder(folder))
         errands = Errands(f"bgzero-place-{number}")
@@ -88,13 +127,13 @@ class House:
         if reopened:
             log.info(_("%d photos that were turned down earlier are tried again."), reopened)
 
-    def control_socket(self) -> Path | None:
-        """Return where the control socket belongs, its folder made private; None where there is no such place."""
+    def runtime(self) -> Path | None:
+        """Return the folder of the control socket, made private; None where there is no such place."""
         folder = paths.runtime_dir()
-        if folder is None or (folder == paths.state_dir() and self._state != folder):
+        if folder is None or (folder == paths.state_dir() and self.state != folder):
             return None
         try:
-            return paths.make_private(folder) / SOCKET
+            return paths.make_private(folder)
         except OSError as error:
             log.warning(_("No commands are answered: %s cannot be used (%s)."), display(folder), error.strerror)
             return None
@@ -102,8 +141,11 @@ class House:
     def close(self) -> None:
         """Close the ledger and let the locks go."""
         self.ledger.close()
-        for lock in self._locks:
-            os.close(lock)
+        self.let_go_but(())
+
+
+def _recipe(folder: Folder, config: Config) -> Recipe:
+    return Recipe(folder.model or config.model.name, folder.metadata or config.output.metadata)
 
 
 def _state_dir(config: Config) -> Path | None:

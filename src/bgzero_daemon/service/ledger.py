@@ -7,7 +7,7 @@ carry a tag that says what they are of (`service.recovery`).
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,8 +47,7 @@ class Ledger:
         may share the file.
         """
         self._file = file
-        self.mine = [os.fsencode(inbox) for inbox in inboxes]
-        self._marks = ", ".join("?" * len(inboxes))
+        self.serve(inboxes)
         self._base = open_base(file)
         self._lock = threading.RLock()
         # moments of a clock that began with the machine, and tries of a former run
@@ -58,6 +57,11 @@ class Ledger:
             self.mine,
         )
         self._rank = int(self._run("SELECT coalesce(max(rank), 0) FROM photo").fetchone()[0])
+
+    def serve(self, inboxes: Sequence[str]) -> None:
+        """Answer for these inboxes from now on."""
+        self.mine = [os.fsencode(inbox) for inbox in inboxes]
+        self._marks = ", ".join("?" * len(inboxes))
 
     def _run(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         with self._lock:
@@ -118,15 +122,30 @@ class Ledger:
             self.put(inbox, rel, waiting)
         crash.point("arrived")
 
-    def waiting(self, inbox: str, limit: int, now: float, *, newest: bool = False) -> list[tuple[str, Record]]:
-        """Return the photos of an inbox that may be cut now, in their order."""
+    def waiting(
+        self, inbox: str, limit: int, now: float, *, newest: bool = False, but_for: Collection[str] = ()
+    ) -> list[tuple[str, Record]]:
+        """Return an inbox's photos that may be cut now, in their order; none that wants one of these models."""
         order = "DESC" if newest else "ASC"
+        others = f" AND wanted NOT IN ({', '.join('?' * len(but_for))})" if but_for else ""
         rows = self.rows(
-            f"SELECT rel, {COLUMNS} FROM photo WHERE inbox = ? AND state = 'waiting' AND not_before <= ?"
+            f"SELECT rel, {COLUMNS} FROM photo WHERE inbox = ? AND state = 'waiting' AND not_before <= ?{others}"
             f" ORDER BY front DESC, rank {order} LIMIT ?",
-            (os.fsencode(inbox), now, limit),
+            (os.fsencode(inbox), now, *but_for, limit),
         )
         return [(path_of(row[0]), record_of(row[1:])) for row in rows]
+
+    def wanted_models(self) -> list[str]:
+        """Return the models that waiting photos want for themselves."""
+        rows = self.rows(
+            f"SELECT DISTINCT wanted FROM photo WHERE state = 'waiting' AND wanted != '' AND inbox IN ({self._marks})",
+            self.mine,
+        )
+        return [str(row[0]) for row in rows]
+
+    def forget_wanted(self, model: str) -> None:
+        """Let photos that want this model be cut with that of their folder."""
+        self._run(f"UPDATE photo SET wanted = '' WHERE wanted = ? AND inbox IN ({self._marks})", (model, *self.mine))
 
     def next_retry(self, now: float) -> float | None:
         """Return the moment at which the next photo that was put back may be tried again."""

@@ -21,8 +21,7 @@ def lock_inbox(state: Path | None, inbox: Path) -> list[int]:
     holds the inbox itself open: that would keep people from unmounting it. Raises AlreadyRunning where
     another daemon has one of them.
     """
-    identity = inbox.stat()
-    name = f"{identity.st_dev:x}-{identity.st_ino:x}"
+    name = identity_of(inbox)
     taken: list[int] = []
     try:
         if state is not None:
@@ -41,6 +40,12 @@ def lock_inbox(state: Path | None, inbox: Path) -> list[int]:
             hint=_("Stop it first, or give this one another inbox."),
         ) from None
     return taken
+
+
+def identity_of(inbox: Path) -> str:
+    """Return what the locks of this inbox are called, whatever path leads there. Raises OSError where it is not."""
+    identity = inbox.stat()
+    return f"{identity.st_dev:x}-{identity.st_ino:x}"
 
 
 def _take_name(name: str) -> int:

@@ -60,12 +60,13 @@ class Outbox:
 
     It remembers which folder it is, by device, inode and mount: a folder that was unmounted, or is
     another one now, is trouble and is never filled or made again. `keep_free_bytes` of its file system
-    are left free.
+    are left free. `free_bytes` is what was found there last, None before.
     """
 
     def __init__(self, root: Path, *, umask: int, keep_free_bytes: int = 0) -> None:
         self.root = root
         self._umask, self._keep_free = umask, keep_free_bytes
+        self.free_bytes: int | None = None
         self._identity = self._identify()
         self.mount: Mount | None = mount_of(str(root)) if self._identity else None
 
@@ -96,7 +97,7 @@ class Outbox:
             space = os.statvfs(self.root)
         except OSError as error:
             raise self._trouble(error) from error
-        free = space.f_bavail * space.f_frsize
+        free = self.free_bytes = space.f_bavail * space.f_frsize
         if free < self._keep_free:
             raise OutputError(
                 _("The outbox {folder} is nearly full: {free} MB are free, {kept} MB are kept free.").format(
@@ -104,6 +105,14 @@ class Outbox:
                 ),
                 hint=_("Free some space there, or lower output.keep_free."),
             )
+
+    def measure(self) -> None:
+        """Note how much is free; where that cannot be told, the former figure goes."""
+        try:
+            space = os.statvfs(self.root)
+            self.free_bytes = space.f_bavail * space.f_frsize
+        except OSError:
+            self.free_bytes = None
 
     def probe(self) -> None:
         """Check, and write, flush and remove a staged file of a common size. Raises OutputError."""

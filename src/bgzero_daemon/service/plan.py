@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.service import machine
@@ -39,12 +39,15 @@ class Plan:
         sizes = Sizes.of(config)
         for model in models.values():
             sizes.check(model)
-        models = {**(former or {}), **models}
-        allowances = {
-            name: Allowance(model.card.seconds, sizes.lanes, config.worker.deadline_seconds)
-            for name, model in models.items()
-        }
-        return cls(config, models, sizes, allowances, Backoffs(models), nice)
+        return cls(config, {}, sizes, {}, Backoffs(()), nice).knowing({**(former or {}), **models})
+
+    def knowing(self, models: Mapping[str, Model]) -> "Plan":
+        """Return the same plan with more models; what it knows already stays as it is."""
+        more = {name: model for name, model in models.items() if name not in self.models}
+        deadline = self.config.worker.deadline_seconds
+        allowances = {name: Allowance(one.card.seconds, self.sizes.lanes, deadline) for name, one in more.items()}
+        self.backoffs.know(more)
+        return replace(self, models={**self.models, **more}, allowances={**self.allowances, **allowances})
 
 
 @dataclass(slots=True)

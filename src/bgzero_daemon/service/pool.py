@@ -34,9 +34,9 @@ class LocalWorkforce:
     """Cuts photos in child processes. Its futures end in Staged, or fail as `service.workforce` says.
 
     A task for another model than those that are loaded waits until a worker is empty; then a new
-    worker takes over. `models` holds every model that a recipe may name. `on_room` is called from the
-    pool's thread when there are places again after workers could not be started. `nice` is the
-    workers' niceness. Raises ModelError for a model that needs more memory than it may have.
+    worker takes over. `models` holds every model that a recipe may name. `on_change` is called from the
+    pool's thread when `told` says something new, and when there are places again after workers could not be
+    started. `nice` is the workers' niceness. Raises ModelError for a model that needs more memory than it may have.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class LocalWorkforce:
         config: Config,
         models: Mapping[str, Model],
         *,
-        on_room: Callable[[], None] = lambda: None,
+        on_change: Callable[[], None] = lambda: None,
         nice: int = 0,
     ) -> None:
         self._plan = Plan.of(config, models, nice=nice)
         self._trial: Trial | None = None
         self._wanted: Trial | None = None
-        self._on_room = on_room
+        self._on_change = on_change
         self._counter = Counter()
         self._is_closing = self._is_killing = False
         self._children: list[Child] = []
@@ -78,8 +78,18 @@ class LocalWorkforce:
     def adopt(self) -> None:
         """Work by the plan that was tried out from now on. Workers of the former one finish what they have and end."""
         if self._wanted:
-            self._plan, self._wanted = self._wanted.plan, None
+            self._plan, self._wanted = self._wanted.plan.knowing(self._plan.models), None
             self._bell.ring()
+
+    def learn(self, name: str, model: Model) -> None:
+        """Let recipes name one model more. Raises ModelError where it needs more memory than it may have."""
+        self._plan.sizes.check(model)
+        self._plan = self._plan.knowing({name: model})
+
+    def abandon(self) -> None:
+        """Let a worker go that was tried out."""
+        self._wanted = None
+        self._bell.ring()
 
     def failing(self, times: int = 1) -> frozenset[str]:
         """Return the models for which no worker could be had, so many times in a row."""
@@ -258,7 +268,7 @@ class LocalWorkforce:
         former = self._trial
         if former is not self._wanted:
             self._trial = self._wanted
-            if former and former.child and former.plan is not self._plan:
+            if former and former.child and former.plan.number != self._plan.number:
                 former.end(WorkforceLost(_("Something else was asked for meanwhile.")))
                 self._part(former.child)
         trial = self._trial
@@ -317,7 +327,7 @@ class LocalWorkforce:
                 if child.process.is_over(now):
                     self._bury(child)
         if self._plan.backoffs.have_ended(now):
-            self._on_room()
+            self._on_change()
 
     def _note_failure(self, model: str, error: WorkforceLost) -> None:
         """Let some time pass before the next try to start a worker, and say why."""
@@ -340,6 +350,7 @@ class LocalWorkforce:
     def _bury(self, child: Child) -> None:
         if self._trial and child is self._trial.child:
             self._trial.end(child.lost)
+            self._trial.child = None
         elif not (child.is_proven or child.is_dismissed):
             self._fail_start(child.name, child.lost)  # before anybody hears of it and submits again
         child.bury()
@@ -349,4 +360,11 @@ class LocalWorkforce:
         """Leave a description of the workers for whoever asks, from any thread."""
         present = [child for child in self._children if not child.process.is_leaving]
         self._served = frozenset(child.name for child in present if child.is_ready and not child.is_retiring)
-        self.told = [child.description() for child in present]
+        former, self.told = self.told, [child.description() for child in present]
+        if [_news(one) for one in former] != [_news(one) for one in self.told]:
+            self._on_change()
+
+
+def _news(told: dict[str, object]) -> dict[str, object]:
+    """Return what is worth telling somebody of a worker: its memory changes all the time."""
+    return {key: value for key, value in told.items() if key != "memory_mb"}

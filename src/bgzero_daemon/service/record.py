@@ -22,7 +22,8 @@ class Record:
     about to be. `original` says where the photo itself was moved to.
     `code`, `sentence` and `hint` say why it was not cut. `front` puts it
     before all others, `rank` is the order of arrival, `not_before` a moment of the monotonic clock.
-    `decided_at` is Unix time in seconds, for people only.
+    `decided_at` is Unix time in seconds, for people only. `wanted` names the model that somebody asked for when the
+    photo was to be cut again, "" for that of its folder.
     """
 
     fingerprint: Fingerprint
@@ -44,6 +45,7 @@ class Record:
     tries: int = 0
     strikes: int = 0
     decided_at: float = 0.0
+    wanted: str = ""
 
     def is_about(self, fingerprint: Fingerprint) -> bool:
         """Say whether a file with this fingerprint needs no second look.
@@ -67,7 +69,7 @@ def decided_now(record: Record, state: JobState) -> Record:
     """Return a record with this decision, dated now; what only a photo that waits needs is cleared."""
     return replace(
         record, state=state, decided=(JobState.DONE if state is JobState.PUBLISHED else state).value,
-        front=0, not_before=0.0, tries=0, decided_at=time.time(),
+        front=0, not_before=0.0, tries=0, wanted="", decided_at=time.time(),
     )  # fmt: skip
 
 

@@ -43,7 +43,8 @@ class Scheduler:
     After a crash every photo that was in work is a suspect: suspects run one at a time and alone, and
     only a crash while alone counts. `wake` is called from any thread when `collect` has something to do;
     `look_again` is told of photos that changed or went away while they were on their way through. Paused,
-    it hands out nothing; what is in work is finished, and everything else goes on.
+    it hands out nothing; what is in work is finished, and everything else goes on. Held it does the same, for a change
+    of what photos are cut with.
     """
 
     workforce: Workforce
@@ -54,6 +55,7 @@ class Scheduler:
     look_again: Callable[[PhotoKey], None]
     most_tries: int | None = None
     is_paused: bool = False
+    is_held: bool = False
     pace: Pace = field(default_factory=Pace)
     _suspects: Suspects = field(default_factory=Suspects)
     _busy: dict[PhotoKey, Job] = field(default_factory=dict)
@@ -94,6 +96,23 @@ class Scheduler:
         """The photos in work; not those that wait to be tried alone."""
         return [job for job in self._busy.values() if job.id in self._held or job.id in self._company.opening]
 
+    def follow(self, former: "Scheduler") -> None:
+        """Count on where a former one stopped."""
+        self.decisions.tally, self.pace = former.tally, former.pace
+
+    def steps(self, now: float) -> list[tuple[Job, str, float]]:
+        """Return the photos in work, which step each is at as far as is known here, and for how many seconds."""
+        found = [(job, "opening", now - began) for job, began in self._company.opening.values()]
+        for held in self._held.values():
+            is_out = held.job.id not in self._company.at_work and held not in self._company.opened
+            found.append((held.job, "publishing" if is_out else "waiting", now - held.started))
+        return found
+
+    @property
+    def is_workforce_busy(self) -> bool:
+        """Say whether photos are with the workforce, or about to be."""
+        return bool(self._company.at_work or self._company.opened)
+
     def next_due(self) -> float | None:
         """Return when a photo that was put back, or an outbox in trouble, is worth another look."""
         moments = [moment for moment in (self._probes.next_due(), self._next_retry) if moment is not None]
@@ -106,13 +125,13 @@ class Scheduler:
             self.queue.note_retries()
             self._next_retry = self.ledger.next_retry(now)
         self._hand_out()
-        while not self.is_paused and not self._company.is_somebody_alone:
+        while not (self.is_paused or self.is_held) and not self._company.is_somebody_alone:
             if suspect := self._suspects.next(self._can_be_run):
                 if not (self._company.at_work or self._company.opened):
                     self._suspects.release(suspect)
                     self._open(suspect, now, is_alone=True)
                 return
-            job = self.queue.take(now, self._busy, self._closed(now))
+            job = self.queue.take(now, self._busy, self._closed(now), lambda model: self.workforce.places(model) > 0)
             if job is None:
                 return
             self._open(job, now, is_alone=False)

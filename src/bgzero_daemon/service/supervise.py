@@ -5,13 +5,10 @@ import logging
 import math
 import os
 import socket
-import time
 from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-_STATUS_SECONDS = 2.0
-_STATUS_SHARE = 50.0  # counting a million photos takes a while
 _FED = 4  # times in the manager's patience
 
 
@@ -25,7 +22,6 @@ class Supervisor:
         self._address = os.environ.pop("NOTIFY_SOCKET", "")  # no business of the workers'
         self._interval = _watchdog_seconds() / _FED
         self._next_beat = 0.0 if self._interval < math.inf else math.inf
-        self._next_status = 0.0
         self._status = ""
 
     def ready(self) -> None:
@@ -45,15 +41,11 @@ class Supervisor:
             else:
                 log.warning("the watchdog is not fed: the workers' thread does not answer")
 
-    def status(self, now: float, text: Callable[[], str]) -> None:
+    def status(self, line: str) -> None:
         """Say in a line what is going on, where that changed."""
-        if self._address and now >= self._next_status:
-            said = text()
-            took = time.monotonic() - now
-            self._next_status = now + max(_STATUS_SECONDS, _STATUS_SHARE * took)
-            if said != self._status:
-                self._status = said
-                self._send(f"STATUS={said}")
+        if line != self._status:
+            self._status = line
+            self._send(f"STATUS={line}")
 
     def next_due(self) -> float:
         """Return when `beat` has to be called again; infinity: never."""

@@ -17,12 +17,13 @@ class Survey:
 
     ledger: Ledger
 
-    def counts(self) -> dict[JobState, int]:
-        """Return how many photos are in each state."""
+    def counts(self, *, since: float = 0.0) -> dict[JobState, int]:
+        """Return how many photos are in each state; with `since` only what was decided from that moment on."""
         marks = ", ".join("?" * len(self.ledger.mine))
+        later = " AND decided_at >= ? AND state IN ('done', 'published', 'failed', 'skipped')" if since else ""
         rows = self.ledger.rows(
-            f"SELECT state, count(*) FROM photo WHERE code != ? AND inbox IN ({marks}) GROUP BY state",
-            (_NOT_A_PHOTO, *self.ledger.mine),
+            f"SELECT state, count(*) FROM photo WHERE code != ? AND inbox IN ({marks}){later} GROUP BY state",
+            (_NOT_A_PHOTO, *self.ledger.mine, *([since] if since else [])),
         )
         found = {str(state): int(str(count)) for state, count in rows}
         return {state: found.get(state.value, 0) for state in JobState}
@@ -35,6 +36,19 @@ class Survey:
             (_NOT_A_PHOTO, limit),
         )
         return addressed(rows)
+
+    def latest(self, limit: int) -> list[tuple[Address, Record]]:
+        """Return what was decided last in this service's inboxes, without looking through all of it."""
+        marks = ", ".join("?" * len(self.ledger.mine))
+        found = []
+        for state in (JobState.DONE, JobState.PUBLISHED, JobState.FAILED, JobState.SKIPPED):
+            rows = self.ledger.rows(
+                f"SELECT inbox, rel, {COLUMNS} FROM photo WHERE state = ? AND decided_at > 0 AND code != ?"
+                f" AND inbox IN ({marks}) ORDER BY decided_at DESC LIMIT ?",
+                (state.value, _NOT_A_PHOTO, *self.ledger.mine, limit),
+            )
+            found += addressed(rows)
+        return sorted(found, key=lambda row: -row[1].decided_at)[:limit]
 
     def decided_below(self, inbox: str, rel: str, limit: int, *, after: str = "") -> list[tuple[str, Record]]:
         """Return the decided photos of a folder below an inbox ("." for all of it), or the photo of that path.

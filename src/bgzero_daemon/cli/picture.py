@@ -1,0 +1,73 @@
+"""The Snapshot in words, for a terminal."""
+
+from collections.abc import Iterator
+
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.wire.snapshot import Folder, Snapshot, WorkerState
+
+
+def lines(snapshot: Snapshot) -> Iterator[str]:
+    """Yield what a person wants to know, the most urgent first."""
+    yield f"{snapshot.state}: {snapshot.why}" if snapshot.why not in ("", snapshot.state) else snapshot.state
+    counts = _(
+        "{waiting} waiting, {running} in work, {arriving} arriving, {done} done, {failed} failed, {skipped} skipped"
+    ).format(
+        waiting=snapshot.waiting, running=snapshot.running, arriving=snapshot.arriving, done=snapshot.done,
+        failed=snapshot.failed, skipped=snapshot.skipped,
+    )  # fmt: skip
+    today = snapshot.today
+    yield counts + _("; today {done} done, {failed} failed").format(done=today.done, failed=today.failed)
+    if snapshot.paused:
+        yield _("paused; `bgzero resume` goes on")
+    elif snapshot.seconds_left and snapshot.waiting:
+        pace = f", {snapshot.photos_per_minute:.0f} a minute" if snapshot.photos_per_minute else ""
+        yield _("about {time} left{pace}").format(time=length(snapshot.seconds_left), pace=pace)
+    yield from _choices(snapshot)
+    for photo in snapshot.at_work:
+        yield f"  {photo.step:10} {photo.seconds:5.1f} s  {photo.photo}"
+    yield from map(_worker, snapshot.workers)
+    for folder in snapshot.folders:
+        yield from _folder(folder)
+    if snapshot.config_error:
+        yield _("not taken over: {error}").format(error=snapshot.config_error)
+    if snapshot.needs_restart:
+        yield _("takes effect at the next start: {keys}").format(keys=", ".join(snapshot.needs_restart))
+
+
+def _choices(snapshot: Snapshot) -> Iterator[str]:
+    provider = snapshot.provider
+    ran = provider.ran or _("not used yet")
+    why = f" ({provider.why})" if provider.why else ""
+    model = _("model {model} ({origin}); provider {asked} ({asked_origin}): {ran}{why}").format(
+        model=snapshot.model.value, origin=snapshot.model.origin, asked=provider.asked,
+        asked_origin=provider.origin, ran=ran, why=why,
+    )  # fmt: skip
+    yield model
+    if not snapshot.notifications:
+        yield _("notifications are off; `bgzero notifications on` lets them through")
+
+
+def _worker(worker: WorkerState) -> str:
+    text = _("worker {pid}: {model} on {provider}, {photos} photos, {memory_mb} MB, sandbox {sandbox}").format(
+        pid=worker.pid, model=worker.model, provider=worker.provider or "…", photos=worker.photos,
+        memory_mb=worker.memory_mb, sandbox=worker.sandbox or "…",
+    )  # fmt: skip
+    note = f" ({worker.note})" if worker.note else ""
+    return text + note + ("" if worker.verified else " " + _("(unverified model)"))
+
+
+def _folder(folder: Folder) -> Iterator[str]:
+    free = "" if folder.free_bytes is None else _(", {free:.0f} GB free").format(free=folder.free_bytes / 1e9)
+    own = _(", model {model}").format(model=folder.model) if folder.has_own_model else ""
+    yield f"{folder.inbox} -> {folder.outbox}{free}{own}"
+    for sentence in folder.trouble:
+        yield f"  {sentence}"
+
+
+def length(seconds: float) -> str:
+    """Return a time in words."""
+    if seconds < 90:
+        return _("{count} seconds").format(count=round(seconds))
+    if seconds < 5400:
+        return _("{count} minutes").format(count=round(seconds / 60))
+    return _("{count} hours").format(count=round(seconds / 3600))

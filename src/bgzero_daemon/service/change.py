@@ -1,0 +1,155 @@
+"""A change of the configuration in force, while photos go on being cut by the former one.
+
+What is new proves itself first: folders are checked, weights found, and a worker started that loads the model and
+runs its test picture. Meanwhile the photos in work are finished and no others are begun. Then the new takes over, or
+everything stays as it was, with a sentence.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from bgzero_daemon.catalog import shelf
+from bgzero_daemon.catalog.card import Model
+from bgzero_daemon.core.errors import BgzeroError, ConfigError, ModelError
+from bgzero_daemon.service.pool import LocalWorkforce
+from bgzero_daemon.service.workshop import Workshop
+from bgzero_daemon.settings import folders
+from bgzero_daemon.settings.load import Loaded
+from bgzero_daemon.settings.schema import Config
+from bgzero_daemon.settings.state import State
+
+log = logging.getLogger(__name__)
+
+Reply = dict[str, object]
+
+_PATIENCE_SECONDS = 30.0  # for photos that are being opened or published: a dead mount may hold them for good
+_WORKFORCE_TABLES = ("model", "worker", "limits")
+_AT_START_ONLY = ("log.to", "log.json")  # where the log goes is settled before anything is said
+
+
+def models_of(config: Config) -> dict[str, Model]:
+    """Find every model the configuration names. Raises ConfigError where one cannot be used."""
+    names = {folder.model or config.model.name for folder in config.folder} | {config.model.name}
+    try:
+        return {name: shelf.installed(name) for name in sorted(names)}
+    except ModelError as error:
+        raise ConfigError(str(error), hint=error.hint) from error
+
+
+def differing_keys(one: Config, other: Config) -> list[str]:
+    """Return the dotted keys that differ; "folder" alone where folders came or went."""
+    if len(one.folder) != len(other.folder):
+        first = ["folder"]
+    else:
+        pairs = zip(one.folder, other.folder, strict=True)
+        first = [f"folder.{at}.{key}" for at, (a, b) in enumerate(pairs) for key in _differing(a.__dict__, b.__dict__)]
+    tables = [name for name in Config.model_fields if name != "folder"]
+    return first + [
+        f"{table}.{key}" if key else table
+        for table in tables
+        for key in _keys_of(getattr(one, table), getattr(other, table))
+    ]
+
+
+def needing_restart(one: Config, other: Config) -> list[str]:
+    """Return the keys that differ and take effect at the next start only."""
+    return [key for key in differing_keys(one, other) if key in _AT_START_ONLY]
+
+
+def _keys_of(one: object, other: object) -> Sequence[str]:
+    if not hasattr(one, "__dict__"):
+        return [""] if one != other else []
+    return _differing(vars(one), vars(other))
+
+
+def _differing(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
+    return [key for key in one if one[key] != other[key]]
+
+
+@dataclass(slots=True)
+class Change:
+    """On its way from `former` to `wanted`. `reply` ends when it is in force, or fails with a sentence.
+
+    `state` is what is chosen once it is; `configured` what was read, None where nothing was.
+    """
+
+    former: Loaded
+    wanted: Loaded
+    keys: list[str]
+    began: float
+    state: State
+    configured: Loaded | None
+    trial: "Future[None] | None" = None
+    reply: "Future[Reply]" = field(default_factory=Future)
+
+    @classmethod
+    def begin(
+        cls, former: Loaded, wanted: Loaded, workforce: LocalWorkforce, now: float, *,
+        state: State, configured: Loaded | None = None,
+    ) -> "Change":  # fmt: skip
+        """Check what can be checked at once, and begin with the rest. Raises ConfigError."""
+        one, other = former.config, wanted.config
+        change = cls(former, wanted, keys := differing_keys(one, other), now, state, configured)
+        if any(key.startswith("folder") for key in keys):
+            folders.prepare(wanted)
+        if change.needs_workers:
+            models = models_of(other)
+            try:
+                change.trial = workforce.try_out(other, models, _model_to_try(one, other), nice=other.worker.nice)
+            except ModelError as error:
+                raise ConfigError(str(error), hint=error.hint) from error
+        return change
+
+    @property
+    def needs_workers(self) -> bool:
+        """Say whether workers have to be started anew."""
+        return any(key.split(".")[0] in _WORKFORCE_TABLES for key in self.keys) or any(
+            key.endswith(".model") for key in self.keys if key.startswith("folder.")
+        ) or "folder" in self.keys  # fmt: skip
+
+    @property
+    def needs_workshop(self) -> bool:
+        """Say whether inboxes have to be watched anew: more than what photos are cut with has changed."""
+        hot = {"model", "log", "limits"}
+        return any(key.split(".")[0] not in hot and not _is_folders_recipe(key) for key in self.keys)
+
+    @property
+    def model(self) -> str:
+        """The model that is being loaded, "" where none is."""
+        return _model_to_try(self.former.config, self.wanted.config) if self.trial else ""
+
+    def is_ready(self, workshop: Workshop, now: float) -> bool:
+        """Say whether the new may take over. Raises BgzeroError where it has turned out that it cannot."""
+        if self.trial:
+            if not self.trial.done():
+                return False
+            self.trial.result()
+        if not self.needs_workshop:
+            return True
+        scheduler = workshop.scheduler
+        is_patient = now < self.began + _PATIENCE_SECONDS
+        return not (scheduler.is_workforce_busy or (scheduler.in_work and is_patient))
+
+    def end(self, answer: "Reply | BgzeroError") -> None:
+        """Tell whoever asked for it, once."""
+        if self.reply.done():
+            return
+        if isinstance(answer, BgzeroError):
+            self.reply.set_exception(answer)
+        else:
+            self.reply.set_result(answer)
+
+
+def _is_folders_recipe(key: str) -> bool:
+    return key.startswith("folder.") and key.endswith((".model", ".metadata"))
+
+
+def _model_to_try(one: Config, other: Config) -> str:
+    """Return the model that the change is about: the default one, a folder's new one, or the one in use."""
+    own = [folder.model for folder in other.folder if folder.model]
+    if one.model.name == other.model.name and len(own) == len(other.folder):
+        known = {folder.model for folder in one.folder}
+        return next((name for name in own if name not in known), own[0])
+    return other.model.name

@@ -1,0 +1,237 @@
+"""Steering the service while it runs: pause, choices, and changes of its configuration. Main thread only."""
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import cast
+
+from bgzero_daemon.core.errors import BgzeroError, ConfigError
+from bgzero_daemon.core.names import display
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.change import Change, Reply, needing_restart
+from bgzero_daemon.service.pool import LocalWorkforce
+from bgzero_daemon.service.portrait import Steering
+from bgzero_daemon.service.watcher import suspended_seconds
+from bgzero_daemon.service.workshop import Workshop
+from bgzero_daemon.settings import state as states
+from bgzero_daemon.settings.load import Loaded
+from bgzero_daemon.settings.state import Choice, Span, State
+from bgzero_daemon.wire import snapshot
+
+log = logging.getLogger(__name__)
+
+
+class Helm:
+    """Holds what was chosen, and the configuration in force.
+
+    `configured` is what was read at the start; `reload` reads it anew. `file` is where choices are kept, None for
+    this run alone. `take_over` puts a change that has proved itself in force, and may raise BgzeroError.
+    """
+
+    def __init__(
+        self, configured: Loaded, state: State, file: Path | None, workforce: LocalWorkforce, *,
+        reload: Callable[[], Loaded], take_over: Callable[[Change], None],
+    ) -> None:  # fmt: skip
+        self._started_with = self._configured = configured
+        self.state, self._file = state, file
+        self.loaded = state.laid_over(configured)
+        self._workforce, self._reload, self._take_over = workforce, reload, take_over
+        self._change: Change | None = None
+        self._config_error = ""
+        self._pause_ends: float | None = None
+        self._set_clock()
+
+    @property
+    def change(self) -> Change | None:
+        """The change that is on its way."""
+        return self._change
+
+    @property
+    def is_paused(self) -> bool:
+        """Say whether no photo is to be begun."""
+        return self.state.paused is not None
+
+    def answer(self, request: dict[str, object]) -> "Reply | Future[Reply]":
+        """Serve a verb that steers. Raises BgzeroError."""
+        match request["verb"]:
+            case "pause":
+                return self._pause(cast(float, request.get("seconds", 0.0)))
+            case "resume":
+                self._keep(self.state.model_copy(update={"paused": None}))
+                return {}
+            case "set_model":
+                return self._choose("name", str(request["name"]))
+            case "set_provider":
+                return self._choose("provider", str(request["name"]))
+            case "set_notifications":
+                return self._set_notifications(cast(bool, request["on"]), cast(float, request.get("seconds", 0.0)))
+            case _:
+                return self.reload()
+
+    def _pause(self, seconds: float) -> Reply:
+        span = Span(began=time.time(), seconds=seconds)
+        self._keep(self.state.model_copy(update={"paused": span}))
+        return {"until": _end_of(span)}
+
+    def _set_notifications(self, on: bool, seconds: float) -> Reply:
+        span = None if on else Span(began=time.time(), seconds=seconds)
+        self._keep(self.state.model_copy(update={"quiet": span}))
+        return {"until": _end_of(span)}
+
+    def _keep(self, state: State) -> None:
+        """Hold a new state, and write it down so that it survives a restart."""
+        self.state = state
+        self._set_clock()
+        if self._file is None:
+            return
+        try:
+            states.write(self._file, state)
+        except OSError as error:
+            log.warning(
+                _("%s cannot be written (%s): what was chosen is forgotten at the end of this run."),
+                display(self._file), error.strerror,
+            )  # fmt: skip
+
+    def _set_clock(self) -> None:
+        left = self.state.paused.left(time.time()) if self.state.paused else None
+        self._pause_ends = None if left is None else _now() + left
+
+    def next_due(self) -> float:
+        """Return when a pause ends, in seconds of the monotonic clock; infinity for never."""
+        return float("inf") if self._pause_ends is None else self._pause_ends - suspended_seconds()
+
+    def _choose(self, key: str, value: str) -> "Reply | Future[Reply]":
+        """Choose a model or a provider, or with "" go back to the configured one."""
+        configured = getattr(self._configured.config.model, key)
+        field = "model" if key == "name" else "provider"
+        choice = Choice(value=value, over=configured) if value and value != configured else None
+        wanted = self.state.model_copy(update={field: choice})
+        try:
+            loaded = wanted.laid_over(self._configured)
+        except ValueError as error:
+            raise BgzeroError(_("There is no provider {name}.").format(name=display(value))) from error
+        if value and getattr(loaded.config.model, key) != value:
+            raise BgzeroError(
+                _("{flag} on the daemon's command line says otherwise.").format(flag=loaded.origins[f"model.{key}"]),
+                hint=_("Start it without that."),
+            )
+        return self._begin(loaded, wanted)
+
+    def reload(self) -> "Reply | Future[Reply]":
+        """Read the configuration anew and take over what changed. Raises ConfigError; the last good one then holds."""
+        try:
+            configured = self._read()
+            return self._begin(self.state.laid_over(configured), self.state, configured)
+        except ConfigError as error:
+            self._reject(error)
+            raise
+
+    def _read(self) -> Loaded:
+        configured = self._reload()
+        if configured.file is None and self._configured.file is not None:
+            raise ConfigError(_("{file} is gone.").format(file=display(self._configured.file)))
+        return configured
+
+    def reload_by_itself(self) -> None:
+        """The same where nobody waits for the answer: it is logged, and the status shows it."""
+        try:
+            self.reload()
+        except BgzeroError as error:
+            log.debug("not reloaded: %s", error)
+
+    def _reject(self, error: BgzeroError) -> None:
+        said = f"{error} {error.hint}".strip()
+        if said != self._config_error:
+            log.error(_("The configuration is not taken over, the last good one holds. %s"), said)
+        self._config_error = said
+
+    def _begin(self, loaded: Loaded, state: State, configured: Loaded | None = None) -> "Reply | Future[Reply]":
+        if self._change:
+            self._end(BgzeroError(_("Something else was asked for meanwhile.")))
+        self._change = Change.begin(
+            self.loaded, loaded, self._workforce, time.monotonic(), state=state, configured=configured
+        )
+        return self._change.reply
+
+    def proceed(self, workshop: Workshop, now: float) -> None:
+        """Do what is due: end a pause, go on with a change."""
+        if self._pause_ends is not None and _now() >= self._pause_ends:
+            log.info(_("The pause is over."))
+            self._keep(self.state.model_copy(update={"paused": None}))
+            workshop.scan()
+        workshop.scheduler.is_paused = self.is_paused
+        change = self._change
+        workshop.scheduler.is_held = change is not None
+        if change is None:
+            return
+        try:
+            if not change.is_ready(workshop, now):
+                return
+            self._take_over(change)
+        except BgzeroError as error:
+            self._fail(change, error)
+            return
+        self._succeed(change)
+
+    def _succeed(self, change: Change) -> None:
+        self._config_error = ""
+        self._configured = change.configured or self._configured
+        self.loaded = change.wanted
+        if change.state != self.state:
+            self._keep(change.state.model_copy(update={"paused": self.state.paused, "quiet": self.state.quiet}))
+        if change.keys:
+            log.info(_("Taken over: %s."), ", ".join(change.keys))
+        model = self.loaded.config.model
+        self._end({
+            "changed": change.keys, "needs_restart": self._at_next_start,
+            "model": model.name, "provider": model.provider,
+        })  # fmt: skip
+
+    @property
+    def _at_next_start(self) -> list[str]:
+        return needing_restart(self._started_with.config, self._configured.config)
+
+    def _fail(self, change: Change, error: BgzeroError) -> None:
+        self._workforce.abandon()
+        if change.configured:
+            self._reject(error)
+        else:
+            log.error(_("Taken back: %s %s"), error, error.hint)
+        self._end(error)
+
+    def _end(self, answer: "Reply | BgzeroError") -> None:
+        change, self._change = self._change, None
+        if change:
+            change.end(answer)
+
+    def close(self) -> None:
+        """The service ends: whoever waits for a change is told."""
+        self._end(BgzeroError(_("The daemon is stopping.")))
+
+    def steering(self, *, is_stopping: bool) -> Steering:
+        """Return what the Snapshot shows of this."""
+        model, origins = self.loaded.config.model, self.loaded.origins
+        return Steering(
+            paused=self.is_paused, paused_until=_end_of(self.state.paused),
+            notifications=not _holds(self.state.quiet), quiet_until=_end_of(self.state.quiet),
+            model=snapshot.Choice(display(model.name), origins.get("model.name", "default")),
+            provider=snapshot.Choice(model.provider, origins.get("model.provider", "default")),
+            switching_to=display(self._change.model) if self._change else "",
+            config_file=display(self._configured.file or ""), config_error=self._config_error,
+            needs_restart=tuple(self._at_next_start), is_stopping=is_stopping,
+        )  # fmt: skip
+
+
+def _now() -> float:
+    """Return a moment of the clock that goes on while the machine sleeps, in seconds."""
+    return time.monotonic() + suspended_seconds()
+
+
+def _end_of(span: Span | None) -> float:
+    return span.began + span.seconds if span and span.seconds else 0.0
+
+
+def _holds(span: Span | None) -> bool:
+    return span is not None and (left := span.left(time.time())) != 0.0 and (left is None or left > 0)

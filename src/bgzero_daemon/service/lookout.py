@@ -1,0 +1,90 @@
+"""Noticing that the configuration file has changed. Editors replace files, so its folder is watched."""
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from watchdog.events import FileClosedEvent, FileCreatedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+
+from bgzero_daemon.core.names import display
+
+log = logging.getLogger(__name__)
+
+_QUIET_SECONDS = 0.3  # editors write in several steps
+
+
+class Lookout:
+    """Calls `on_change` from a thread of its own, once a while after the file's bytes have become others.
+
+    A file that is a link is watched where it is and where it leads. Where nothing can be watched, a signal or a
+    command has to do.
+    """
+
+    def __init__(self, file: Path | None, on_change: Callable[[], None]) -> None:
+        self._file, self._on_change = file, on_change
+        self._known = self._digest()
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
+        self._observer: BaseObserver | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        if self._file is None:
+            return
+        observer = Observer()
+        hints = _Hints(self._note)
+        kinds = [FileCreatedEvent, FileClosedEvent, FileMovedEvent]
+        try:
+            for folder in {self._file.absolute().parent, self._file.resolve().parent}:
+                observer.schedule(hints, str(folder), event_filter=kinds)
+            observer.start()
+        except OSError as error:
+            log.debug("%s is not watched: %s", display(self._file), error)
+            return
+        self._observer = observer
+
+    def _note(self) -> None:
+        with self._lock:
+            if self._timer:
+                self._timer.cancel()
+            self._timer = threading.Timer(_QUIET_SECONDS, self._compare)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _compare(self) -> None:
+        found = self._digest()
+        if found and found != self._known:
+            self._known = found
+            self._on_change()
+
+    def _digest(self) -> str:
+        try:
+            return hashlib.sha256(self._file.read_bytes()).hexdigest() if self._file else ""
+        except OSError:
+            return ""
+
+    def close(self) -> None:
+        """Stop watching."""
+        with self._lock:
+            if self._timer:
+                self._timer.cancel()
+        if self._observer:
+            self._observer.stop()
+            self._observer.join(5.0)
+
+
+class _Hints(FileSystemEventHandler):
+    """Anything that happened in the folder is a reason to look at the file: an exception here would end the thread."""
+
+    def __init__(self, note: Callable[[], None]) -> None:
+        self._note = note
+
+    def on_any_event(self, _event: FileSystemEvent) -> None:
+        try:
+            self._note()
+        except Exception:
+            log.exception("a change of the configuration was not noted")

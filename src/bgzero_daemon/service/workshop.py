@@ -1,0 +1,211 @@
+"""The inboxes of one configuration and the photos that come from them. Built anew when folders change.
+
+All methods are called from the service's main thread.
+"""
+
+import logging
+import math
+import queue
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from bgzero_daemon.catalog import shelf
+from bgzero_daemon.core import crash
+from bgzero_daemon.core.errors import BgzeroError, Code, ModelError, PhotoSkipped
+from bgzero_daemon.core.formats import Kind
+from bgzero_daemon.core.job import JobState, PhotoKey
+from bgzero_daemon.core.names import display
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.service import existing, recovery
+from bgzero_daemon.service.backlog import Backlog
+from bgzero_daemon.service.desk import Desk
+from bgzero_daemon.service.house import House
+from bgzero_daemon.service.intake import Arrival, Intake
+from bgzero_daemon.service.last_steps import LastSteps
+from bgzero_daemon.service.pool import LocalWorkforce
+from bgzero_daemon.service.record import Record
+from bgzero_daemon.service.scheduler import Scheduler
+from bgzero_daemon.service.sweeper import sweep_all
+from bgzero_daemon.settings.schema import Config
+
+log = logging.getLogger(__name__)
+
+_MOST_ADMITTED = 200  # files in one turn and one commit, so that results and signals are not kept waiting
+_ONCE_TRIES = 3
+_ROUND_SECONDS = 30.0
+
+
+class Workshop:
+    """From a photo's arrival to its cut-out. `wake` is called from any thread when there is something to do."""
+
+    def __init__(
+        self, config: Config, house: House, workforce: LocalWorkforce, wake: Callable[[], None], *, once: bool = False
+    ) -> None:
+        self.config, self.house, self._workforce, self._once = config, house, workforce, once
+        self.ledger, self.places = house.ledger, house.places
+        self.intakes = [
+            Intake(inbox, config.watch, self.ledger, wake, once=once, all_inboxes=house.inboxes)
+            for inbox in house.inboxes
+        ]
+        self.queue = Backlog(self.ledger, self.places, config.worker.queue, newest=config.worker.order == "newest")
+        self.scheduler = Scheduler(
+            workforce, self.ledger, self.places, self.queue, wake,
+            look_again=lambda key: self.intakes[key.folder].look_again(key),
+            most_tries=_ONCE_TRIES if once else None,
+        )  # fmt: skip
+        self.desk = Desk(self.ledger, self.intakes, self.places, self.scheduler, self.queue, workforce)
+        self._next_round = 0.0
+
+    def catch_up(self, ask: existing.Ask | None) -> None:
+        """Do what an earlier run left undone, and decide about what was there before the first."""
+        recovery.recover(self.places, self.ledger)
+        existing.settle_existing(self.house.inboxes, self.ledger, self.config.watch.existing, ask)
+        self._find_wanted_models()
+        self.house.reopen()
+        sweep_all([place.outbox for place in self.places])
+        crash.point("caught-up")
+
+    def _find_wanted_models(self) -> None:
+        for name in self.ledger.wanted_models():
+            try:
+                self._workforce.learn(name, shelf.installed(name))
+            except ModelError as error:
+                log.warning(_("Photos that were to be cut again with %s are cut with their folder's model: %s"),
+                            display(name), error)  # fmt: skip
+                self.ledger.forget_wanted(name)
+
+    def open(self) -> None:
+        """Begin to watch; returns when every inbox is watched."""
+        for intake in self.intakes:
+            intake.start()
+        crash.point("armed")
+        for place in self.places:
+            log.info(
+                _("Drop photos into %s; the cut-outs appear in %s."),
+                display(place.inbox),
+                display(place.outbox.root),
+            )
+
+    def scan(self) -> None:
+        """Look through all inboxes."""
+        for intake in self.intakes:
+            intake.scan()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Say whether everything is through the gates, and nothing is in work or could be."""
+        return self._is_all_through and self.scheduler.is_idle
+
+    @property
+    def _is_all_through(self) -> bool:
+        return all(intake.is_at_rest for intake in self.intakes)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Say whether all that is left is for models that no worker can run, which --once does not wait for."""
+        failing = self._workforce.failing(_ONCE_TRIES)
+        return bool(failing) and self._is_all_through and self.scheduler.is_idle_but_for(failing)
+
+    def begin_turn(self, now: float) -> None:
+        """See what has ended, what has arrived, and what an earlier run left half done."""
+        self.scheduler.collect(now)
+        self._admit()
+        self._finish_published(now)
+
+    def next_due(self) -> float:
+        """Return until when there is certainly nothing to do, in seconds of the monotonic clock."""
+        if any(not intake.arrivals.empty() for intake in self.intakes):
+            return -math.inf
+        due = self.scheduler.next_due()
+        return min(self._next_round, math.inf if due is None else due)
+
+    def _finish_published(self, now: float) -> None:
+        """See to the originals of photos whose last steps were cut short, by a death or by the ledger."""
+        if now < self._next_round:
+            return
+        self._next_round = now + _ROUND_SECONDS
+        for address, record in self.ledger.of_state(JobState.PUBLISHED, _MOST_ADMITTED):
+            for number, place in enumerate(self.places):
+                if place.name == address.inbox and not self.scheduler.holds(PhotoKey(number, address.rel)):
+                    place.errands.submit(LastSteps(place).see_to_original, address.rel, record)
+
+    def _admit(self) -> None:
+        """Write down what passed the gates, many files in one commit."""
+        batch: list[Arrival] = []
+        for intake in self.intakes:
+            while len(batch) < _MOST_ADMITTED:
+                try:
+                    batch.append(intake.arrivals.get_nowait())
+                except queue.Empty:
+                    break
+        if not batch:
+            return
+        try:
+            self._write_down(batch)
+        except BgzeroError:
+            self._write_down_one_by_one(batch)
+        finally:
+            for arrival in batch:
+                self.intakes[arrival.key.folder].note_taken(arrival.key)
+        crash.point("admitted")
+        for arrival in batch:
+            self.queue.note_arrival(arrival.key.folder, is_urgent=self.desk.is_urgent(arrival.key, forget=True))
+
+    def _write_down(self, batch: Sequence[Arrival]) -> None:
+        with self.ledger.together():
+            for arrival in batch:
+                self._take(arrival)
+
+    def _write_down_one_by_one(self, batch: Sequence[Arrival]) -> None:
+        """Let no file that cannot be written down keep the others out. What is left over is looked at again."""
+        trouble: BgzeroError | None = None
+        for arrival in batch:
+            try:
+                self._write_down([arrival])
+            except BgzeroError as error:
+                trouble = error
+                self.intakes[arrival.key.folder].note_taken(arrival.key)
+                self.intakes[arrival.key.folder].look_again(arrival.key)
+        if trouble:
+            raise trouble
+
+    def _take(self, arrival: Arrival) -> None:
+        key, fingerprint = arrival.key, arrival.fingerprint
+        inbox = self.places[key.folder].name
+        known = self.ledger.get(inbox, key.rel)
+        was_unreadable = known and known.state is JobState.FAILED and known.code == Code.UNREADABLE
+        if known and known.fingerprint == fingerprint and not was_unreadable:
+            return  # decided, or waiting already
+        if arrival.kind is Kind.PHOTO:
+            self.ledger.arrive(
+                inbox, key.rel, fingerprint, pixels=arrival.pixels, front=self.desk.is_urgent(key, forget=False)
+            )
+            return
+        record = Record(fingerprint, JobState.SKIPPED)
+        if arrival.kind is Kind.LATER:
+            sentence = _("{word} photos are not cut by this version.").format(word=arrival.word)
+            hint = _("Export the photo as JPEG, TIFF or PNG.")
+            log.info("%s: skipped. %s", display(key.rel), sentence)
+            error = PhotoSkipped(sentence, hint=hint, code=Code.LATER_KIND)
+            self.scheduler.decisions.turn_down(key, record, error, JobState.SKIPPED)
+        else:  # remembered, so that it is not opened at every scan, but nobody's business
+            sentence = _("This is {what}, not a photo.").format(what=arrival.word)
+            log.debug("%s: %s", display(key.rel), sentence)
+            said = replace(record, decided=JobState.SKIPPED.value, code=Code.NOT_A_PHOTO, sentence=sentence)
+            self.ledger.put(inbox, key.rel, said)
+
+    def finish(self, seconds: float, wait: Callable[[float], None], is_hurried: Callable[[], bool]) -> None:
+        """Finish the photos in work; those that take longer, and all once it `is_hurried`, are put back."""
+        deadline = time.monotonic() + seconds
+        while self.scheduler.in_work and not is_hurried() and (left := deadline - time.monotonic()) > 0:
+            wait(left)
+            try:
+                self.scheduler.collect(time.monotonic())
+            except BgzeroError as error:  # the ledger's disk is full: the rows still wait, the next start goes on
+                log.error("%s", error)  # noqa: TRY400 - a sentence for a person
+
+    def stop_watching(self) -> None:
+        """Let nothing more in."""
+        for intake in self.intakes:
+            intake.close(5.0)
