@@ -29,6 +29,7 @@ def build_parser() -> Parser:
     _add_decisions(verbs, common)
     _add_models(verbs, common)
     _add_configuration(verbs, common, configured)
+    _add_service(verbs, common, configured)
     return parser
 
 
@@ -143,6 +144,31 @@ def _add_configuration(verbs: Verbs, common: Parser, configured: Parser) -> None
         if action == "show":
             verb.add_argument("--origin", action="store_true", help=_("tell where each value comes from"))
             _add_json(verb)
+
+
+def _add_service(verbs: Verbs, common: Parser, configured: Parser) -> None:
+    """Add what has the daemon started at every login."""
+    service = verbs.add_parser("service", help=_("have the daemon started at every login")).add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+    install = service.add_parser("install", parents=[common, configured], help=_("install it and start it"))
+    install.add_argument("--force", action="store_true", help=_("replace a file that was edited, keeping a copy"))
+    uninstall = service.add_parser("uninstall", parents=[common], help=_("stop it and remove it"))
+    uninstall.add_argument(
+        "--purge", action="store_true", help=_("remove configuration, ledger, logs and models too; pictures stay")
+    )
+    status = service.add_parser("status", parents=[common], help=_("how the service is; exit 3: it does not run"))
+    _add_json(status)
+    start = service.add_parser("start", parents=[common], help=_("start it, and wait until it watches"))
+    stop = service.add_parser("stop", parents=[common], help=_("stop it, and wait for its end"))
+    logs = service.add_parser("logs", parents=[common], help=_("what it has said"))
+    logs.add_argument("-f", "--follow", action="store_true", help=_("go on showing what it says"))
+    logs.add_argument("-n", "--lines", type=int, default=100, metavar="N", help=_("this many lines (default 100)"))
+    for action, verb in (
+        ("install", install), ("status", status), ("start", start), ("stop", stop), ("logs", logs),
+    ):  # fmt: skip
+        verb.set_defaults(serve=f"bgzero_daemon.cli.service:{action}")
+    uninstall.set_defaults(serve="bgzero_daemon.cli.uninstall:uninstall")
 
 
 def _add_json(verb: Parser) -> None:

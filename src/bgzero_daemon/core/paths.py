@@ -8,6 +8,8 @@ from pathlib import Path
 import platformdirs
 
 APP = "bgzero"
+# The variables that move what is asked for here; a service manager may have others than a shell.
+MOVERS = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_PICTURES_DIR", "XDG_STATE_HOME")
 
 
 def home() -> Path | None:
@@ -22,6 +24,16 @@ def home() -> Path | None:
 def _place(variable: str, find: Callable[[str], str]) -> Path | None:
     """Ask platformdirs, which needs a home to know any other place than the variable's."""
     return Path(find(APP)) if os.environ.get(variable) or home() else None
+
+
+def moved() -> dict[str, str]:
+    """Return those of `MOVERS` that this process was given, with their values."""
+    return {name: value for name in MOVERS if (value := os.environ.get(name))}
+
+
+def cache_home() -> Path | None:
+    """Return the folder that holds what may be deleted any day; None without a home."""
+    return Path(platformdirs.user_cache_dir()) if os.environ.get("XDG_CACHE_HOME") or home() else None
 
 
 def config_file() -> Path | None:

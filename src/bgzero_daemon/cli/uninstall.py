@@ -1,0 +1,80 @@
+"""`bgzero service uninstall`: take the service away, and with --purge everything that is not the user's."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from bgzero_daemon import client
+from bgzero_daemon.core import paths
+from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit
+from bgzero_daemon.core.names import display
+from bgzero_daemon.core.texts import _, n_
+from bgzero_daemon.install import here, program, purge
+from bgzero_daemon.install.marks import Standing
+from bgzero_daemon.settings.load import Loaded, load
+
+
+def uninstall(arguments: argparse.Namespace) -> int:
+    """Stop the service and remove it; with --purge, all that this program has written too, but no picture."""
+    found = here.examine()
+    # before anything goes: where the configuration cannot be read nobody knows which folders are the user's
+    loaded = _load_for_purge(found.config) if arguments.purge else None
+    if not found.is_installed:
+        print(_("The service is not installed."))
+    elif found.standing is not Standing.OURS:
+        raise BgzeroError(
+            _("{file} was written or edited by somebody else, and is left as it is.").format(file=display(found.file)),
+            hint=_("`bgzero service install --force` keeps a copy of it and makes it ours."),
+        )
+    else:
+        manager = here.manager()
+        print(_("Stopping the service, and removing {file}.").format(file=display(found.file)))
+        manager.remove()
+        if os.path.lexists(own := f"{found.file}.d"):
+            print(_("Your own lines stay: {folder}").format(folder=display(own)))
+    return _purge(loaded, found.config) if loaded else Exit.OK
+
+
+def _load_for_purge(config: Path | None) -> Loaded:
+    try:
+        return load(config)
+    except ConfigError as error:
+        raise ConfigError(
+            str(error),
+            hint=_("Nothing was removed: only a configuration without mistakes tells which folders are yours."),
+        ) from error
+
+
+def _purge(loaded: Loaded, config: Path | None) -> int:
+    """Remove what is ours, saying so before; return whether all of it went."""
+    if _is_running() or purge.is_in_use(paths.state_dir()):
+        raise BgzeroError(
+            _("A daemon runs outside the service, so nothing else was removed."),
+            hint=_("Stop it (Ctrl-C where it was started), then: bgzero service uninstall --purge"),
+        )
+    plan = purge.make_plan(loaded.config.folder)
+    for place in plan.places:
+        print(_("Removing {path}").format(path=display(place)))
+    for kept in purge.foresee(plan):
+        print(_("{path} stays: {why}").format(path=display(kept.path), why=kept.why))
+    if config and os.path.lexists(config) and not any(config.is_relative_to(place) for place in plan.places):
+        print(_("{path} stays: {why}").format(path=display(config), why=_("you put this configuration there")))
+    for folder in loaded.config.folder:
+        print(_("{path} stays: {why}").format(path=display(folder.inbox), why=_("your photos")))
+        count = purge.count_cutouts(folder.outbox)
+        cutouts = n_("{count} cut-out", "{count} cut-outs", count)
+        print(_("{path} stays: {why}").format(path=display(folder.outbox), why=cutouts))
+    print(_("The program stays. To remove it: {command}").format(command=program.removal()), flush=True)
+    trouble = [kept for kept in purge.carry_out(plan) if kept.is_trouble]
+    for kept in trouble:
+        print(_("{path} cannot be removed: {why}").format(path=display(kept.path), why=kept.why), file=sys.stderr)
+    return Exit.FAILURE if trouble else Exit.OK
+
+
+def _is_running() -> bool:
+    try:
+        client.ask("status")
+    except BgzeroError as error:
+        return error.exit_code != Exit.NO_DAEMON
+    return True
