@@ -185,10 +185,11 @@ def test_start_that_fails_is_told_with_the_daemons_own_code(home: Home) -> None:
     with running(home) as manager:
         drop_in(manager)
         with home.daemon():
+            assert "outside the service" in said(home, "install", code=75)
+            assert not (manager.units / UNIT).exists()
+        with home.daemon(XDG_RUNTIME_DIR=str(home.root / "run"), XDG_STATE_HOME=str(home.root / "other")):
             assert "another daemon watches its inbox" in said(home, "install", code=75)
             said(home, "uninstall")
-            assert "A daemon runs outside the service" in said(home, "uninstall", "--purge", code=1)
-            assert config.exists()
         config.write_text("[worker]\nlanes = 'many'\n")
         assert f"{config}:2: worker.lanes" in said(home, "install", code=78)
         assert "which folders are yours" in said(home, "uninstall", "--purge", code=78)
@@ -201,9 +202,27 @@ def test_start_that_fails_is_told_with_the_daemons_own_code(home: Home) -> None:
 
 
 def test_logs_come_from_the_file_where_there_is_no_journal(home: Home) -> None:
-    """The last lines of the daemon's own file; a sentence where nobody has said anything."""
+    """The last lines of the daemon's own file, and what follows; a sentence where nobody has said anything."""
     assert "has said nothing so far" in said(home, "logs", code=1)
     file = home.root / "state" / "bgzero" / "bgzero.log"
     file.parent.mkdir(parents=True)
     file.write_text("one\ntwo\nthree\n")
     assert home.bgzero("service", "logs", "-n", "2").stdout == b"two\nthree\n"
+    command = [*PROGRAM, "service", "logs", "-f", "-n", "1"]
+    with subprocess.Popen(command, env=home.env, stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline() == b"three\n"
+        with file.open("a") as log:
+            log.write("four\n")
+        assert following.stdout.readline() == b"four\n"
+        following.terminate()
+
+
+def test_logs_come_from_the_journal_where_it_has_some(home: Home) -> None:
+    """A journalctl that answers is asked for this unit of this account, with the lines that were wanted."""
+    folder = home.root / "journal"
+    folder.mkdir()
+    (folder / "journalctl").write_text('#!/bin/sh\necho "$@"\n')
+    (folder / "journalctl").chmod(0o755)
+    path = f"{folder}{os.pathsep}{home.env['PATH']}"
+    assert said(home, "logs", "-f", "-n", "7", PATH=path) == "--user --unit bgzero --lines 7 --follow\n"

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from bgzero_daemon import client
 from bgzero_daemon.catalog import shelf
 from bgzero_daemon.core import paths
-from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit, ModelError
+from bgzero_daemon.core.errors import AlreadyRunning, BgzeroError, ConfigError, Exit, ModelError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.install import here, marks, systemd
@@ -29,9 +30,14 @@ def install(arguments: argparse.Namespace) -> int:
     loaded = _check(config, manager.environment)
     text = manager.render(config)
     was = manager.look()
+    if not was.pid and is_answering():
+        raise AlreadyRunning(
+            _("A daemon of this account runs already, outside the service."),
+            hint=_("Stop it (Ctrl-C where it was started), then: bgzero service install"),
+        )
     is_new = _write(manager.file, text, force=arguments.force)
     if is_new or was.is_outdated or not (was.is_active and was.is_enabled):
-        manager.start(afresh=was.is_active and (is_new or was.is_outdated))
+        manager.start(afresh=bool(was.pid) and (is_new or was.is_outdated))
     if not is_new:
         print(_("{file} is up to date, and the service runs.").format(file=display(manager.file)))
     else:
@@ -203,7 +209,16 @@ def logs(arguments: argparse.Namespace) -> int:
             ),
             hint=_("`bgzero service status` shows whether it runs."),
         )
-    return subprocess.run(command, check=False).returncode
+    os.execvp(command[0], command)  # noqa: S606 - it is ended as if it had been typed
+
+
+def is_answering() -> bool:
+    """Say whether a daemon of this account has its socket open, whoever started it."""
+    try:
+        client.ask("status")
+    except BgzeroError as error:
+        return error.exit_code != Exit.NO_DAEMON
+    return True
 
 
 def _says_something(journal: list[str]) -> bool:

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from bgzero_daemon import client
+from bgzero_daemon.cli.service import is_answering
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit
 from bgzero_daemon.core.names import display
@@ -18,6 +18,13 @@ from bgzero_daemon.settings.load import Loaded, load
 def uninstall(arguments: argparse.Namespace) -> int:
     """Stop the service and remove it; with --purge, all that this program has written too, but no picture."""
     found = here.examine()
+    if arguments.purge and found.environment:
+        print(
+            _("The daemon had other values of {names} than this shell; what it kept there stays.").format(
+                names=", ".join(found.environment)
+            ),
+            file=sys.stderr,
+        )
     # before anything goes: where the configuration cannot be read nobody knows which folders are the user's
     loaded = _load_for_purge(found.config) if arguments.purge else None
     if not found.is_installed:
@@ -48,7 +55,7 @@ def _load_for_purge(config: Path | None) -> Loaded:
 
 def _purge(loaded: Loaded, config: Path | None) -> int:
     """Remove what is ours, saying so before; return whether all of it went."""
-    if _is_running() or purge.is_in_use(paths.state_dir()):
+    if is_answering() or purge.is_in_use(paths.state_dir()):
         raise BgzeroError(
             _("A daemon runs outside the service, so nothing else was removed."),
             hint=_("Stop it (Ctrl-C where it was started), then: bgzero service uninstall --purge"),
@@ -56,25 +63,18 @@ def _purge(loaded: Loaded, config: Path | None) -> int:
     plan = purge.make_plan(loaded.config.folder)
     for place in plan.places:
         print(_("Removing {path}").format(path=display(place)))
-    for kept in purge.foresee(plan):
-        print(_("{path} stays: {why}").format(path=display(kept.path), why=kept.why))
-    if config and os.path.lexists(config) and not any(config.is_relative_to(place) for place in plan.places):
-        print(_("{path} stays: {why}").format(path=display(config), why=_("you put this configuration there")))
+    stays = [(kept.path, kept.why) for kept in purge.foresee(plan)]
+    if config and not any(config.is_relative_to(place) for place in plan.places):
+        stays.append((config, _("you put this configuration there")))
     for folder in loaded.config.folder:
-        print(_("{path} stays: {why}").format(path=display(folder.inbox), why=_("your photos")))
+        stays.append((folder.inbox, _("your photos")))
         count = purge.count_cutouts(folder.outbox)
-        cutouts = n_("{count} cut-out", "{count} cut-outs", count)
-        print(_("{path} stays: {why}").format(path=display(folder.outbox), why=cutouts))
+        stays.append((folder.outbox, n_("{count} cut-out", "{count} cut-outs", count)))
+    for path, why in stays:
+        if os.path.exists(path):
+            print(_("{path} stays: {why}").format(path=display(path), why=why))
     print(_("The program stays. To remove it: {command}").format(command=program.removal()), flush=True)
     trouble = [kept for kept in purge.carry_out(plan) if kept.is_trouble]
     for kept in trouble:
         print(_("{path} cannot be removed: {why}").format(path=display(kept.path), why=kept.why), file=sys.stderr)
     return Exit.FAILURE if trouble else Exit.OK
-
-
-def _is_running() -> bool:
-    try:
-        client.ask("status")
-    except BgzeroError as error:
-        return error.exit_code != Exit.NO_DAEMON
-    return True

@@ -6,6 +6,7 @@ import re
 import subprocess
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -29,17 +30,17 @@ _SECONDS = 60.0
 def render(wish: unit.Wish) -> str:
     """Return the sealed text of the agent: the template that ships, with this program. It has no keys but `KEYS`."""
     agent = plistlib.loads(paths.shipped("systemd", "launchd", "bgzero.plist").read_bytes())
-    arguments = ["run", *(["--config", os.path.abspath(wish.config)] if wish.config else [])]
-    agent["ProgramArguments"] = [str(wish.program), *arguments]
+    arguments = [str(wish.program), "run", *(["--config", os.path.abspath(wish.config)] if wish.config else [])]
+    agent["ProgramArguments"] = arguments
     given = {name: value for name, value in (wish.environment or {}).items() if value is not None}
     agent["EnvironmentVariables"] |= given
-    try:
-        body = plistlib.dumps(agent, sort_keys=False).decode()
-    except ValueError as error:  # control characters, and bytes that are no UTF-8, have no form in XML
+    # XML has no form for some characters, and plistlib turns \r into \n without a word
+    if any(unicodedata.category(char) in {"Cc", "Cs", "Cn"} for word in [*arguments, *given.values()] for char in word):
         raise BgzeroError(
             _("launchd cannot be told of a path with control characters or bytes that are no text."),
             hint=_("Install the program, or put its configuration, into another folder."),
-        ) from error
+        )
+    body = plistlib.dumps(agent, sort_keys=False).decode()
     return marks.seal(body, comment="<!-- {} -->", after=_HEAD_LINES)
 
 
