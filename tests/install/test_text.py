@@ -119,8 +119,11 @@ def test_seal_notices_any_edit(tmp_path: Path) -> None:
     file.write_text("[Service]\n")
     assert marks.judge(file)[0] is Standing.FOREIGN
     file.unlink()
-    file.symlink_to("/dev/null")
-    assert marks.judge(file)[0] is Standing.FOREIGN
+    marks.write(tmp_path / "elsewhere", unit.render(Wish(Path("/b/bgzero"))))
+    for target in ("/dev/null", tmp_path / "elsewhere"):
+        file.symlink_to(target)
+        assert marks.judge(file)[0] is Standing.FOREIGN
+        file.unlink()
 
 
 def test_odd_values_of_the_managers_environment_are_read() -> None:

@@ -21,6 +21,7 @@ from bgzero_daemon.settings import folders
 from bgzero_daemon.settings.load import CONFIG_VARIABLE, PREFIX, Loaded, load
 
 _LOG = "bgzero.log"
+_UNKNOWN = "unknown"  # no service manager answers
 
 
 def install(arguments: argparse.Namespace) -> int:
@@ -55,7 +56,7 @@ def install(arguments: argparse.Namespace) -> int:
 
 def _check(config: Path | None, given: Mapping[str, str]) -> Loaded:
     """Read and check the configuration as the daemon will, with the manager's variables. Raises ConfigError."""
-    loaded = load(config, environ={name: value for name, value in given.items() if name != CONFIG_VARIABLE})
+    loaded = load(config, environ=given)
     try:
         for name in {folder.model or loaded.config.model.name for folder in loaded.config.folder}:
             shelf.installed(name)
@@ -123,7 +124,7 @@ def status(arguments: argparse.Namespace) -> int:
     try:
         running, unknown = here.manager().look(), None
     except BgzeroError as error:
-        running, unknown = Running(state="unknown"), error
+        running, unknown = Running(state=_UNKNOWN), error
     remedy = here.diagnose(found)
     if arguments.json:
         print(json.dumps(_as_json(found, running, remedy), indent=1, ensure_ascii=False))
@@ -156,7 +157,7 @@ def _as_json(found: Examined, running: Running, remedy: tuple[str, str]) -> dict
 
 
 def _print_status(found: Examined, running: Running, remedy: tuple[str, str]) -> None:
-    if found.is_installed:
+    if found.is_installed and running.state != _UNKNOWN:
         print(
             _("{state}, {enabled}").format(
                 state=running.state,
@@ -167,6 +168,7 @@ def _print_status(found: Examined, running: Running, remedy: tuple[str, str]) ->
             print(_("since {since}, process {pid}").format(since=running.since or "?", pid=running.pid))
         if running.text:
             print(running.text)
+    if found.is_installed:
         print(_("file: {file}").format(file=display(found.file)))
         for file in running.drop_ins:
             print(_("with your own lines in {file}").format(file=display(file)))

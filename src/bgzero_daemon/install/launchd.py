@@ -129,11 +129,11 @@ class Launchd:
         """Unload the agent, wait for its end, and remove its file."""
         _launchctl("bootout", self._target)
         _wait(lambda: not self.look().pid)
-        self.file.unlink(missing_ok=True)
+        marks.remove(self.file)
 
 
 def examine() -> Examined:
-    """Look at the installed agent without changing anything: see `systemd.examine`. Raises OSError."""
+    """Look at the installed agent without changing anything: see `systemd.examine`. Raises BgzeroError."""
     standing, text = marks.judge(_file())
     found = read(text)
     wanted: str | BgzeroError

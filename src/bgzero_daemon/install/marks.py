@@ -9,6 +9,10 @@ from enum import StrEnum
 from itertools import count
 from pathlib import Path
 
+from bgzero_daemon.core.errors import BgzeroError
+from bgzero_daemon.core.names import display
+from bgzero_daemon.core.texts import _
+
 _MARK = re.compile(r"Written by `bgzero service install`, sha256 ([0-9a-f]{64})")
 
 
@@ -36,18 +40,36 @@ def _hash(body: str) -> str:
 
 
 def judge(file: Path) -> tuple[Standing, str]:
-    """Say whose a file is, and return its text. A link is never ours, whatever it leads to. Raises OSError."""
+    """Say whose a file is, and return its text. A link is never ours, whatever it leads to.
+
+    Raises BgzeroError where it cannot be read.
+    """
     if not os.path.lexists(file):
         return Standing.MISSING, ""
     if file.is_symlink() or not file.is_file():
         return Standing.FOREIGN, ""
-    text = file.read_text(encoding="utf-8", errors="surrogateescape")
+    try:
+        text = file.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise _trouble(_("{file} cannot be read: {why}."), file, error) from error
     lines = text.splitlines(keepends=True)
     for number, line in enumerate(lines[:4]):
         if found := _MARK.search(line):
             body = "".join(lines[:number] + lines[number + 1 :])
             return (Standing.OURS if _hash(body) == found[1] else Standing.EDITED), text
     return Standing.FOREIGN, text
+
+
+def _trouble(sentence: str, file: Path, error: OSError) -> BgzeroError:
+    return BgzeroError(sentence.format(file=display(file), why=error.strerror or error))
+
+
+def remove(file: Path) -> None:
+    """Remove a file, which may be gone already. Raises BgzeroError."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise _trouble(_("{file} cannot be removed: {why}."), file, error) from error
 
 
 def set_aside(file: Path) -> Path:

@@ -83,7 +83,7 @@ class Systemd:
     def remove(self) -> None:
         """Stop it, remove the unit and forget it. Drop-ins are the user's, and stay."""
         _asked("disable", "--now", "--quiet", unit.NAME, patience=None)
-        self.file.unlink(missing_ok=True)
+        marks.remove(self.file)
         _asked("daemon-reload")
         _systemctl("reset-failed", unit.NAME)  # fails where nothing had failed
 
@@ -138,7 +138,7 @@ def lingers() -> bool:
 
 
 def _folder(environment: Mapping[str, str]) -> Path:
-    home = environment.get("HOME") or paths.home()
+    home = environment.get("HOME") or paths.home() or "/nonexistent"
     return Path(environment.get("XDG_CONFIG_HOME") or f"{home}/.config") / "systemd" / "user"
 
 

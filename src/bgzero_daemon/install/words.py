@@ -27,12 +27,8 @@ def _escape(char: str, dollar: str) -> str:
         return "%%"
     if char == "$":
         return dollar
-    if unicodedata.category(char) in {
-        "Cc",
-        "Cs",
-        "Zl",
-        "Zp",
-    }:  # control characters, bytes that were no UTF-8, line ends
+    # control characters, bytes that were no UTF-8, and what Python takes for line ends
+    if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp"):
         return "".join(f"\\x{byte:02x}" for byte in os.fsencode(char))
     return char
 
