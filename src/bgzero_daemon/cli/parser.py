@@ -30,6 +30,7 @@ def build_parser() -> Parser:
     _add_models(verbs, common)
     _add_configuration(verbs, common, configured)
     _add_service(verbs, common, configured)
+    _add_doctor(verbs, common, configured)
     return parser
 
 
@@ -169,6 +170,16 @@ def _add_service(verbs: Verbs, common: Parser, configured: Parser) -> None:
     ):  # fmt: skip
         verb.set_defaults(serve=f"bgzero_daemon.cli.service:{action}")
     uninstall.set_defaults(serve="bgzero_daemon.cli.uninstall:uninstall")
+def _add_doctor(verbs: Verbs, common: Parser, configured: Parser) -> None:
+    """Add what looks for trouble."""
+    doctor = verbs.add_parser(
+        "doctor", parents=[common, configured], help=_("look for what is wrong, and say the cure")
+    )
+    doctor.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help=_("this check alone; may be given again")
+    )
+    _add_json(doctor)
+    doctor.set_defaults(serve="bgzero_daemon.cli.doctor:doctor")
 
 
 def _add_json(verb: Parser) -> None:

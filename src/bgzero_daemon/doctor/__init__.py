@@ -1,0 +1,1 @@
+"""What is wrong with this installation, measured, and how it is repaired. Changes nothing itself."""

@@ -1,0 +1,76 @@
+"""Who is on the session bus. The one module of the doctor that knows dbus-fast."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bgzero_daemon.core.errors import BgzeroError
+from bgzero_daemon.core.texts import _
+
+NOTIFICATIONS = "org.freedesktop.Notifications"
+_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """Names that somebody has, names that somebody would be started for, and the notification server's own name."""
+
+    owned: frozenset[str]
+    startable: frozenset[str]
+    server: str
+
+
+def address_of(environ: Mapping[str, str]) -> str:
+    """Return the session bus's address, "" where there is none on this machine."""
+    if given := environ.get("DBUS_SESSION_BUS_ADDRESS"):
+        return given if given.startswith("unix:") else ""
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    return f"unix:path={runtime}/bus" if runtime else ""
+
+
+def look_around(address: str) -> Bus:
+    """Ask the bus. Raises BgzeroError where it does not answer. Nothing is started by asking."""
+    if sys.platform != "linux" or not address:
+        raise BgzeroError(_("There is no session bus."))
+    try:
+        return asyncio.run(asyncio.wait_for(_ask(address), _SECONDS))
+    except (OSError, EOFError, ValueError, TimeoutError) as error:
+        raise BgzeroError(_("The session bus does not answer: {why}.").format(why=error or _("too slow"))) from error
+
+
+async def _ask(address: str) -> Bus:
+    from dbus_fast import Message, MessageFlag
+    from dbus_fast.aio import MessageBus
+    from dbus_fast.constants import MessageType
+
+    bus = await MessageBus(bus_address=address).connect()
+
+    async def call(destination: str, path: str, interface: str, member: str) -> list[object]:
+        reply = await bus.call(
+            Message(
+                destination=destination,
+                path=path,
+                interface=interface,
+                member=member,
+                flags=MessageFlag.NO_AUTOSTART,
+            )
+        )
+        if reply is None or reply.message_type is MessageType.ERROR:
+            return []
+        return list(reply.body)
+
+    async def names(member: str) -> frozenset[str]:
+        service = "org.freedesktop.DBus"
+        (found,) = await call(service, "/org/freedesktop/DBus", service, member) or ([],)
+        return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
+
+    try:
+        owned, startable = await names("ListNames"), await names("ListActivatableNames")
+        told: list[object] = []
+        if NOTIFICATIONS in owned:
+            path = "/" + NOTIFICATIONS.replace(".", "/")
+            told = await call(NOTIFICATIONS, path, NOTIFICATIONS, "GetServerInformation")
+        return Bus(owned, startable, str(told[0]) if told else "")
+    finally:
+        bus.disconnect()

@@ -1,0 +1,83 @@
+"""What a real worker shows: where the network really runs, and what the sandbox really closes."""
+
+from bgzero_daemon.core.errors import BgzeroError, ModelError
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.doctor.findings import CannotLook, Finding, note, ok, wrong
+from bgzero_daemon.doctor.ground import Ground
+from bgzero_daemon.doctor.trial import Tried
+from bgzero_daemon.doctor.unit import installed
+
+_SILENCE = "ORT_DISABLE_TELEMETRY"
+
+
+def _tried(ground: Ground) -> Tried:
+    """Return what a worker said. Raises CannotLook where none could be tried, which `provider` tells."""
+    try:
+        return ground.tried()
+    except BgzeroError:
+        raise CannotLook(_("This waits for a worker that starts.")) from None
+
+
+def provider(ground: Ground) -> list[Finding]:
+    """Say what the network runs on, and why it is not what was hoped for."""
+    try:
+        ground.model()
+        ground.runtime()
+        tried = ground.tried()
+    except ModelError as error:  # said by the checks of runtime and memory
+        raise CannotLook(_("This waits for something else: {why}").format(why=error)) from None
+    except BgzeroError as error:
+        return [wrong(str(error), "bgzero doctor -v --only provider", error.hint)]
+    asked = ground.config.model.provider
+    if tried.note:
+        return [
+            note(
+                _("It runs on {provider}: {why}.").format(provider=tried.provider, why=tried.note.rstrip(".")),
+                ground.setting("model.provider", "cpu"),
+                _("This says that it is meant so. A driver or a library of the GPU's may be missing."),
+            )
+        ]
+    return [ok(_("It runs on {provider}; asked for: {asked}.").format(provider=tried.provider, asked=asked))]
+
+
+def sandbox(ground: Ground) -> list[Finding]:
+    """Say what a worker's sandbox still allows, as it was measured from inside."""
+    found = _tried(ground).sandbox
+    if found == "closed":
+        return [ok(_("It is closed: files, sockets, programs and other processes were tried, and refused."))]
+    if found == "off":
+        return [
+            note(
+                _("It is switched off: a photo that takes over a decoder has this account's rights."),
+                ground.setting("worker.sandbox", "auto"),
+            )
+        ]
+    why = _("Landlock needs Linux 5.13, and a container or a unit may forbid it: cat /sys/kernel/security/lsm")
+    if ground.config.worker.sandbox == "require":
+        sentence = _("Nothing is cut, because it has to close and does not: {what}.").format(what=found.rstrip("."))
+        return [wrong(sentence, ground.setting("worker.sandbox", "auto"), why)]
+    sentence = _("It is not closed: {what}.").format(what=found.rstrip("."))
+    return [note(sentence, "cat /sys/kernel/security/lsm; uname -r", why)]
+
+
+def network(ground: Ground) -> list[Finding]:
+    """Say whether anything could be sent: telemetry is off, in the unit too, and a worker can make no socket."""
+    if ground.environ.get(_SILENCE) != "1":
+        return [wrong(_("ONNX Runtime's telemetry is not switched off in this process."), f"export {_SILENCE}=1")]
+    unit = installed()
+    if unit and unit.environment().get(_SILENCE) != "1":
+        line = rf"[Service]\nEnvironment={_SILENCE}=1\n"
+        folder = f'"{unit.file}.d"'
+        return [
+            note(
+                _("The unit does not switch ONNX Runtime's telemetry off; the program does it itself."),
+                f"mkdir -p {folder} && printf '{line}' > {folder}/silence.conf; systemctl --user daemon-reload",
+            )
+        ]
+    found = _tried(ground).sandbox
+    if found == "off":
+        raise CannotLook(_("The telemetry is off; with the sandbox switched off nothing else keeps a worker silent."))
+    if "sockets" in found or "everything" in found:
+        return [note(_("The telemetry is off, but a worker can make sockets."), "unshare -rn bgzero run",
+                     _("Then there is no network for it."))]  # fmt: skip
+    return [ok(_("Telemetry is off, and a worker can make no socket."))]
