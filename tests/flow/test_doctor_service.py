@@ -207,7 +207,12 @@ def daemon_that_says(home: Home, reply: dict[str, object]) -> Iterator[None]:
 
 def test_daemon_of_another_version_and_with_a_bad_new_configuration_is_told(patient: Patient) -> None:
     """A stand-in that answers as such a daemon would."""
-    reply = {"version": "9.9", "config_error": "config.toml:3: model.nam: unknown key.", "trouble": "", "folders": []}
+    reply: dict[str, object] = {
+        "version": "9.9",
+        "config_error": "config.toml:3: model.nam: unknown key.",
+        "trouble": "",
+        "folders": [],
+    }
     with daemon_that_says(patient.home, reply):
         found = patient.look("daemon", "socket")
         assert worst(found["socket"]) == OK

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import metadata
 
 from bgzero_daemon.core.errors import ModelError
@@ -34,8 +35,12 @@ def normal(name: str) -> str:
 
 def _flavours() -> dict[str, str]:
     """Return the ONNX Runtime packages that are installed, with their versions."""
-    names = ((normal(found.metadata["Name"] or ""), found.version) for found in metadata.distributions())
-    return {name: version for name, version in names if name in FLAVOURS}
+    flavours = {}
+    for found in metadata.distributions():
+        with suppress(metadata.PackageNotFoundError, KeyError):  # the rest of one that was taken away
+            if (name := normal(found.metadata["Name"] or "")) in FLAVOURS:
+                flavours[name] = found.version
+    return flavours
 
 
 def runtime(ground: Ground) -> list[Finding]:

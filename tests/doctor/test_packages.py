@@ -1,0 +1,51 @@
+"""Versions within bounds, and commands that change this program's packages."""
+
+import shlex
+
+import pytest
+
+from bgzero_daemon.doctor.packages import fits, normal
+from bgzero_daemon.doctor.remedies import pip, setting
+from bgzero_daemon.settings.load import load
+
+
+@pytest.mark.parametrize(
+    ("version", "bounds", "is_fit"),
+    [
+        ("1.32.0", ">=1.32", True),
+        ("1.31.9", ">=1.32", False),
+        ("1.4", ">=1.32", False),
+        ("0.19.5", ">=0.19.5,<0.20", True),
+        ("0.20", ">=0.19.5,<0.20", False),
+        ("2.0.0", "==2", True),
+        ("2.0.1", "!=2.0", True),
+        ("2.0", "!=2.0", False),
+        ("1.9.post1", "<=1.9", True),
+        ("3.1", "~=3.0", True),
+        ("4.0", "~=3.0", False),
+        ("2.0", ">2.0", False),
+        ("2026.11.1", "", True),
+        ("1.0", "===odd", True),
+    ],
+)
+def test_versions_are_compared_by_their_numbers(version: str, bounds: str, is_fit: bool) -> None:
+    """Not as text, and shorter ones are filled up with zeros; a bound that is not understood forbids nothing."""
+    assert fits(version, bounds) is is_fit
+
+
+def test_names_are_compared_as_packagers_do() -> None:
+    """Case, underscores and dots make no difference."""
+    assert normal("ONNXRuntime_GPU") == normal("onnxruntime.gpu") == "onnxruntime-gpu"
+
+
+def test_command_for_a_setting_goes_where_the_value_comes_from() -> None:
+    """A variable that is set wins over the file, so it is the variable that has to change; words are quoted."""
+    loaded = load(environ={"BGZERO_MODEL__NAME": "a"})
+    assert setting(loaded, "model.name", "it's") == "export BGZERO_MODEL__NAME=" + shlex.quote("it's")
+    assert setting(loaded, "output.keep_free", 0.5) == "bgzero config set output.keep_free 0.5"
+
+
+def test_command_of_pip_is_one_line_of_a_shell() -> None:
+    """Bounds are no redirections."""
+    words = shlex.split(pip("install", "onnxruntime>=1.32"))
+    assert words[-1] == "onnxruntime>=1.32"
