@@ -79,11 +79,14 @@ def test_missing_folder_is_made_again(patient: Patient) -> None:
     assert "mount" in said["explanation"]
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may do everything")
 @pytest.mark.parametrize("key", ["inbox", "outbox"])
 def test_folder_without_rights_gets_them(patient: Patient, key: str) -> None:
     """By the very chmod that is missing."""
-    getattr(patient.home, key).chmod(0o500 if key == "outbox" else 0o300)
+    place: Path = getattr(patient.home, key)
+    place.chmod(0)
+    if os.access(place, os.R_OK):
+        pytest.skip("this account may do everything")
+    place.chmod(0o500 if key == "outbox" else 0o300)
     patient.prove("folders", WRONG)
 
 
