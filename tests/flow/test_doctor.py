@@ -10,7 +10,7 @@ import pytest
 
 from tests.fault.test_providers import LIES, lying
 from tests.flow.doctoring import CONFIGURED, HEALTHY, NOTE, OK, SKIPPED, WORKER, WRONG, Patient, worst
-from tests.home import Home
+from tests.home import PROGRAM, Home
 from tests.tiny import install
 
 
@@ -48,6 +48,24 @@ def test_people_read_a_line_a_check_and_a_last_line_with_the_number(patient: Pat
     done = patient.home.bgzero("doctor", "--only", "folder")
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"Did you mean folders?" in done.stderr
+
+
+def test_terminal_has_colours_unless_they_are_not_wanted(patient: Patient) -> None:
+    """By the convention of NO_COLOR."""
+    for wanted in (True, False):
+        reading, writing = os.openpty()
+        env = patient.home.env | ({} if wanted else {"NO_COLOR": "1"})
+        subprocess.run([*PROGRAM, "doctor", "--only", "clock"], env=env, stdout=writing, timeout=60, check=True)
+        os.close(writing)
+        assert (b"\033[32mok" in os.read(reading, 4096)) is wanted
+        os.close(reading)
+
+
+def test_configuration_that_is_named_and_not_there_is_written(patient: Patient) -> None:
+    """With every key explained, at the place that was named."""
+    patient.home.env["BGZERO_CONFIG"] = str(patient.home.root / "a file.toml")
+    (said,) = patient.prove("configuration", WRONG, waits=CONFIGURED)
+    assert said["remedy"].startswith("bgzero config init --config '")
 
 
 @pytest.mark.parametrize(

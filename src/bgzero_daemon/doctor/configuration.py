@@ -1,6 +1,8 @@
 """Whether the configuration can be read, and what each mistake in it takes to mend."""
 
+import os
 import re
+from pathlib import Path
 
 from bgzero_daemon.core.errors import ConfigError
 from bgzero_daemon.core.names import display
@@ -13,6 +15,7 @@ from bgzero_daemon.settings.load import PREFIX, config_path
 _IN_FILE = re.compile(r".*:(?P<line>\d+): (?P<key>[^:]+): .*")
 _IN_VARIABLE = re.compile(rf"(?P<variable>{PREFIX}\w+): .*")
 _SYNTAX = re.compile(r"\(at line (?P<line>\d+), column \d+\)")
+_PLAIN = re.compile(r"[\w-]+\Z")  # what sed takes as it is
 _NEAREST = re.compile(r"Did you mean (?P<key>\w+)\?")
 
 
@@ -22,25 +25,30 @@ def check(ground: Ground) -> list[Finding]:
         loaded = ground.load()
     except ConfigError as error:
         file, _named = config_path(ground.flag, ground.environ)
-        return [_mistake(line, error.hint, quoted(file)) for line in str(error).splitlines()]
+        return [_mistake(line, error.hint, file or Path()) for line in str(error).splitlines()]
     if loaded.file is None:
         return [ok(_("There is no configuration file; the defaults are fine."))]
     return [ok(_("{file} is fine.").format(file=display(loaded.file)))]
 
 
-def _mistake(line: str, hint: str, file: str) -> Finding:
+def _mistake(line: str, hint: str, path: Path) -> Finding:
+    file = quoted(path)
     if found := _IN_VARIABLE.fullmatch(line):
         return wrong(line, f"unset {found['variable']}", hint)
     found = _IN_FILE.fullmatch(line) or _SYNTAX.search(line)
-    if found is None:  # a file that is not there, or cannot be read
-        remedy = f"bgzero config init --config {file}" if "There is no" in line else f"chmod u+r {file}"
-        return wrong(line, remedy, hint)
+    if found is None:
+        return wrong(line, _for_the_file(path), hint)
     at = found["line"]
-    if nearest := _NEAREST.search(line):
-        key = found["key"].rpartition(".")[2]
-        return wrong(line, f"sed -i '{at}s/{key}/{nearest['key']}/' {file}", hint)
-    return wrong(
-        line, f"sed -i '{at}s/^/#/' {file}",
-        _("This takes the line out, so that the default holds. A newer version's file may have keys that {version}"
-          " does not know. {hint}").format(version="this one", hint=hint),
-    )  # fmt: skip
+    if (nearest := _NEAREST.search(line)) and (key := _PLAIN.search(found["key"])):
+        return wrong(line, f"sed -i '{at}s/{key[0]}/{nearest['key']}/' {file}", hint)
+    if line.endswith(_("this key is needed here.")):
+        return wrong(line, f'"${{EDITOR:-vi}}" +{at} {file}', hint)
+    about = _("This takes the line out: the default holds then. A newer version's file may have keys unknown here.")
+    return wrong(line, f"sed -i '{at}s/^/#/' {file}", " ".join(filter(None, [about, hint])))
+
+
+def _for_the_file(path: Path) -> str:
+    """Return the command for what is no mistake of one line."""
+    if not os.path.exists(path):
+        return f"bgzero config init --config {quoted(path)}"
+    return f'"${{EDITOR:-vi}}" {quoted(path)}' if os.access(path, os.R_OK) else f"chmod u+r {quoted(path)}"

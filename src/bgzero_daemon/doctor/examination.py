@@ -77,7 +77,7 @@ def _begin(name: str, check: Check, ground: Ground) -> "Future[list[Finding]]":
             answer.set_result(check(ground))
         except CannotLook as reason:
             answer.set_result([skipped(str(reason))])
-        except BgzeroError as error:
+        except BgzeroError as error:  # such as that no worker starts
             answer.set_result([wrong(str(error), f"bgzero doctor -v --only {name}", error.hint)])
         except Exception as error:
             log.debug("the check %s", name, exc_info=error)

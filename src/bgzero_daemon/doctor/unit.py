@@ -17,7 +17,7 @@ from bgzero_daemon.doctor.ground import Ground
 from bgzero_daemon.doctor.remedies import quoted
 
 NAME = "bgzero.service"
-_PLACES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+_PLACES = {"XDG_CONFIG_HOME": ".config", "XDG_DATA_HOME": ".local/share", "XDG_STATE_HOME": ".local/state"}
 _ASK_SECONDS = 5.0
 _RELOAD = "systemctl --user daemon-reload"
 _INSTALL = "bgzero service install"
@@ -86,11 +86,10 @@ def check(ground: Ground) -> list[Finding]:
         return [note(sentence.format(program=display(unit.program), own=display(own)), renamed)]
     if elsewhere := _elsewhere(unit, ground.environ):
         sentence = _("The service looks elsewhere for its files: {names} differ.")
-        words = " ".join(elsewhere)
         return [
             note(
                 sentence.format(names=", ".join(elsewhere)),
-                f"systemctl --user import-environment {words} && systemctl --user try-restart bgzero",
+                f"{_told(elsewhere, ground.environ)} && systemctl --user try-restart bgzero",
                 _("That holds until the next login; ~/.config/environment.d/ makes it last."),
             )
         ]
@@ -113,7 +112,19 @@ def _elsewhere(unit: Unit, ours: Mapping[str, str]) -> list[str]:
     if told.returncode:  # no service manager here
         return []
     theirs = dict(line.split("=", 1) for line in told.stdout.splitlines() if "=" in line) | unit.environment()
-    return [name for name in _PLACES if ours.get(name, "") != theirs.get(name, "")]
+    home = paths.home() or Path("/")
+    return [
+        name
+        for name, usual in _PLACES.items()
+        if Path(ours.get(name) or home / usual) != Path(theirs.get(name) or home / usual)
+    ]
+
+
+def _told(names: list[str], ours: Mapping[str, str]) -> str:
+    """Return the command that gives the service manager this process's values, or takes its own away."""
+    verbs = {"import-environment": [name for name in names if ours.get(name)]}
+    verbs["unset-environment"] = [name for name in names if not ours.get(name)]
+    return " && ".join(f"systemctl --user {verb} {' '.join(words)}" for verb, words in verbs.items() if words)
 
 
 def _essence(text: str) -> list[str]:

@@ -26,8 +26,6 @@ def provider(ground: Ground) -> list[Finding]:
         tried = ground.tried()
     except ModelError as error:  # said by the checks of runtime and memory
         raise CannotLook(_("This waits for something else: {why}").format(why=error)) from None
-    except BgzeroError as error:
-        return [wrong(str(error), "bgzero doctor -v --only provider", error.hint)]
     asked = ground.config.model.provider
     if tried.note:
         return [
