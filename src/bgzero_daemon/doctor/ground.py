@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NoAnswer
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,25 +21,32 @@ from bgzero_daemon.settings.schema import Config
 
 T = TypeVar("T")
 
+_FILE_SECONDS = 10.0
+
 
 class Once(Generic[T]):
-    """An answer that is found at the first call, by the thread that calls first; errors are answers too."""
+    """An answer that is looked for once, in a thread of its own; errors are answers too."""
 
-    def __init__(self, find: Callable[[], T]) -> None:
-        self._find, self._lock = find, threading.Lock()
+    def __init__(self, find: Callable[[], T], name: str) -> None:
+        self._find, self._name, self._lock = find, name, threading.Lock()
         self._answer: Future[T] | None = None
 
-    def __call__(self) -> T:
-        """Return the answer, or raise the error that was found instead."""
+    def __call__(self, seconds: float | None = None) -> T:
+        """Return the answer, or raise the error that was found instead; TimeoutError where it takes longer."""
         with self._lock:
-            is_first, answer = self._answer is None, self._answer or Future()
-            self._answer = answer
-        if is_first:
-            try:
-                answer.set_result(self._find())
-            except Exception as error:  # noqa: BLE001 - it is raised below, in every thread that asks
-                answer.set_exception(error)
-        return answer.result()
+            if self._answer is None:
+                self._answer = Future()
+                threading.Thread(
+                    target=self._look, args=(self._answer,), name=f"bgzero-doctor-{self._name}", daemon=True
+                ).start()
+            answer = self._answer
+        return answer.result(seconds)
+
+    def _look(self, answer: "Future[T]") -> None:
+        try:
+            answer.set_result(self._find())
+        except Exception as error:  # noqa: BLE001 - it is raised in every thread that asks
+            answer.set_exception(error)
 
 
 class Ground:
@@ -46,10 +54,10 @@ class Ground:
 
     def __init__(self, flag: Path | None, environ: Mapping[str, str]) -> None:
         self.flag, self.environ = flag, environ
-        self._loaded = Once(lambda: load(flag, environ=environ))
-        self.status: Callable[[], dict[str, Any] | None] = Once(_status)
-        self.tried: Callable[[], Tried] = Once(self._try)
-        self.runtime: Callable[[], list[str]] = Once(load_runtime)
+        self._loaded = Once(lambda: load(flag, environ=environ), "configuration")
+        self.status: Callable[[], dict[str, Any] | None] = Once(_status, "status")
+        self.tried: Callable[[], Tried] = Once(self._try, "trial")
+        self.runtime: Callable[[], list[str]] = Once(load_runtime, "runtime")
 
     def load(self) -> Loaded:
         """Return the configuration. Raises ConfigError, for the one check that is about it."""
@@ -57,9 +65,11 @@ class Ground:
 
     @property
     def loaded(self) -> Loaded:
-        """The configuration. Raises CannotLook where it has mistakes."""
+        """The configuration. Raises CannotLook where it has mistakes, or where its file does not answer."""
         try:
-            return self._loaded()
+            return self._loaded(_FILE_SECONDS)
+        except NoAnswer:
+            raise CannotLook(_("This waits for the configuration's file.")) from None
         except ConfigError:
             raise CannotLook(_("This waits for a configuration without mistakes.")) from None
 
