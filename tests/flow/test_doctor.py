@@ -136,6 +136,17 @@ def test_outbox_without_room_is_found(patient: Patient) -> None:
     patient.prove("space", WRONG)
 
 
+def test_outbox_on_a_full_disk_is_found(patient: Patient) -> None:
+    """A real one of 8 MB, in name spaces of the test's own, of which 7 are taken."""
+    fill = f"mount -t tmpfs -o size=8m none {patient.home.outbox} && head -c 7m /dev/zero > {patient.home.outbox}/big"
+    patient.around = ["unshare", "-Urm", "sh", "-c", f'{fill}; exec "$@"', "sh"]
+    if subprocess.run([*patient.around, "true"], capture_output=True).stderr:
+        pytest.skip("NO NAME SPACES HERE: no disk was filled")
+    patient.home.env["BGZERO_OUTPUT__KEEP_FREE"] = "0.005"
+    (said,) = patient.prove("space", WRONG)
+    assert " 1 MB free, and 5 MB are kept free" in said["sentence"]
+
+
 def test_too_few_watches_are_found_and_raised(patient: Patient) -> None:
     """In a user namespace, whose limits are the kernel's own and nobody else's: never the machine's."""
     limit = "/proc/sys/user/max_inotify_watches"

@@ -150,6 +150,7 @@ def test_daemon_that_is_stopped_is_found_and_goes_on(patient: Patient) -> None:
             (said,) = patient.prove("socket", WRONG, waits={"daemon"})
         finally:
             daemon.process.send_signal(signal.SIGCONT)
+        assert said["sentence"].startswith("The daemon is stopped"), "known without waiting for it"
         assert said["remedy"] == f"kill -CONT {daemon.process.pid}"
 
 

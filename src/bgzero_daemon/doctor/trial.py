@@ -30,7 +30,7 @@ def try_worker(config: Config, name: str, model: Model) -> Tried:
     models = {name: model}
     workforce = LocalWorkforce(config, models)
     try:
-        workforce.try_out(config, models, name).result()
+        workforce.try_out(config, models, name, nice=config.worker.nice).result()
         for worker in workforce.told:
             return Tried(str(worker["provider"]), str(worker["note"]), str(worker["sandbox"]))
         raise WorkforceLost(_("The worker ended as soon as it was ready."))

@@ -18,6 +18,7 @@ from bgzero_daemon.doctor.remedies import quoted
 
 NAME = "bgzero.service"
 _PLACES = {"XDG_CONFIG_HOME": ".config", "XDG_DATA_HOME": ".local/share", "XDG_STATE_HOME": ".local/state"}
+_TARGETS = ("default", "graphical-session", "multi-user")
 _ASK_SECONDS = 5.0
 _RELOAD = "systemctl --user daemon-reload"
 _INSTALL = "bgzero service install"
@@ -50,9 +51,6 @@ class Unit:
     def is_enabled(self) -> bool:
         """Say whether it starts by itself."""
         return any(os.path.lexists(self.file.parent / f"{target}.target.wants" / NAME) for target in _TARGETS)
-
-
-_TARGETS = ("default", "graphical-session", "multi-user")
 
 
 def installed() -> Unit | None:
