@@ -170,6 +170,8 @@ def _add_service(verbs: Verbs, common: Parser, configured: Parser) -> None:
     ):  # fmt: skip
         verb.set_defaults(serve=f"bgzero_daemon.cli.service:{action}")
     uninstall.set_defaults(serve="bgzero_daemon.cli.uninstall:uninstall")
+
+
 def _add_doctor(verbs: Verbs, common: Parser, configured: Parser) -> None:
     """Add what looks for trouble."""
     doctor = verbs.add_parser(
