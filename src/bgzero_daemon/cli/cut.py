@@ -37,6 +37,7 @@ from bgzero_daemon.service.outbox import Outbox, StagedFile, read_umask
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.published import tag_of
 from bgzero_daemon.settings.load import load
+from bgzero_daemon.settings.state import in_force
 
 _TRIES_ALONE = 2
 
@@ -229,7 +230,7 @@ def cut(arguments: argparse.Namespace) -> int:
     if not arguments.verbose:
         logging.getLogger().setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, _on_sigterm)
-    config = load(arguments.config).config
+    config = in_force(load(arguments.config)).config
     product = Product.MASK if arguments.mask_only else Product.CUTOUT
     recipe = Recipe(arguments.model or config.model.name, config.output.metadata, product)
     models = {recipe.model: shelf.installed(recipe.model)}

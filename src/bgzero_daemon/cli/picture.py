@@ -8,7 +8,8 @@ from bgzero_daemon.wire.snapshot import Folder, Snapshot, WorkerState
 
 def lines(snapshot: Snapshot) -> Iterator[str]:
     """Yield what a person wants to know, the most urgent first."""
-    yield f"{snapshot.state}: {snapshot.why}" if snapshot.why not in ("", snapshot.state) else snapshot.state
+    says_it = snapshot.why.startswith(snapshot.state)
+    yield snapshot.why if says_it else f"{snapshot.state}: {snapshot.why}" if snapshot.why else snapshot.state
     counts = _(
         "{waiting} waiting, {running} in work, {arriving} arriving, {done} done, {failed} failed, {skipped} skipped"
     ).format(

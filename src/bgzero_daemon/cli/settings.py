@@ -13,6 +13,7 @@ from bgzero_daemon.core.texts import _
 from bgzero_daemon.settings import folders
 from bgzero_daemon.settings.load import config_path, load
 from bgzero_daemon.settings.schema import json_schema
+from bgzero_daemon.settings.state import in_force
 
 
 def init(arguments: argparse.Namespace) -> int:
@@ -34,7 +35,7 @@ def init(arguments: argparse.Namespace) -> int:
 
 def show(arguments: argparse.Namespace) -> int:
     """Print the configuration in use as TOML, as JSON, or a line a value with its origin."""
-    loaded = load(arguments.config)
+    loaded = in_force(load(arguments.config))
     values = loaded.config.model_dump(mode="json", exclude_none=True)
     if arguments.origin:
         rows = [(key, value, loaded.origins.get(key, "default")) for key, value in _flat(values)]

@@ -29,7 +29,7 @@ class Backlog:
     _last: int = -1
     _model: str = ""
     _streak: int = 0
-    _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
         self._ready = [deque() for _place in self.places]
@@ -104,7 +104,7 @@ class Backlog:
         for rel, record in rows:
             key = PhotoKey(folder, rel)
             if key not in busy and key not in known:
-                number = f"{next(self._numbers):05d}"
+                number = f"{next(self.numbers):05d}"
                 recipe = replace(place.recipe, model=record.wanted) if record.wanted else place.recipe
                 self._ready[folder].append(
                     Job(number, key, record.fingerprint, recipe, pixels=record.pixels,

@@ -29,11 +29,15 @@ _WORKFORCE_TABLES = ("model", "worker", "limits")
 _AT_START_ONLY = ("log.to", "log.json")  # where the log goes is settled before anything is said
 
 
+def models_in(config: Config) -> set[str]:
+    """Return the names of the models that a configuration uses."""
+    return {folder.model or config.model.name for folder in config.folder} | {config.model.name}
+
+
 def models_of(config: Config) -> dict[str, Model]:
     """Find every model the configuration names. Raises ConfigError where one cannot be used."""
-    names = {folder.model or config.model.name for folder in config.folder} | {config.model.name}
     try:
-        return {name: shelf.installed(name) for name in sorted(names)}
+        return {name: shelf.installed(name) for name in sorted(models_in(config))}
     except ModelError as error:
         raise ConfigError(str(error), hint=error.hint) from error
 
@@ -105,9 +109,8 @@ class Change:
     @property
     def needs_workers(self) -> bool:
         """Say whether workers have to be started anew."""
-        return any(key.split(".")[0] in _WORKFORCE_TABLES for key in self.keys) or any(
-            key.endswith(".model") for key in self.keys if key.startswith("folder.")
-        ) or "folder" in self.keys  # fmt: skip
+        is_another_way = any(key.split(".")[0] in _WORKFORCE_TABLES for key in self.keys)
+        return is_another_way or not models_in(self.wanted.config) <= models_in(self.former.config)
 
     @property
     def needs_workshop(self) -> bool:

@@ -302,7 +302,8 @@ class LocalWorkforce:
         if not child.listen():
             self._part(child)
         if child.is_ready and not was_ready:
-            self._plan.backoffs[child.name].clear()
+            if child.plan == self._plan.number:
+                self._plan.backoffs[child.name].clear()
             if child.sandbox not in ("closed", "off"):
                 self._warn(_("The worker's sandbox is not closed: {what}.").format(what=child.sandbox))
 

@@ -47,7 +47,7 @@ class Portrait:
     workforce: LocalWorkforce
     _started: float = field(default_factory=time.time)
     _provider: tuple[str, str] = ("", "")
-    _measured: float = -_MEASURE_SECONDS
+    _measured: tuple[int, float] = (0, 0.0)
     _memory: psutil.Process = field(default_factory=psutil.Process)
 
     def take(self, workshop: Workshop, steering: Steering) -> Snapshot:
@@ -99,8 +99,9 @@ class Portrait:
     def _measure(self, workshop: Workshop) -> None:
         """Have the outboxes' free space measured, in threads that a dead mount may hold up."""
         now = time.monotonic()
-        if now >= self._measured + _MEASURE_SECONDS:
-            self._measured = now
+        house, moment = self._measured
+        if house != id(workshop.house) or now >= moment + _MEASURE_SECONDS:
+            self._measured = id(workshop.house), now
             for place in workshop.places:
                 place.errands.submit(place.outbox.measure)
 

@@ -98,7 +98,7 @@ class Scheduler:
 
     def follow(self, former: "Scheduler") -> None:
         """Count on where a former one stopped."""
-        self.decisions.tally, self.pace = former.tally, former.pace
+        self.decisions.tally, self.pace, self.queue.numbers = former.tally, former.pace, former.queue.numbers
 
     def steps(self, now: float) -> list[tuple[Job, str, float]]:
         """Return the photos in work, which step each is at as far as is known here, and for how many seconds."""

@@ -97,6 +97,11 @@ def read_chosen() -> State:
     return State(model=state.model, provider=state.provider)
 
 
+def in_force(loaded: Loaded) -> Loaded:
+    """Return a configuration with the choices of this account's daemon laid over it."""
+    return read_chosen().laid_over(loaded)
+
+
 def _set_aside(file: Path, sentence: str) -> None:
     aside = file.with_name(f"{file.name}.aside-{time.strftime('%Y%m%d-%H%M%S')}")
     with contextlib.suppress(OSError):

@@ -180,7 +180,8 @@ def _made(cls: type[_Part], told: object) -> _Part:
     if not isinstance(told, Mapping):
         raise TypeError(f"{cls.__name__} is an object")
     known = {one.name for one in fields(cls)}  # type: ignore[arg-type]  # every part is a dataclass
-    return cls(**{str(key): value for key, value in told.items() if key in known})
+    values = {str(key): tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+    return cls(**{key: value for key, value in values.items() if key in known})
 
 
 def read(told: Mapping[str, object]) -> Snapshot:
