@@ -12,7 +12,7 @@ from bgzero_daemon.settings.load import Loaded
 from bgzero_daemon.settings.schema import Config, Model
 from bgzero_daemon.settings.state import Choice, Span, State
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=40)
+TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
 
 
 @given(
@@ -44,7 +44,18 @@ def test_state_that_cannot_be_written_leaves_the_former_one(tmp_path: Path) -> N
     assert [entry.name for entry in tmp_path.iterdir()] == ["state.toml"]
 
 
-@pytest.mark.parametrize("text", ["[", "version = 2\n", "paused = 3\n", "[model]\nvalue = 1\n", "\0", "[colour]\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[",
+        "version = 2\n",
+        "paused = 3\n",
+        "[model]\nvalue = 1\n",
+        "\0",
+        "[colour]\n",
+        '[provider]\nvalue = "gpu"\nover = "auto"\n',
+    ],
+)
 def test_state_that_makes_no_sense_is_set_aside_and_said(
     tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:

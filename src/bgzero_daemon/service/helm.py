@@ -17,7 +17,7 @@ from bgzero_daemon.service.watcher import suspended_seconds
 from bgzero_daemon.service.workshop import Workshop
 from bgzero_daemon.settings import state as states
 from bgzero_daemon.settings.load import Loaded
-from bgzero_daemon.settings.state import Choice, Span, State
+from bgzero_daemon.settings.state import Choice, ProviderChoice, Span, State
 from bgzero_daemon.wire import snapshot
 
 log = logging.getLogger(__name__)
@@ -106,12 +106,13 @@ class Helm:
         """Choose a model or a provider, or with "" go back to the configured one."""
         configured = getattr(self._configured.config.model, key)
         field = "model" if key == "name" else "provider"
-        choice = Choice(value=value, over=configured) if value and value != configured else None
-        wanted = self.state.model_copy(update={field: choice})
+        kind = Choice if key == "name" else ProviderChoice
         try:
-            loaded = wanted.laid_over(self._configured)
+            choice = kind(value=value, over=configured) if value and value != configured else None
         except ValueError as error:
             raise BgzeroError(_("There is no provider {name}.").format(name=display(value))) from error
+        wanted = self.state.model_copy(update={field: choice})
+        loaded = wanted.laid_over(self._configured)
         if value and getattr(loaded.config.model, key) != value:
             raise BgzeroError(
                 _("{flag} on the daemon's command line says otherwise.").format(flag=loaded.origins[f"model.{key}"]),

@@ -32,6 +32,9 @@ MetadataPolicy = Annotated[
 ]
 
 
+ProviderName = Literal["auto", "cpu"]
+
+
 class Table(BaseModel):
     """One table of the file: frozen, and an unknown key is a mistake."""
 
@@ -63,7 +66,7 @@ class Model(Table):
     name: str = Field(
         default="u2netp", min_length=1, description="name of a card (bgzero model list) or path of a weight file"
     )
-    provider: Literal["auto", "cpu"] = Field(default="auto", description="auto: a GPU where one works, else the CPU")
+    provider: ProviderName = Field(default="auto", description="auto: a GPU where one works, else the CPU")
     allow_unverified: bool = Field(default=False, description="use weights that are not what their card describes")
 
 

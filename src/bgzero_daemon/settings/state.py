@@ -20,7 +20,7 @@ from bgzero_daemon.core import paths
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.settings.load import Loaded
-from bgzero_daemon.settings.schema import Table
+from bgzero_daemon.settings.schema import ProviderName, Table
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,12 @@ class Choice(Table):
     over: str = Field(max_length=4096)
 
 
+class ProviderChoice(Choice):
+    """The same for the provider that is asked for."""
+
+    value: ProviderName
+
+
 class State(Table):
     """The whole of `state.toml`."""
 
@@ -54,7 +60,7 @@ class State(Table):
     paused: Span | None = None
     quiet: Span | None = None
     model: Choice | None = None
-    provider: Choice | None = None
+    provider: ProviderChoice | None = None
 
     def laid_over(self, loaded: Loaded) -> Loaded:
         """Return the configuration with the choices in force, each with its origin. A flag is a later word."""
