@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bgzero_daemon.settings import state as states
 from bgzero_daemon.settings.load import Loaded
 from bgzero_daemon.settings.schema import Config, Model
-from bgzero_daemon.settings.state import Choice, Span, State
+from bgzero_daemon.settings.state import Choice, ProviderChoice, Span, State
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
 
@@ -86,7 +86,7 @@ def loaded(name: str, origin: str = "file:3") -> Loaded:
 
 def test_choice_lies_over_the_configuration_until_that_says_something_else() -> None:
     """Its origin is shown; an edited configuration and a flag are later words."""
-    state = State(model=Choice(value="mine", over="theirs"), provider=Choice(value="cpu", over="auto"))
+    state = State(model=Choice(value="mine", over="theirs"), provider=ProviderChoice(value="cpu", over="auto"))
     over = state.laid_over(loaded("theirs"))
     assert (over.config.model.name, over.config.model.provider) == ("mine", "cpu")
     assert over.origins == {"model.name": "state", "model.provider": "state"}

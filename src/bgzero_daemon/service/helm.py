@@ -108,7 +108,8 @@ class Helm:
         field = "model" if key == "name" else "provider"
         kind = Choice if key == "name" else ProviderChoice
         try:
-            choice = kind(value=value, over=configured) if value and value != configured else None
+            given = {"value": value, "over": configured}
+            choice = kind.model_validate(given) if value and value != configured else None
         except ValueError as error:
             raise BgzeroError(_("There is no provider {name}.").format(name=display(value))) from error
         wanted = self.state.model_copy(update={field: choice})
