@@ -31,7 +31,8 @@ def test_first_run_makes_folders_and_a_commented_file_and_says_where(home: Home)
         daemon.wait_for("a.png")
         assert daemon.stop() == 0
     written = home.root / "config" / "bgzero" / "config.toml"
-    assert tomllib.loads(written.read_text()) == {key: {} for key in tomllib.loads(written.read_text())}
+    tree = tomllib.loads(written.read_text())
+    assert tree == {key: {} for key in tree} | {"version": 2}
     assert home.bgzero("config", "check").returncode == 0
     written.write_text("# mine\n")
     assert home.bgzero("run", "--once").returncode == 0

@@ -33,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
         return load(arguments.config, flags)
 
     loaded = read()
+    if loaded.renamed:
+        log.info(_("The configuration is of an older version; `bgzero config migrate` brings it forward."))
     if not arguments.verbose:
         _show_from(loaded.config.log.level.upper())
     for made in folders.prepare(loaded):

@@ -21,6 +21,7 @@ from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.settings.locate import Loc, line_of
 from bgzero_daemon.settings.schema import Config, Folder
+from bgzero_daemon.settings.versions import bring_forward
 
 PREFIX = "BGZERO_"
 CONFIG_VARIABLE = "BGZERO_CONFIG"
@@ -31,12 +32,13 @@ class Loaded:
     """A configuration, the file it was read from (None: no file), and the origin of each value.
 
     `origins` maps a dotted key ("folder.0.inbox") to "file:LINE", a variable's name or a flag; a key
-    that is not in it has its default.
+    that is not in it has its default. `renamed` maps keys of an older version in the file to those of this one.
     """
 
     config: Config
     file: Path | None
     origins: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 def default_folders() -> tuple[Folder, ...]:
@@ -71,6 +73,12 @@ def load(
     text = _read(file, named) if file else None
     raw = _parse(text, file) if text is not None else {}
     origins = {".".join(map(str, loc)): f"file:{line_of(text or '', loc) or 1}" for loc in _leaves(raw)}
+    renamed: dict[str, str] = {}
+    if text is not None:
+        bring_forward(raw, file, renamed.__setitem__)
+    for former, new in renamed.items():
+        origins[new] = origins.pop(former)
+    origins.pop("version", None)
     misfits = []
     for loc, value, origin in [*_from_environment(environ), *_from_flags(flags or {})]:
         if _put(raw, loc, value):
@@ -80,7 +88,7 @@ def load(
     config = _validate(raw, origins, text, file, misfits)
     if not config.folder:
         config = config.model_copy(update={"folder": default_folders()})
-    return Loaded(config, file if text is not None else None, origins)
+    return Loaded(config, file if text is not None else None, origins, renamed)
 
 
 def _read(file: Path, named: bool) -> str | None:

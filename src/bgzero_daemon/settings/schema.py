@@ -6,7 +6,7 @@ and `settings.folders`' work.
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -32,6 +32,7 @@ MetadataPolicy = Annotated[
 ]
 
 
+VERSION: Final = 2
 ProviderName = Literal["auto", "cpu"]
 
 
@@ -106,7 +107,7 @@ class Worker(Table):
     queue: int = Field(
         default=64, ge=1, le=10000, description="photos held ready in memory for each folder; the rest waits in it"
     )
-    megapixels: float = Field(
+    megapixels_in_work: float = Field(
         default=120.0, gt=0, le=100000, description="photos in work at once, in millions of pixels; one may be larger"
     )
     order: Literal["oldest", "newest"] = Field(
@@ -160,6 +161,7 @@ class Log(Table):
 class Config(Table):
     """The whole configuration. A change is a new Config."""
 
+    version: Literal[2] = Field(default=VERSION, description="version of this file's keys; leave it as it is")
     folder: tuple[Folder, ...] = Field(
         default=(), description="inboxes; none: Inbox and Cutouts in the pictures folder"
     )

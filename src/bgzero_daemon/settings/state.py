@@ -10,6 +10,7 @@ import logging
 import os
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -74,7 +75,7 @@ class State(Table):
         if not changes:
             return loaded
         model = type(config.model).model_validate(config.model.model_dump() | changes)
-        return Loaded(config.model_copy(update={"model": model}), loaded.file, origins)
+        return replace(loaded, config=config.model_copy(update={"model": model}), origins=origins)
 
 
 def read(file: Path | None) -> State:
