@@ -71,7 +71,7 @@ def load(
     environ = os.environ if environ is None else environ
     file, named = config_path(flag, environ)
     text = _read(file, named) if file else None
-    raw = _parse(text, file) if text is not None else {}
+    raw = parse(text, file) if text is not None else {}
     origins = {".".join(map(str, loc)): f"file:{line_of(text or '', loc) or 1}" for loc in _leaves(raw)}
     renamed: dict[str, str] = {}
     if text is not None:
@@ -81,7 +81,7 @@ def load(
     origins.pop("version", None)
     misfits = []
     for loc, value, origin in [*_from_environment(environ), *_from_flags(flags or {})]:
-        if _put(raw, loc, value):
+        if put(raw, loc, value):
             origins[".".join(map(str, loc))] = origin
         else:
             misfits.append(_("{origin}: there is no place for this.").format(origin=origin))
@@ -89,6 +89,28 @@ def load(
     if not config.folder:
         config = config.model_copy(update={"folder": default_folders()})
     return Loaded(config, file if text is not None else None, origins, renamed)
+
+
+def check(text: str, file: Path, given: Mapping[str, str], origin: str) -> Config:
+    """Judge a file's text with values laid over it. Raises ConfigError, which calls those values by their origin."""
+    raw = parse(text, file)
+    origins, misfits = {}, []
+    for key, value in given.items():
+        if put(raw, loc_of(key), value):
+            origins[key] = origin
+        else:
+            misfits.append(_("{origin}: there is no place for {key}.").format(origin=origin, key=display(key)))
+    return _validate(raw, origins, text, file, misfits)
+
+
+def loc_of(dotted: str) -> Loc:
+    """Return where a dotted key ("folder.0.inbox") leads."""
+    return tuple(int(part) if part.isdecimal() else part for part in dotted.split("."))
+
+
+def overriding(key: str, environ: Mapping[str, str]) -> str | None:
+    """Return the variable that wins over what the file says of this key, or None."""
+    return next((variable for loc, _value, variable in _from_environment(environ) if loc == loc_of(key)), None)
 
 
 def _read(file: Path, named: bool) -> str | None:
@@ -109,7 +131,8 @@ def _read(file: Path, named: bool) -> str | None:
         raise ConfigError(_("{file} cannot be read: {why}.").format(file=display(file), why=error.strerror)) from None
 
 
-def _parse(text: str, file: Path | None) -> dict[str, object]:
+def parse(text: str, file: Path | None) -> dict[str, object]:
+    """Read TOML. Raises ConfigError where it is none."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -146,12 +169,12 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[Loc, str, str]]:
 def _from_flags(flags: Mapping[str, str]) -> list[tuple[Loc, str, str]]:
     found: list[tuple[Loc, str, str]] = []
     for dotted, value in flags.items():
-        loc: Loc = tuple(int(part) if part.isdecimal() else part for part in dotted.split("."))
+        loc = loc_of(dotted)
         found.append((loc, value, f"--{loc[-1] if loc[0] == 'folder' else loc[0]}"))
     return found
 
 
-def _put(tree: dict[str, object], loc: Loc, value: object) -> bool:
+def put(tree: dict[str, object], loc: Loc, value: object) -> bool:
     """Lay `value` over the tree. Returns False where the tree's shape has no place for it."""
     node: object = tree
     for part, following in pairwise(loc):

@@ -43,3 +43,17 @@ def line_of(text: str, loc: Loc) -> int | None:
         if here[:shared] == loc[:shared] and shared == len(here) and shared > best[0]:
             best = (shared, number)
     return best[1] or None
+
+
+def table_at(tree: object, loc: Loc) -> dict[str, object]:
+    """Return the table that `loc` leads to. Raises LookupError where there is none."""
+    for part in loc:
+        if isinstance(tree, dict):
+            tree = tree[str(part)]
+        elif isinstance(tree, list) and isinstance(part, int):
+            tree = tree[part]
+        else:
+            raise LookupError(loc)  # noqa: TRY004 - one error for "not there"
+    if isinstance(tree, dict):
+        return tree
+    raise LookupError(loc)
