@@ -1,5 +1,6 @@
 """The `bgzero` command: the one place where an error becomes a sentence and an exit code."""
 
+import argparse
 import importlib
 import logging
 import os
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # here, where a reader that went away is caught, not at the interpreter's end
         return status
     except BgzeroError as error:
-        return _report(error, arguments.verbose)
+        return _report(error, arguments)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output went away: `bgzero model list | head -1`
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - a mistake of ours: still one sentence, and the way to more
         return _report(
             BgzeroError(f"{type(error).__name__}: {error}", hint=_("This is a bug. -v shows where it happened.")),
-            arguments.verbose,
+            arguments,
         )
 
 
@@ -53,9 +54,14 @@ def _open_standard_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
-def _report(error: BgzeroError, verbose: bool) -> int:
-    if verbose:
+def _report(error: BgzeroError, arguments: argparse.Namespace) -> int:
+    if arguments.verbose:
         logging.getLogger(__name__).error("bgzero", exc_info=error)
+    if arguments.verb == "run":  # its log may be a file, or read by programs
+        from bgzero_daemon.cli import journal
+
+        if journal.tell(error):
+            return error.exit_code
     print(f"bgzero: {error}", file=sys.stderr)
     if error.hint:
         print(error.hint, file=sys.stderr)

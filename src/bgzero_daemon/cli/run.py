@@ -6,11 +6,13 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from bgzero_daemon.cli import journal
 from bgzero_daemon.core.errors import UsageError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.settings import folders
 from bgzero_daemon.settings.load import Loaded, load
+from bgzero_daemon.settings.schema import Log
 
 if TYPE_CHECKING:
     from bgzero_daemon.service.existing import Stock
@@ -20,6 +22,8 @@ log = logging.getLogger(__name__)
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the service until it is told to stop."""
+    # before anything can go wrong, so that it is told where somebody looks
+    journal.settle(Log(format="json" if arguments.json_logs else "text"), verbose=arguments.verbose)
     if bool(arguments.inbox) != bool(arguments.outbox):
         raise UsageError(_("--inbox and --outbox belong together: name both or none."))
     flags: dict[str, str] = {}
@@ -28,15 +32,16 @@ def run(arguments: argparse.Namespace) -> int:
         flags |= {f"folder.0.{key}": os.path.abspath(getattr(arguments, key)) for key in ("inbox", "outbox")}
     if arguments.model:
         flags["model.name"] = arguments.model
+    if arguments.json_logs:
+        flags["log.format"] = "json"
 
     def read() -> Loaded:
         return load(arguments.config, flags)
 
     loaded = read()
+    journal.settle(loaded.config.log, verbose=arguments.verbose)
     if loaded.renamed:
         log.info(_("The configuration is of an older version; `bgzero config migrate` brings it forward."))
-    if not arguments.verbose:
-        _show_from(loaded.config.log.level.upper())
     for made in folders.prepare(loaded):
         log.info(_("Made %s."), display(made))
 
@@ -44,14 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     can_ask = sys.stdin.isatty() and sys.stderr.isatty()
     return app.run(loaded, reload=read, once=arguments.once, ask=_ask if can_ask else None)
-
-
-def _show_from(level: str) -> None:
-    """Show messages from this level on. Less important ones are still made: some are listened to inside."""
-    root = logging.getLogger()
-    root.setLevel(min(logging.INFO, logging.getLevelNamesMapping()[level]))
-    for handler in root.handlers:
-        handler.setLevel(level)
 
 
 def _ask(stock: "Stock") -> bool:

@@ -26,7 +26,7 @@ Reply = dict[str, object]
 
 _PATIENCE_SECONDS = 30.0  # for photos that are being opened or published: a dead mount may hold them for good
 _WORKFORCE_TABLES = ("model", "worker", "limits")
-_AT_START_ONLY = ("log.to", "log.json")  # where the log goes is settled before anything is said
+_AT_START_ONLY = ("log.to", "log.format")  # where the log goes is settled before anything is said
 
 
 def models_in(config: Config) -> set[str]:

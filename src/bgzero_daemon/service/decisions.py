@@ -18,6 +18,11 @@ _LONGEST_WAIT_SECONDS = 600.0
 _NEVER = float("inf")
 
 
+def fields(job: Job, outcome: JobState) -> dict[str, str]:
+    """Return what programs that read the log are told of a photo besides the line."""
+    return {"job": job.id, "photo": display(job.key.rel), "outcome": outcome.value}
+
+
 @dataclass(slots=True)
 class Tally:
     """How many photos ended how since the start. `given_up` were put back too often for one run with --once."""
@@ -46,7 +51,9 @@ class Decisions:
         """Write down why a photo was not cut. Returns False where it is another one by now."""
         state = JobState.SKIPPED if isinstance(error, PhotoSkipped) else JobState.FAILED
         level = logging.ERROR if state is JobState.FAILED else logging.INFO
-        log.log(level, "%s %s: %s. %s", job.id, display(job.key.rel), state.value, error)
+        log.log(
+            level, "%s %s: %s. %s", job.id, display(job.key.rel), state.value, error, extra=fields(job, state)
+        )  # fmt: skip
         if known := self.still(job):
             self.turn_down(job.key, replace(known, sha256=error.sha256, model=job.recipe.model), error, state)
         return known is not None

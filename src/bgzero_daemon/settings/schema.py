@@ -156,6 +156,10 @@ class Log(Table):
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least important message that is shown"
     )
+    to: Literal["auto", "stderr", "file"] = Field(
+        default="auto", description="where it goes; auto: the journal or standard error, a file where nobody reads that"
+    )
+    format: Literal["text", "json"] = Field(default="text", description="lines of text, or a JSON object a line")
 
 
 class Config(Table):
