@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import sys
+from collections import deque
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -24,6 +25,14 @@ def files(newest: Path) -> list[Path]:
     """Return the file and those that were rotated away, the oldest first; only those that are there."""
     named = [newest.with_name(f"{newest.name}.{number}") for number in range(OLD_FILES, 0, -1)]
     return [file for file in (*named, newest) if file.is_file()]
+
+
+def last_lines(newest: Path, count: int) -> list[str]:
+    """Return the last lines of all of them together."""
+    found: deque[str] = deque(maxlen=count)
+    for file in files(newest):
+        found.extend(file.read_text(encoding="utf-8", errors="replace").split("\n"))
+    return [line for line in found if line]
 
 
 class LogFile(RotatingFileHandler):

@@ -55,6 +55,16 @@ def journal_moment() -> float:
         return -1.0
 
 
+def journal_as_json(lines: int) -> str:
+    """Return the last entries of the user unit's journal, a JSON object a line; nothing where it cannot be read."""
+    command = [*_journalctl(lines), "--no-pager", "-q", "-o", "json", "--output-fields=MESSAGE,PRIORITY"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_JOURNAL_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode(errors="replace")
+
+
 def _journalctl(lines: int) -> list[str]:
     return ["journalctl", "--user", "-u", UNIT, "-n", str(lines)]
 

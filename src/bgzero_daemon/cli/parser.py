@@ -31,6 +31,9 @@ def build_parser() -> Parser:
     _add_configuration(verbs, common, configured)
     _add_service(verbs, common, configured)
     _add_doctor(verbs, common, configured)
+    _add_logs(verbs, common)
+    _add_report(verbs, common, configured)
+    _add_completion(verbs, common)
     return parser
 
 
@@ -40,6 +43,7 @@ def _add_work(verbs: Verbs, common: Parser, configured: Parser) -> None:
     run.add_argument("--inbox", metavar="DIR", help=_("folder to watch"))
     run.add_argument("--outbox", metavar="DIR", help=_("folder for the cut-outs"))
     run.add_argument("--model", metavar="NAME", help=_("model to use, see `bgzero model list`"))
+    run.add_argument("--json-logs", action="store_true", help=_("write the log as JSON, one object a line"))
     run.add_argument("--once", action="store_true", help=_("cut what is there now, then end"))
     run.set_defaults(serve="bgzero_daemon.cli.run:run")
 
@@ -145,6 +149,38 @@ def _add_configuration(verbs: Verbs, common: Parser, configured: Parser) -> None
         if action == "show":
             verb.add_argument("--origin", action="store_true", help=_("tell where each value comes from"))
             _add_json(verb)
+    get = config.add_parser("get", parents=[common, configured], help=_("print the value of one key"))
+    put = config.add_parser("set", parents=[common, configured], help=_("write a value into the file, comments kept"))
+    unset = config.add_parser("unset", parents=[common, configured], help=_("take a key out of the file"))
+    for verb in (get, unset):
+        verb.add_argument("key", metavar="KEY", help=_("such as model.name, or folder.0.model"))
+    put.add_argument("pairs", nargs="+", metavar="KEY VALUE", help=_("such as model.name u2net; several are possible"))
+    for verb, function in ((get, "get"), (put, "put"), (unset, "unset")):
+        verb.set_defaults(serve=f"bgzero_daemon.cli.change:{function}")
+
+
+def _add_logs(verbs: Verbs, common: Parser) -> None:
+    """Add what shows the daemon's log."""
+    logs = verbs.add_parser("logs", parents=[common], help=_("show the daemon's log, wherever it keeps it"))
+    logs.add_argument("-f", "--follow", action="store_true", help=_("go on showing what is added"))
+    logs.add_argument("-n", "--lines", type=int, default=100, metavar="N", help=_("this many at first (default 100)"))
+    logs.set_defaults(serve="bgzero_daemon.cli.logs:show")
+
+
+def _add_report(verbs: Verbs, common: Parser, configured: Parser) -> None:
+    """Add what helps to report a mistake."""
+    report = verbs.add_parser(
+        "report", parents=[common, configured], help=_("write a text for a bug report, without names; nothing is sent")
+    )
+    report.add_argument("-o", "--output", metavar="FILE", help=_("where to write it; - writes standard output"))
+    report.set_defaults(serve="bgzero_daemon.cli.report:report")
+
+
+def _add_completion(verbs: Verbs, common: Parser) -> None:
+    """Add what makes Tab work."""
+    completion = verbs.add_parser("completion", parents=[common], help=_("print a script that makes Tab work"))
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh", "fish"), help=_("shell to write it for"))
+    completion.set_defaults(serve="bgzero_daemon.cli.completion:show")
 
 
 def _add_service(verbs: Verbs, common: Parser, configured: Parser) -> None:

@@ -38,7 +38,7 @@ def show(arguments: argparse.Namespace) -> int:
     loaded = in_force(load(arguments.config))
     values = loaded.config.model_dump(mode="json", exclude_none=True)
     if arguments.origin:
-        rows = [(key, value, loaded.origins.get(key, "default")) for key, value in _flat(values)]
+        rows = [(key, value, loaded.origins.get(key, "default")) for key, value in flat(values)]
         if arguments.json:
             print(json.dumps({key: {"value": value, "origin": origin} for key, value, origin in rows}, indent=2))
         else:
@@ -51,7 +51,8 @@ def show(arguments: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _flat(tree: object, at: str = "") -> list[tuple[str, object]]:
+def flat(tree: object, at: str = "") -> list[tuple[str, object]]:
+    """Return every value below its dotted key."""
     entries: list[tuple[str, object]] = []
     if isinstance(tree, dict):
         entries = [(str(key), value) for key, value in tree.items()]
@@ -59,7 +60,7 @@ def _flat(tree: object, at: str = "") -> list[tuple[str, object]]:
         entries = [(str(index), value) for index, value in enumerate(tree)]
     else:
         return [(at, tree)]
-    return [leaf for key, value in entries for leaf in _flat(value, f"{at}.{key}" if at else key)]
+    return [leaf for key, value in entries for leaf in flat(value, f"{at}.{key}" if at else key)]
 
 
 def check(arguments: argparse.Namespace) -> int:
