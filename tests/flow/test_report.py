@@ -25,7 +25,7 @@ GOOD = [
     "NoSuffixAtAll", "many.dots.in.it.jpeg", "L" * 200 + "ong name.jpg", "e\u0301te\u0301.jpg", "comma, and.jpg",
 ]  # fmt: skip
 FAILING = ["broken Benny.png", "Smith wedding/bröken \n 2.png", "bad: skipped. really.png", "é%25\udc80.png"]
-GONE = ["deleted Dora.jpg", "gone \u2028 Gerd.jpg", "vanished folder/Vera 7.png"]
+GONE = ["deleted Dora.jpg", "gone \u2028 Gerd.jpg", "vanished folder/Vera 7.png", "Valentin without suffix"]
 
 
 def traces(text: str, names: list[str]) -> list[str]:
@@ -42,7 +42,8 @@ def worked(home: Home) -> Home:
     """An account of a person, whose photos have odd names and were cut, or were not; some are gone since."""
     elsewhere = home.root / PERSON_HOME
     (home.root / "home").rename(elsewhere)
-    home.inbox, home.outbox = elsewhere / "in", elsewhere / "out"
+    home.inbox, home.outbox = elsewhere / "in", home.root / f"of {LOGIN}" / platform.node()
+    home.outbox.parent.mkdir()
     (home.root / "in").rename(home.inbox)
     (home.root / "out").rename(home.outbox)
     home.env |= QUICK | {"HOME": str(elsewhere), "USER": LOGIN, "LOGNAME": LOGIN}
@@ -61,6 +62,11 @@ def log_of(home: Home) -> str:
     return file.read_text() if file.exists() else ""
 
 
+def decided(home: Home) -> int:
+    """How many photos came to an end."""
+    return len([line for line in log_of(home).splitlines() if re.search(r"\d{5} .*: (done, |failed\. )", line)])
+
+
 def report_of(home: Home, **env: str) -> str:
     """Have a report written."""
     home.env |= env
@@ -75,7 +81,7 @@ def test_report_has_no_name_of_a_photo_an_account_or_a_machine(worked: Home, for
     home, names = worked, [*GOOD, *FAILING, *GONE]
     home.env["BGZERO_LOG__FORMAT"] = form
     with home.started("run") as daemon:
-        until(lambda: len(re.findall(r": (done, |failed\. )", log_of(home))) >= len(names), lambda: log_of(home))
+        until(lambda: decided(home) == len(names), lambda: log_of(home))
         for name in GONE:
             (home.inbox / name).unlink()
         shutil.rmtree(home.inbox / "vanished folder")
@@ -91,14 +97,30 @@ def test_report_has_no_name_of_a_photo_an_account_or_a_machine(worked: Home, for
         assert traces(text, names) == []
         for secret in (PERSON_HOME, str(home.inbox), LOGIN, platform.node()):
             assert not re.search(rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])", text), secret
-        assert len(re.findall(r"\d{5} (?:folder-\d+/)*photo-\d+\S*: failed\. ", text)) >= len(FAILING)
-        assert len(re.findall(r"\d{5} (?:folder-\d+/)*photo-\d+\S*: done, tiny on ", text)) >= 20
+        lines = re.findall(r"\d{5} (?:folder-\d+/)*photo-\d+\S*: (done, tiny on |failed\. )", text)
+        assert len(lines) == len(names), "each photo can be followed"
+        assert lines.count("failed. ") >= len(FAILING)
+        assert "/of <account>/<host>" in text
         assert "~/in" in text
         assert "bgzero 0" in text
         assert re.search(r"numpy \d", text)
         assert 'model.name = "tiny"  # BGZERO_MODEL__NAME' in text
     assert '"workers"' in told[0]
     assert "No bgzero daemon is running." in told[1]
+
+
+def test_photo_that_only_the_daemon_remembers_is_covered_too(worked: Home) -> None:
+    """Gone from the disk and from the log's known lines, and named by a line of a shape that nobody foresaw."""
+    with worked.started("run") as daemon:
+        until(lambda: decided(worked) == len([*GOOD, *FAILING, *GONE]), lambda: log_of(worked))
+        for file in [worked.inbox / GONE[-1], *worked.outbox.glob(f"{GONE[-1]}*")]:
+            file.unlink()
+        line = f"2026-01-02 03:04:05 WARNING worker 7: odd words on {GONE[-1]} and more\n"
+        (worked.root / "state" / "bgzero" / "bgzero.log").write_text(line)
+        text = report_of(worked)
+        daemon.stop()
+    assert traces(text, [GONE[-1]]) == []
+    assert re.search(r"worker 7: odd words on photo-\d+ and more", text)
 
 
 def test_photo_keeps_its_stand_in_within_a_report(worked: Home) -> None:

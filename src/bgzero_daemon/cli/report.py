@@ -126,8 +126,6 @@ def _learn_tree(root: str, veil: Veil) -> None:
         if FOLDER in folders:
             folders.remove(FOLDER)  # our own
         rel = os.path.relpath(at, root)
-        for name in folders:
-            veil.know_folder(name)
         for name in files:
             veil.know(os.path.normpath(os.path.join(rel, name)))
         left -= len(files) + len(folders)
