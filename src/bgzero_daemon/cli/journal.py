@@ -22,16 +22,23 @@ log = logging.getLogger(__name__)
 
 def settle(wanted: Log, *, verbose: bool) -> None:
     """Send the log of this process where it belongs, from now on. May be called again with another wish."""
-    level = logging.DEBUG if verbose else logging.getLevelNamesMapping()[wanted.level.upper()]
     root = logging.getLogger()
     handler = _handler(wanted)
-    handler.setLevel(level)
     for former in list(root.handlers):
         root.removeHandler(former)
         former.close()
     root.addHandler(handler)
-    root.setLevel(min(logging.INFO, level))  # less important ones are still made: some are listened to inside
+    show_from(wanted, verbose=verbose)
     threading.excepthook = _tell_of_thread
+
+
+def show_from(wanted: Log, *, verbose: bool) -> None:
+    """Show messages from this level on. Less important ones are still made: some are listened to inside."""
+    level = logging.DEBUG if verbose else logging.getLevelNamesMapping()[wanted.level.upper()]
+    root = logging.getLogger()
+    root.setLevel(min(logging.INFO, level))
+    for handler in root.handlers:
+        handler.setLevel(level)
 
 
 def tell(error: BgzeroError) -> bool:

@@ -48,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     from bgzero_daemon.service import app
 
     can_ask = sys.stdin.isatty() and sys.stderr.isatty()
-    return app.run(loaded, reload=read, once=arguments.once, ask=_ask if can_ask else None)
+    source = app.Source(loaded, read, lambda wanted: journal.show_from(wanted, verbose=arguments.verbose))
+    return app.run(source, once=arguments.once, ask=_ask if can_ask else None)
 
 
 def _ask(stock: "Stock") -> bool:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from types import FrameType
 
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit, ModelError, WorkforceLost
@@ -31,7 +32,7 @@ from bgzero_daemon.service.window import Window
 from bgzero_daemon.service.workshop import Workshop
 from bgzero_daemon.settings import state as states
 from bgzero_daemon.settings.load import Loaded
-from bgzero_daemon.settings.schema import Config
+from bgzero_daemon.settings.schema import Config, Log
 from bgzero_daemon.settings.state import State
 from bgzero_daemon.wire.control import SOCKET, STATUS
 
@@ -41,7 +42,14 @@ _STOP_SECONDS = 30.0
 _TROUBLE_SECONDS = 5.0
 _SAY_AGAIN_SECONDS = 600.0
 
-Reload = Callable[[], Loaded]
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The configuration as it was read, how it is read anew, and who wants to hear of its [log]."""
+
+    loaded: Loaded
+    reload: Callable[[], Loaded]
+    on_log: Callable[[Log], None] = lambda _wanted: None
 
 
 def _workforce(config: Config, on_change: Callable[[], None]) -> LocalWorkforce:
@@ -66,9 +74,10 @@ def _usable(state: State, loaded: Loaded) -> State:
 class Service:
     """The watched folders of one configuration, from a photo's arrival to its cut-out."""
 
-    def __init__(self, loaded: Loaded, *, reload: Reload, once: bool, ask: existing.Ask | None = None) -> None:
+    def __init__(self, source: Source, *, once: bool, ask: existing.Ask | None = None) -> None:
         """Take the locks and open the ledger. Raises BgzeroError where the service cannot start."""
-        self._once, self._ask = once, ask
+        self._source, self._once, self._ask = source, once, ask
+        loaded = source.loaded
         self._wake = threading.Event()
         self._stops = 0
         self._stopping = threading.Event()
@@ -82,7 +91,7 @@ class Service:
         self._house.cook_by(config)
         self._workforce = _workforce(config, self._wake.set)
         self._workshop = self._new_workshop(config)
-        self._helm = Helm(loaded, state, file, self._workforce, reload=reload, take_over=self._take_over)
+        self._helm = Helm(loaded, state, file, self._workforce, reload=source.reload, take_over=self._take_over)
         self._supervisor = Supervisor()
         runtime = None if once else self._house.runtime()
         self._window = Window(
@@ -200,8 +209,7 @@ class Service:
         house = House(config, self._house) if change.needs_workshop else None
         if change.trial:
             self._workforce.adopt()
-        if change.configured:
-            logging.getLogger().setLevel(min(logging.INFO, logging.getLevelNamesMapping()[config.log.level.upper()]))
+        self._source.on_log(config.log)
         if house is None:
             self._house.cook_by(config)
             self._house.reopen()
@@ -238,11 +246,8 @@ class Service:
         self._control.close()  # last: whoever waits for our end hears of it now
 
 
-def run(loaded: Loaded, *, reload: Reload, once: bool, ask: existing.Ask | None = None) -> Exit:
-    """Run the service in this process. `reload` reads the configuration anew, as it was read at the start.
-
-    Raises BgzeroError where it cannot start.
-    """
-    tally = Service(loaded, reload=reload, once=once, ask=ask).run()
+def run(source: Source, *, once: bool, ask: existing.Ask | None = None) -> Exit:
+    """Run the service in this process. Raises BgzeroError where it cannot start."""
+    tally = Service(source, once=once, ask=ask).run()
     log.info(_("%d cut, %d failed, %d skipped."), tally.done, tally.failed + tally.given_up, tally.skipped)
     return Exit.SOME_FAILED if once and tally.failed + tally.given_up else Exit.OK
