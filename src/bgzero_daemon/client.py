@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import select
 import socket
+import struct
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -40,17 +42,25 @@ def watch() -> Iterator[dict[str, Any]]:
                 yield event
 
 
-def wait_for_end(verb: str) -> None:
-    """Ask for something that ends the daemon, and wait until it has. Raises like `ask`; TimeoutError after long."""
-    with _conversation(_LONG_SECONDS) as lines:
+def stop() -> None:
+    """Have the daemon finish the photos in work and end, and wait until its process has. Raises like `ask`."""
+    with _connected() as sock, _lines(sock, _LONG_SECONDS) as lines, _process(sock) as process:
         _answer(lines, "subscribe")
-        ask(verb)
+        ask("stop")
         while lines.readline():
             pass
+        if process >= 0:
+            select.select([process], [], [], _SECONDS)
 
 
 @contextlib.contextmanager
 def _conversation(seconds: float | None) -> Iterator[BinaryIO]:
+    with _connected() as sock, _lines(sock, seconds) as lines:
+        yield lines
+
+
+@contextlib.contextmanager
+def _connected() -> Iterator[socket.socket]:
     folder = paths.runtime_dir()
     if folder is None:
         raise NoDaemon(_("This account has no place for a daemon's socket."))
@@ -60,9 +70,28 @@ def _conversation(seconds: float | None) -> Iterator[BinaryIO]:
             connect(sock, folder / SOCKET)
         except OSError as error:
             raise NoDaemon(_("No bgzero daemon is running."), hint=_("Start one: bgzero run")) from error
-        sock.settimeout(seconds)
-        with sock.makefile("rwb") as lines:
-            yield lines  # type: ignore[misc]  # BufferedRWPair has both ends
+        yield sock
+
+
+@contextlib.contextmanager
+def _lines(sock: socket.socket, seconds: float | None) -> Iterator[BinaryIO]:
+    sock.settimeout(seconds)
+    with sock.makefile("rwb") as lines:
+        yield lines  # type: ignore[misc]  # BufferedRWPair has both ends
+
+
+@contextlib.contextmanager
+def _process(sock: socket.socket) -> Iterator[int]:
+    """Return a descriptor that is readable once the process at the other end is over, -1 where there is none."""
+    descriptor = -1
+    with contextlib.suppress(OSError, AttributeError):  # another namespace; other systems than Linux
+        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        descriptor = os.pidfd_open(struct.unpack("3i", raw)[0])
+    try:
+        yield descriptor
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _answer(lines: BinaryIO, verb: str, **arguments: object) -> dict[str, Any]:

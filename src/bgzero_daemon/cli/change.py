@@ -13,8 +13,9 @@ from bgzero_daemon.core.names import display, display_line
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.settings.load import check, config_path, load, loc_of, overriding, parse
 from bgzero_daemon.settings.locate import table_at
-from bgzero_daemon.settings.schema import Config
+from bgzero_daemon.settings.schema import VERSION, Config
 from bgzero_daemon.settings.store import Stored
+from bgzero_daemon.settings.versions import bring_forward
 
 
 def get(arguments: argparse.Namespace) -> int:
@@ -59,6 +60,31 @@ def unset(arguments: argparse.Namespace) -> int:
         )
     check(text, stored.path, {}, "config unset")
     _finish(stored, text, [arguments.key])
+    return Exit.OK
+
+
+def migrate(arguments: argparse.Namespace) -> int:
+    """Bring a file of an older version forward, keeping a copy of it; comments and order stay."""
+    stored = _stored(arguments.config)
+    raw = parse(stored.text, stored.path)
+    former_version = raw.get("version", 1)
+    renamed: dict[str, str] = {}
+    bring_forward(raw, stored.path, renamed.__setitem__)
+    if stored.raw is None or former_version == VERSION:
+        print(_("{file} is of this version.").format(file=display(stored.path)))
+        return Exit.OK
+    from bgzero_daemon.settings.edit import put_in, rename
+
+    text = stored.text
+    for former, new in renamed.items():
+        text = rename(text, loc_of(former), str(loc_of(new)[-1]))
+    text = put_in(text, ("version",), VERSION)
+    check(text, stored.path, {}, "config migrate")
+    copy = stored.keep_copy(f"version-{former_version}")
+    stored.replace(text)
+    print(_("{file} is of version {version} now; the former one is kept as {copy}.").format(
+        file=display(stored.path), version=VERSION, copy=display(copy.name)
+    ))  # fmt: skip
     return Exit.OK
 
 

@@ -149,6 +149,10 @@ def _add_configuration(verbs: Verbs, common: Parser, configured: Parser) -> None
         if action == "show":
             verb.add_argument("--origin", action="store_true", help=_("tell where each value comes from"))
             _add_json(verb)
+    migrate = config.add_parser(
+        "migrate", parents=[common, configured], help=_("bring a file of an older version forward, keeping a copy")
+    )
+    migrate.set_defaults(serve="bgzero_daemon.cli.change:migrate")
     get = config.add_parser("get", parents=[common, configured], help=_("print the value of one key"))
     put = config.add_parser("set", parents=[common, configured], help=_("write a value into the file, comments kept"))
     unset = config.add_parser("unset", parents=[common, configured], help=_("take a key out of the file"))

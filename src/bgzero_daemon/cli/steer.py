@@ -133,5 +133,5 @@ def reload(arguments: argparse.Namespace) -> int:
 
 def stop(_arguments: argparse.Namespace) -> int:
     """End the daemon, and wait until it has finished the photos in work and ended."""
-    client.wait_for_end("stop")
+    client.stop()
     return 0

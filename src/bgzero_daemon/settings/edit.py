@@ -33,6 +33,17 @@ def put_in(text: str, loc: Loc, value: Value) -> str:
     return _first_right(_ways_to_put(text, loc, value), wanted, loc)
 
 
+def rename(text: str, loc: Loc, key: str) -> str:
+    """Return the text with this key under another name in its place. Raises ConfigError where that cannot be done."""
+    tree = tomllib.loads(text)
+    table = table_at(tree, loc[:-1])
+    table[key] = table.pop(str(loc[-1]))
+    number = line_of(text, loc) or 1
+    lines = text.splitlines(keepends=True)
+    lines[number - 1] = re.sub(rf"(?<![\w-]){re.escape(str(loc[-1]))}(?![\w-])", key, lines[number - 1], count=1)
+    return _first_right(iter([lambda: "".join(lines)]), tree, loc)
+
+
 def take_out(text: str, loc: Loc) -> str | None:
     """Return the text without this key, None where it is not in it."""
     wanted = tomllib.loads(text)

@@ -94,6 +94,7 @@ def load(
 def check(text: str, file: Path, given: Mapping[str, str], origin: str) -> Config:
     """Judge a file's text with values laid over it. Raises ConfigError, which calls those values by their origin."""
     raw = parse(text, file)
+    bring_forward(raw, file, lambda _former, _new: None)
     origins, misfits = {}, []
     for key, value in given.items():
         if put(raw, loc_of(key), value):

@@ -72,6 +72,21 @@ class Stored:
             with contextlib.suppress(OSError):
                 os.unlink(half)
 
+    def keep_copy(self, ending: str) -> Path:
+        """Write what was read into a file beside it, whose name ends so; one that is there already stays.
+
+        Raises BgzeroError where that is impossible.
+        """
+        copy = self.path.with_name(f"{self.path.name}.{ending}")
+        try:
+            if not copy.exists():
+                self._write(copy, self.raw or b"")
+        except OSError as error:
+            raise BgzeroError(
+                _("{file} cannot be written: {why}.").format(file=display(copy), why=error.strerror)
+            ) from None
+        return copy
+
     def _write(self, half: Path, content: bytes) -> None:
         with open(half, "xb") as file:
             if self.raw is not None:

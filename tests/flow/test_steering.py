@@ -1,0 +1,361 @@
+"""Steering a running daemon through its commands: pause, model, provider, what is kept of it, and its end."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+from tests.fault.oracle import Oracle, tag_of
+from tests.home import PROGRAM, Daemon, Home, photo, until
+
+QUICK = {"BGZERO_WATCH__SETTLE_SECONDS": "0.1"}
+
+
+def told(home: Home, *arguments: str | Path, code: int = 0) -> str:
+    """Type a command, and return what it says, on both streams."""
+    done = home.bgzero(*arguments)
+    assert done.returncode == code, done.stdout + done.stderr
+    return (done.stdout + done.stderr).decode()
+
+
+def model_of(home: Home, name: str) -> object:
+    """Return the model that a cut-out was made with."""
+    return tag_of(home.outbox / name)["model"]
+
+
+def state(home: Home) -> dict[str, object]:
+    """Return what is kept of what was chosen."""
+    return tomllib.loads((home.root / "state" / "bgzero" / "state.toml").read_text())
+
+
+def cut(home: Home, daemon: Daemon, name: str, seed: int = 0) -> object:
+    """Drop a photo, and return the model that it was cut with."""
+    photo(home.inbox / f"{name}.jpg", seed=seed)
+    until((home.outbox / f"{name}.png").exists, lambda: daemon.log)
+    return model_of(home, f"{name}.png")
+
+
+def test_pause_survives_a_restart_and_photos_arrive_meanwhile(home: Home) -> None:
+    """Noticed and counted, not begun; `resume` goes on, and what was meant for good is for good."""
+    with home.daemon(**QUICK) as daemon:
+        assert "bgzero resume" in told(home, "pause")
+        photo(home.inbox / "a.jpg")
+        until(lambda: Oracle(home).status()["waiting"] == 1, lambda: daemon.log)
+    with home.daemon(**QUICK):
+        photo(home.inbox / "b.jpg", seed=1)
+        until(lambda: Oracle(home).status()["waiting"] == 2, "both wait")
+        assert Oracle(home).status()["state"] == "paused"
+        time.sleep(0.5)
+        assert home.visible() == []
+        told(home, "resume")
+        until(lambda: home.visible() == ["a.png", "b.png"], "both are cut")
+    assert "paused" not in state(home)
+    with home.daemon(**QUICK):
+        assert Oracle(home).status()["state"] == "watching"
+
+
+def test_pause_for_a_while_ends_by_itself_also_across_a_restart(home: Home) -> None:
+    """The moment is shown; a restart neither forgets it nor begins it anew."""
+    with home.daemon(**QUICK):
+        assert re.fullmatch(r"Paused until \d\d:\d\d:\d\d\.\n", told(home, "pause", "--for", "6s"))
+        until_then = Oracle(home).status()["paused_until"]
+        assert 0 < until_then - time.time() <= 6
+        photo(home.inbox / "a.jpg")
+    with home.daemon(**QUICK) as daemon:
+        assert Oracle(home).status()["paused_until"] == until_then
+        assert home.visible() == []
+        until(lambda: home.visible() == ["a.png"], lambda: daemon.log)
+        assert time.time() >= until_then
+        assert "The pause is over." in daemon.log
+    assert "paused" not in state(home)
+    for wrong in ("1", "h", "-3m", "1h 30", "99999999h"):
+        assert "is no time" in told(home, "pause", f"--for={wrong}", code=2)
+
+
+def test_model_is_switched_for_the_next_photo_and_stays(home: Home) -> None:
+    """Not before it has proved itself; shown with its origin; after a restart it is still so; the file is untouched."""
+    tiny.install(home.models, "other")
+    with home.daemon(**QUICK) as daemon:
+        assert cut(home, daemon, "a") == "tiny"
+        assert told(home, "model", "use", "other") == "The next photo is cut with other.\n"
+        assert cut(home, daemon, "b", 1) == "other"
+        assert "model other (state)" in told(home, "status")
+        until(lambda: len(Oracle(home).status()["workers"]) == 1, "the old one ends")
+    with home.daemon(**QUICK) as daemon:
+        assert cut(home, daemon, "c", 2) == "other"
+        shown = told(home, "config", "show", "--origin")
+        assert 'model.name = "other"  # state\n' in shown
+        assert told(home, "model", "use", "--configured") == "The next photo is cut with tiny.\n"
+        assert cut(home, daemon, "d", 3) == "tiny"
+    assert "model" not in state(home)
+    assert not (home.root / "config").exists()
+
+
+def test_single_photos_are_cut_with_the_chosen_model_too(home: Home) -> None:
+    """`cut` and `run` give the same; a model that is named at once is the later word."""
+    tiny.install(home.models, "other")
+    with home.daemon(**QUICK):
+        told(home, "model", "use", "other")
+    source = photo(home.root / "a.jpg")
+    told(home, "cut", source)
+    assert tag_of(home.root / "a-cutout.png")["model"] == "other"
+    (home.root / "a-cutout.png").unlink()
+    told(home, "cut", "--model", "tiny", source)
+    assert tag_of(home.root / "a-cutout.png")["model"] == "tiny"
+
+
+def test_switch_waits_for_photos_in_work_and_holds_back_the_next(home: Home) -> None:
+    """The photo in work ends with the old model, the ones behind it are cut with the new one; none with both."""
+    tiny.install(home.models, "other")
+    with home.daemon(**QUICK, BGZERO_WORKER__LANES="1") as daemon:
+        cut(home, daemon, "first")
+        worker = daemon.worker()
+        assert worker
+        os.kill(worker, signal.SIGSTOP)
+        for number in range(6):
+            photo(home.inbox / f"{number}.jpg", seed=number + 5)
+        until(lambda: Oracle(home).status()["running"] == 2, lambda: daemon.log)
+        begun = {one["photo"] for one in Oracle(home).status()["at_work"]}
+        until(lambda: Oracle(home).status()["waiting"] == 4, "the others wait")
+        assert "other" in told(home, "model", "use", "other")
+        os.kill(worker, signal.SIGCONT)
+        until(lambda: len(home.visible()) == 7, lambda: daemon.log)
+        by_old = {name for name in home.visible() if model_of(home, name) == "tiny"}
+        assert by_old == {"first.png"} | {f"{os.path.splitext(name)[0]}.png" for name in begun}
+        assert "failed" not in daemon.log
+
+
+@pytest.mark.parametrize("is_idle", [True, False])
+def test_model_that_fails_its_test_is_taken_back_with_a_sentence(home: Home, is_idle: bool) -> None:
+    """Weights that are others than on the card: the former model goes on, without any pause, also after a restart."""
+    tiny.install(home.models, "other")
+    weights = home.models / "other.onnx"
+    weights.write_bytes(weights.read_bytes() + b"x")
+    with home.daemon(**QUICK) as daemon:
+        if not is_idle:
+            cut(home, daemon, "a")
+        said = told(home, "model", "use", "other", code=1)
+        assert "other.onnx" in said
+        assert "its card says" in said
+        assert "Taken back" in daemon.log
+        status = Oracle(home).status()
+        assert (status["model"]["value"], status["switching_to"], status["trouble"]) == ("tiny", "", "")
+        assert cut(home, daemon, "b", 1) == "tiny"
+        assert told(home, "model", "use", "nothing", code=1).startswith("bgzero: There is no model nothing.")
+    with home.daemon(**QUICK) as daemon:
+        assert cut(home, daemon, "c", 2) == "tiny"
+
+
+def test_choice_of_a_model_that_is_gone_gives_way_to_the_configured_one(home: Home) -> None:
+    """The daemon starts, and says so; it is not a mistake of the configuration."""
+    tiny.install(home.models, "other")
+    with home.daemon(**QUICK):
+        told(home, "model", "use", "other")
+    (home.models / "other.onnx").unlink()
+    with home.daemon(**QUICK) as daemon:
+        assert cut(home, daemon, "a") == "tiny"
+        assert "The model that was chosen cannot be used" in daemon.log
+
+
+def test_folder_with_a_model_of_its_own_keeps_it(home: Home) -> None:
+    """What is chosen is what others fall back on."""
+    tiny.install(home.models, "other")
+    tiny.install(home.models, "own")
+    second = home.root / "second"
+    second.mkdir()
+    env = {
+        "BGZERO_FOLDER__0__INBOX": str(home.inbox), "BGZERO_FOLDER__0__OUTBOX": str(home.outbox),
+        "BGZERO_FOLDER__1__INBOX": str(second), "BGZERO_FOLDER__1__OUTBOX": str(home.outbox),
+        "BGZERO_FOLDER__1__MODEL": "own",
+    }  # fmt: skip
+    with home.started("run", **QUICK, **env) as daemon:
+        until(lambda: daemon.log.count("Drop photos") == 2, lambda: daemon.log)
+        told(home, "model", "use", "other")
+        photo(second / "s.jpg", seed=1)
+        daemon.wait_for("s.png")
+        assert (model_of(home, "s.png"), cut(home, daemon, "a")) == ("own", "other")
+        assert "model own" in told(home, "status")
+
+
+def test_later_word_of_configuration_or_command_line_counts(home: Home) -> None:
+    """A file that was edited since, or a flag, is newer than a choice."""
+    for name in ("other", "third"):
+        tiny.install(home.models, name)
+    with home.daemon(**QUICK):
+        told(home, "model", "use", "other")
+    with home.daemon(**QUICK, BGZERO_MODEL__NAME="third") as daemon:
+        assert cut(home, daemon, "a") == "third"
+    with home.daemon("--inbox", home.inbox, "--outbox", home.outbox, "--model", "third", **QUICK) as daemon:
+        assert cut(home, daemon, "b", 1) == "third"
+        assert "--model on the daemon's command line" in told(home, "model", "use", "tiny", code=1)
+
+
+def test_provider_and_notifications_are_chosen_and_kept(home: Home) -> None:
+    """Provider as asked, and as it ran; quiet for a while or for good."""
+    with home.daemon(**QUICK) as daemon:
+        assert "cpu" in told(home, "provider", "cpu")
+        cut(home, daemon, "a")
+        assert Oracle(home).status()["provider"] == {
+            "asked": "cpu", "origin": "state", "ran": "CPUExecutionProvider", "why": ""
+        }  # fmt: skip
+        told(home, "notifications", "off", "--for", "1h")
+        told(home, "provider", "gpu", code=2)
+        assert "no provider gpu" in Oracle(home).ask("set_provider", name="gpu")["sentence"]
+    with home.daemon(**QUICK):
+        status = Oracle(home).status()
+        assert status["provider"]["asked"] == "cpu"
+        assert not status["notifications"]
+        assert 3500 < status["quiet_until"] - time.time() <= 3600
+        told(home, "notifications", "on")
+        assert Oracle(home).status()["notifications"]
+        told(home, "provider", "configured")
+        assert Oracle(home).status()["provider"]["origin"] == "default"
+
+
+def test_redo_with_another_model_is_for_these_photos_alone_and_survives_a_kill(home: Home) -> None:
+    """Whatever happens between the wish and its fulfilment; a model that is gone by then gives way, with a sentence."""
+    for name in ("other", "third"):
+        tiny.install(home.models, name)
+    with home.daemon(**QUICK) as daemon:
+        for number, name in enumerate("abc"):
+            cut(home, daemon, name, number)
+        told(home, "pause")
+        told(home, "redo", "--model", "other", home.inbox / "a.jpg")
+        told(home, "redo", "--model", "third", home.inbox / "c.jpg")
+        assert "There is no model nothing" in told(home, "redo", "--model", "nothing", home.inbox / "b.jpg", code=1)
+        daemon.stop(signal.SIGKILL)
+    (home.models / "third.onnx").unlink()
+    with home.daemon(**QUICK) as daemon:
+        told(home, "resume")
+        until(lambda: daemon.log.count(": done") == 2, lambda: daemon.log)
+        assert [model_of(home, f"{name}.png") for name in "abc"] == ["other", "tiny", "tiny"]
+        assert "to be cut again with third" in daemon.log
+        assert cut(home, daemon, "d", 9) == "tiny"
+
+
+def test_photos_for_a_model_that_cannot_be_had_let_others_pass(home: Home) -> None:
+    """A whole folder that is to be cut again with broken weights does not keep new photos waiting."""
+    tiny.install(home.models, "other")
+    for number in range(70):
+        photo(home.inbox / "trip" / f"{number}.png", (16, 12), number)
+    with home.daemon(**QUICK) as daemon:
+        until(lambda: len(home.visible()) == 70, lambda: daemon.log)
+        weights = home.models / "other.onnx"
+        good = weights.read_bytes()
+        weights.write_bytes(good + b"x")
+        told(home, "redo", "--model", "other", home.inbox / "trip")
+        until(lambda: "other.onnx" in daemon.log, lambda: daemon.log)
+        assert cut(home, daemon, "new", 99) == "tiny"
+        assert Oracle(home).status()["waiting"] >= 68
+        weights.write_bytes(good)
+        until(lambda: Oracle(home).status()["waiting"] + Oracle(home).status()["running"] == 0, lambda: daemon.log)
+        assert {model_of(home, f"trip/{number}.png") for number in range(70)} == {"other"}
+
+
+def test_stop_finishes_what_is_in_work_and_returns_when_all_is_over(home: Home) -> None:
+    """Nobody is left behind, no socket, and the next start finds its place free."""
+    with home.daemon(**QUICK) as daemon:
+        for number in range(4):
+            photo(home.inbox / f"{number}.png", (900, 700), number)
+        until(lambda: Oracle(home).status()["running"], lambda: daemon.log)
+        told(home, "stop")
+        assert daemon.process.wait(1) == 0, "its process is a zombie by now"
+        assert not list((home.root / "run" / "bgzero").glob("*.sock"))
+        assert not (home.root / "run" / "bgzero" / "status.json").exists()
+        assert "No bgzero daemon is running." in told(home, "stop", code=3)
+    with home.daemon(**QUICK) as daemon:
+        until(lambda: len(home.visible()) == 4, lambda: daemon.log)
+
+
+def test_status_file_is_the_same_picture_and_there_while_the_daemon_is(home: Home) -> None:
+    """For whoever can read files only; private; the state that commands see."""
+    file = home.root / "run" / "bgzero" / "status.json"
+    with home.daemon(**QUICK) as daemon:
+        cut(home, daemon, "a")
+        until(lambda: json.loads(file.read_text())["done"] == 1, "it is written")
+        assert file.stat().st_mode & 0o777 == 0o600
+        there, asked = json.loads(file.read_text()), Oracle(home).status()
+        assert {key for key in asked if key != "ok"} == set(there)
+        assert there["latest"] == asked["latest"]
+        assert there["schema"] == 1
+        told(home, "pause")
+        until(lambda: json.loads(file.read_text())["state"] == "paused", "it changes")
+
+
+def test_watched_status_follows_and_ends_with_the_daemon(home: Home) -> None:
+    """A block for each change where there is no terminal, an object a line with --json, no colour codes anywhere."""
+    with home.daemon(**QUICK) as daemon:
+        watchers = [
+            subprocess.Popen(
+                [*PROGRAM, "status", "--watch", *option], env=home.env, text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
+            for option in ([], ["--json"])
+        ]  # fmt: skip
+        until(lambda: "bgzero" in Path(f"/proc/{watchers[0].pid}/cmdline").read_text(), "they start")
+        time.sleep(0.5)
+        cut(home, daemon, "a")
+        told(home, "pause")
+        told(home, "stop")
+        (blocks, _said), (lines, said) = (watcher.communicate(timeout=30) for watcher in watchers)
+    assert [watcher.returncode for watcher in watchers] == [0, 0]
+    assert said == "The daemon has ended.\n"
+    states = [json.loads(line)["state"] for line in lines.splitlines()]
+    assert states[0] == "watching"
+    assert {"paused", "stopping"} & set(states)
+    assert "\x1b" not in blocks
+    assert "1 done" in blocks
+
+
+def test_watched_status_on_a_terminal_is_calm(home: Home) -> None:
+    """It draws over itself, in colour unless NO_COLOR is set, and Ctrl-C ends it well."""
+    outputs = []
+    with home.daemon(**QUICK) as daemon:
+        for env in ({"TERM": "xterm-256color"}, {"TERM": "xterm-256color", "NO_COLOR": "1"}):
+            leader, follower = os.openpty()
+            watcher = subprocess.Popen(
+                [*PROGRAM, "status", "--watch"], env=home.env | env, stdin=follower, stdout=follower, stderr=follower
+            )
+            os.close(follower)
+            drawn = b""
+            while b"->" not in drawn:
+                drawn += os.read(leader, 4096)
+            watcher.send_signal(signal.SIGINT)
+            assert watcher.wait(30) == 0
+            os.close(leader)
+            outputs.append(drawn)
+        assert daemon.process.poll() is None
+    assert b"\x1b[1m" in outputs[0]
+    assert all(b"watching" in output for output in outputs)
+    assert b"\x1b[3" not in outputs[1]
+
+
+def test_older_ledger_is_brought_forward_and_a_newer_one_refused(home: Home) -> None:
+    """With a copy kept; of a newer version nothing is touched."""
+    import sqlite3
+
+    file = home.root / "state" / "bgzero" / "ledger.db"
+    photo(home.inbox / "a.jpg")
+    home.once()
+    with sqlite3.connect(file) as base:
+        base.executescript("ALTER TABLE photo DROP COLUMN wanted; PRAGMA user_version = 2;")
+    base.close()
+    assert home.once().returncode == 0
+    assert (file.parent / "ledger.db.version-2").exists()
+    with sqlite3.connect(file) as base:
+        assert base.execute("PRAGMA user_version").fetchone() == (3,)
+        assert base.execute("SELECT count(*), max(wanted) FROM photo").fetchone() == (1, "")
+        base.execute("PRAGMA user_version = 99")
+    base.close()
+    before = file.read_bytes()
+    refused = home.once()
+    assert refused.returncode == 1
+    assert b"written by a newer version" in refused.stderr
+    assert file.read_bytes() == before
