@@ -6,7 +6,6 @@ import os
 import select
 import socket
 import struct
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -130,6 +129,8 @@ def short_address(file: Path) -> Iterator[str]:
         finally:
             os.close(folder)
     else:
+        import tempfile
+
         short = paths.make_private(Path(tempfile.gettempdir()) / f"{paths.APP}-{os.getuid()}")
         yield str(short / file.name)
 

@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -11,18 +10,17 @@ from bgzero_daemon.cli.parser import build_parser
 from bgzero_daemon.core.errors import BgzeroError, Exit
 from bgzero_daemon.core.texts import _
 
+# Commands that log nothing, and are given once for each photo of a camera's: they cost a start of Python and no more.
+_SILENT = ("bgzero_daemon.cli.steer", "bgzero_daemon.cli.photos")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     _open_standard_streams()
     arguments = build_parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.DEBUG if arguments.verbose else logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-    )
     module, _colon, function = arguments.serve.partition(":")
+    if arguments.verbose or module not in _SILENT:
+        _listen(verbose=arguments.verbose)
     try:
         status = int(getattr(importlib.import_module(module), function)(arguments))
         sys.stdout.flush()  # here, where a reader that went away is caught, not at the interpreter's end
@@ -41,6 +39,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
 
 
+def _listen(*, verbose: bool) -> None:
+    """Show on standard error what modules have to say."""
+    import logging
+
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+
+
 def _open_standard_streams() -> None:
     """Put /dev/null where a standard stream was closed: the next file opened would be taken for it, and written to."""
     for number in range(3):
@@ -56,6 +66,8 @@ def _open_standard_streams() -> None:
 
 def _report(error: BgzeroError, arguments: argparse.Namespace) -> int:
     if arguments.verbose:
+        import logging
+
         logging.getLogger(__name__).error("bgzero", exc_info=error)
     if arguments.verb == "run":  # its log may be a file, or read by programs
         from bgzero_daemon.cli import journal

@@ -4,14 +4,14 @@ import argparse
 import json
 import re
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bgzero_daemon import client
-from bgzero_daemon.cli.picture import length, lines
 from bgzero_daemon.core.errors import BgzeroError, Exit, UsageError
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.wire import snapshot
-from bgzero_daemon.wire.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from bgzero_daemon.wire.snapshot import Snapshot
 
 SCHEMA = 1  # of what commands print with --json
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -25,8 +25,10 @@ def print_json(reply: dict[str, Any]) -> int:
     return 0
 
 
-def read_snapshot(told: dict[str, Any]) -> Snapshot:
+def read_snapshot(told: dict[str, Any]) -> "Snapshot":
     """Read what the daemon said of itself. Raises BgzeroError where it is of another version."""
+    from bgzero_daemon.wire import snapshot
+
     try:
         return snapshot.read(told)
     except ValueError as error:
@@ -46,6 +48,8 @@ def status(arguments: argparse.Namespace) -> int:
         return _check(reply)
     if arguments.json:
         return print_json(reply)
+    from bgzero_daemon.cli.picture import length, lines
+
     print("\n".join(lines(read_snapshot(reply))))
     if reply.get("stale"):
         print(_("The daemon did not answer in time; this is {age} old.").format(

@@ -2,18 +2,19 @@
 
 A name is bytes to the kernel and a surrogate-escaped `str` inside Python. It may hold anything but
 NUL and '/': newlines, terminal escapes, right-to-left overrides, bytes that are no UTF-8.
+
+Every command starts with this module, so what only some of them need is imported where it is used.
 """
 
-import hashlib
 import os
-import unicodedata
-from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 NAME_MAX_BYTES = 255
 SHOWN_COLUMNS = 240
 
 
 def _is_hostile(char: str) -> bool:
+    import unicodedata
+
     # Cc control, Cf format (bidi and zero width), Cs lone surrogate, Zl/Zp line and paragraph separator
     return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
@@ -42,16 +43,22 @@ def display(name: str | bytes | os.PathLike[str]) -> str:
 
 def display_line(text: str) -> str:
     """Make untrusted text of any length fit for a log or a terminal: one line, always printable."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(_escape(char) if _is_hostile(char) else char for char in text)
 
 
 def to_wire(path: str | bytes | os.PathLike[str]) -> str:
     """Carry any path through text: percent-encoded bytes, '/' kept."""
+    from urllib.parse import quote_from_bytes
+
     return quote_from_bytes(os.fsencode(path), safe="/")
 
 
 def from_wire(text: str) -> str:
     """Undo `to_wire`."""
+    from urllib.parse import unquote_to_bytes
+
     return os.fsdecode(unquote_to_bytes(text))
 
 
@@ -61,6 +68,8 @@ def cutout_names(source_name: str, suffix: str = ".png") -> list[str]:
     `a.jpg` gives `a.png`, then `a.jpg.png`, then one with eight hex digits of the name's SHA-256. A
     name that would be longer than a file system takes is shortened and carries the digits too.
     """
+    import hashlib
+
     raw = os.fsencode(source_name)
     digits = hashlib.sha256(raw).hexdigest()[:8]
     stem = os.path.splitext(source_name)[0]

@@ -1,11 +1,7 @@
 """Where things live. The one reader of HOME, of the XDG variables and of systemd's STATE_DIRECTORY."""
 
 import os
-from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
-
-import platformdirs
 
 APP = "bgzero"
 # The variables that move what is asked for here; a service manager may have others than a shell.
@@ -21,9 +17,13 @@ def home() -> Path | None:
     return folder if folder != Path("/") and os.path.isdir(folder) else None
 
 
-def _place(variable: str, find: Callable[[str], str]) -> Path | None:
+def _place(variable: str, find: str) -> Path | None:
     """Ask platformdirs, which needs a home to know any other place than the variable's."""
-    return Path(find(APP)) if os.environ.get(variable) or home() else None
+    if not (os.environ.get(variable) or home()):
+        return None
+    import platformdirs  # late: most commands need no more than the session's runtime folder
+
+    return Path(str(getattr(platformdirs, find)(APP)))
 
 
 def moved() -> dict[str, str]:
@@ -33,18 +33,20 @@ def moved() -> dict[str, str]:
 
 def cache_home() -> Path | None:
     """Return the folder that holds what may be deleted any day; None without a home."""
+    import platformdirs
+
     return Path(platformdirs.user_cache_dir()) if os.environ.get("XDG_CACHE_HOME") or home() else None
 
 
 def config_file() -> Path | None:
     """Return the configuration file's place, whether it exists or not; None without a home."""
-    folder = _place("XDG_CONFIG_HOME", platformdirs.user_config_dir)
+    folder = _place("XDG_CONFIG_HOME", "user_config_dir")
     return folder / "config.toml" if folder else None
 
 
 def data_dir() -> Path | None:
     """Return the folder of the user's own models; None without a home."""
-    return _place("XDG_DATA_HOME", platformdirs.user_data_dir)
+    return _place("XDG_DATA_HOME", "user_data_dir")
 
 
 def state_dir() -> Path | None:
@@ -56,7 +58,7 @@ def state_dir() -> Path | None:
     given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     if given and not os.environ.get("XDG_RUNTIME_DIR"):
         return Path(given)
-    return _place("XDG_STATE_HOME", platformdirs.user_state_dir)
+    return _place("XDG_STATE_HOME", "user_state_dir")
 
 
 def runtime_dir() -> Path | None:
@@ -88,6 +90,8 @@ def make_private(folder: Path) -> Path:
 
 def pictures_dir() -> Path | None:
     """Return the user's pictures folder as the desktop knows it; None without a home."""
+    import platformdirs
+
     return Path(platformdirs.user_pictures_dir()) if home() else None
 
 
@@ -96,6 +100,8 @@ def shipped(*parts: str) -> Path:
 
     Raises FileNotFoundError where neither has it.
     """
+    from importlib import resources
+
     package = Path(str(resources.files("bgzero_daemon")))
     for root in (package / "_data", package.parents[1]):
         found = root.joinpath(*parts)

@@ -9,7 +9,8 @@ between them: {"event": "snapshot", ...} whenever something has changed. Paths t
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 SOCKET = "control.sock"  # in core.paths.runtime_dir()
 STATUS = "status.json"  # beside it: the last Snapshot, for who cannot ask
@@ -55,8 +56,7 @@ def _switch(value: object) -> object:
 Check = Callable[[object], object]
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
+class Verb(NamedTuple):
     """One thing that can be asked for: what it does, its arguments, and the keys of a reply that is ok.
 
     `needs` are arguments that have to be there, `takes` those that may. `may_take_long`: the answer comes when
@@ -65,8 +65,8 @@ class Verb:
 
     does: str
     replies: tuple[str, ...] = ()
-    needs: Mapping[str, Check] = field(default_factory=dict)
-    takes: Mapping[str, Check] = field(default_factory=dict)
+    needs: Mapping[str, Check] = MappingProxyType({})
+    takes: Mapping[str, Check] = MappingProxyType({})
     may_take_long: bool = False
 
 
