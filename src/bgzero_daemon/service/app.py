@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit, ModelError, WorkforceLost
@@ -83,6 +84,7 @@ class Service:
         self._stopping = threading.Event()
         self._said, self._said_at = "", 0.0
         self._is_open = False
+        self._known: frozenset[Path] = frozenset()
         self._wants_reload = False
         self._house = House(loaded.config)
         file = self._house.state / states.FILE if self._house.state and not once else None
@@ -91,7 +93,7 @@ class Service:
         self._house.cook_by(config)
         self._workforce = _workforce(config, self._wake.set)
         self._workshop = self._new_workshop(config)
-        self._helm = Helm(loaded, state, file, self._workforce, reload=source.reload, take_over=self._take_over)
+        self._helm = Helm(loaded, state, file, self._workforce, reload=self._read, take_over=self._take_over)
         self._supervisor = Supervisor()
         runtime = None if once else self._house.runtime()
         self._window = Window(
@@ -127,6 +129,11 @@ class Service:
         finally:
             self._close()
         return self._workshop.scheduler.tally
+
+    def _read(self) -> Loaded:
+        """Read the configuration anew. Raises ConfigError."""
+        self._lookout.note_reading()
+        return self._source.reload()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stops += 1
@@ -165,7 +172,7 @@ class Service:
     def _turn(self) -> None:
         now = time.monotonic()
         if not self._is_open:  # after a change of folders
-            self._workshop.catch_up(None)
+            self._workshop.catch_up(None, self._known)
             self._workshop.open()
             self._is_open = True
         self._workshop.begin_turn(now)
@@ -217,6 +224,7 @@ class Service:
             self._workshop.queue.forget()
             return
         former = self._workshop
+        self._known = frozenset(place.outbox.root for place in former.places)
         former.stop_watching()
         former.scheduler.close()
         house.take_over()

@@ -6,7 +6,14 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from watchdog.events import FileClosedEvent, FileCreatedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
@@ -18,7 +25,9 @@ _QUIET_SECONDS = 0.3  # editors write in several steps
 
 
 class Lookout:
-    """Calls `on_change` from a thread of its own, once a while after the file's bytes have become others.
+    """Calls `on_change` from a thread of its own, a while after the file's bytes have become others than those read.
+
+    `note_reading` is called from any thread before the file is read.
 
     A file that is a link is watched where it is and where it leads. Where nothing can be watched, a signal or a
     command has to do.
@@ -26,7 +35,7 @@ class Lookout:
 
     def __init__(self, file: Path | None, on_change: Callable[[], None]) -> None:
         self._file, self._on_change = file, on_change
-        self._known = self._digest()
+        self._read = ""
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
         self._observer: BaseObserver | None = None
@@ -37,7 +46,7 @@ class Lookout:
             return
         observer = Observer()
         hints = _Hints(self._note)
-        kinds = [FileCreatedEvent, FileClosedEvent, FileMovedEvent]
+        kinds = [FileCreatedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent]
         try:
             for folder in {self._file.absolute().parent, self._file.resolve().parent}:
                 observer.schedule(hints, str(folder), event_filter=kinds)
@@ -46,6 +55,11 @@ class Lookout:
             log.debug("%s is not watched: %s", display(self._file), error)
             return
         self._observer = observer
+        self._on_change()  # it may have changed since it was read
+
+    def note_reading(self) -> None:
+        """Remember which bytes are read now."""
+        self._read = self._digest()
 
     def _note(self) -> None:
         with self._lock:
@@ -57,8 +71,7 @@ class Lookout:
 
     def _compare(self) -> None:
         found = self._digest()
-        if found and found != self._known:
-            self._known = found
+        if found and found != self._read:  # one that is gone is on its way, most likely
             self._on_change()
 
     def _digest(self) -> str:

@@ -98,6 +98,7 @@ class Scheduler:
 
     def follow(self, former: "Scheduler") -> None:
         """Count on where a former one stopped."""
+        self.is_paused, self.is_held = former.is_paused, former.is_held
         self.decisions.tally, self.pace, self.queue.numbers = former.tally, former.pace, former.queue.numbers
 
     def steps(self, now: float) -> list[tuple[Job, str, float]]:

@@ -7,8 +7,9 @@ import logging
 import math
 import queue
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from bgzero_daemon.catalog import shelf
 from bgzero_daemon.core import crash
@@ -57,13 +58,16 @@ class Workshop:
         self.desk = Desk(self.ledger, self.intakes, self.places, self.scheduler, self.queue, workforce)
         self._next_round = 0.0
 
-    def catch_up(self, ask: existing.Ask | None) -> None:
-        """Do what an earlier run left undone, and decide about what was there before the first."""
+    def catch_up(self, ask: existing.Ask | None, known: Collection[Path] = ()) -> None:
+        """Do what an earlier run left undone, and decide about what was there before the first.
+
+        In outboxes that are `known` this very process works already: nothing is left there.
+        """
         recovery.recover(self.places, self.ledger)
         existing.settle_existing(self.house.inboxes, self.ledger, self.config.watch.existing, ask)
         self._find_wanted_models()
         self.house.reopen()
-        sweep_all([place.outbox for place in self.places])
+        sweep_all([place.outbox for place in self.places if place.outbox.root not in known])
         crash.point("caught-up")
 
     def _find_wanted_models(self) -> None:

@@ -1,0 +1,274 @@
+"""The configuration changes while the daemon runs."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+from tests.fault.oracle import Oracle, tag_of
+from tests.home import Daemon, Home, photo, until
+
+
+class Configured:
+    """An account with a configuration file."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.file = home.root / "config" / "bgzero" / "config.toml"
+        self.file.parent.mkdir(parents=True)
+        for name in ("BGZERO_MODEL__NAME", "BGZERO_WATCH__SETTLE_SECONDS"):
+            del home.env[name]
+        self.text = (
+            f'[model]\nname = "tiny"\n[watch]\nsettle_seconds = 0.1\n[[folder]]\ninbox = "{home.inbox}"\n'
+            f'outbox = "{home.outbox}"\n'
+        )
+        self.file.write_text(self.text)
+
+    def replace(self, text: str) -> None:
+        """Write it as most editors do: another file, renamed into its place."""
+        half = self.file.with_name(".config.toml.swp")
+        half.write_text(text)
+        half.replace(self.file)
+
+    def status(self) -> dict[str, object]:
+        """Ask the daemon."""
+        return Oracle(self.home).status()
+
+    @contextmanager
+    def daemon(self) -> Iterator[Daemon]:
+        """`bgzero run`, watching when the block begins."""
+        with self.home.started("run") as daemon:
+            until(lambda: "Drop photos" in daemon.log, lambda: daemon.log)
+            yield daemon
+
+
+@pytest.fixture
+def configured(home: Home) -> Configured:
+    """An account with a configuration file."""
+    return Configured(home)
+
+
+def arrives(home: Home, daemon: Daemon, name: str, seed: int, inbox: Path | None = None) -> None:
+    """Drop a photo and wait for its cut-out."""
+    photo((inbox or home.inbox) / f"{name}.jpg", seed=seed)
+    until((home.outbox / f"{name}.png").exists, lambda: daemon.log)
+
+
+MISTAKES = [
+    "[watch\n", "[watch]\nsetle_seconds = 1\n", "[watch]\nsettle_seconds = -1\n", "[watch]\nsettle_seconds = 'x'\n",
+    "[watch]\nsettle_seconds = nan\n", "[watch]\nsettle_seconds = 1e9\n", "[watch]\nsettle_seconds =\n",
+    "settle_seconds = 1\n", "[wach]\n", "[model]\nname = 3\n", "[model]\nname = ''\n", "[model]\nname = 'nothing'\n",
+    "[model]\nprovider = 'gpu'\n", "[model]\nname = u2net\n", "[worker]\nlanes = 1.5\n", "[worker]\nlanes = true\n",
+    "[worker]\nworkers = 17\n", "[worker]\norder = 'any'\n", "[worker]\nsandbox = 'on'\n", "[limits]\nmegapixels = 0\n",
+    "[limits]\nmegapixels = '12'x\n", "[output]\nmetadata = 'all'\n", "[output]\nkeep_free = -1\n",
+    "[log]\nlevel = 'loud'\n", "version = 99\n", "version = 'two'\n", "version = 0\n", "model = 3\n", "folder = 3\n",
+    "[[folder]]\ninbox = '/nowhere'\n", "[[folder]]\ninbox = '/nowhere'\noutbox = '/nowhere-else'\n",
+    "[[folder]]\ninbox = 'relative'\noutbox = '/tmp'\n", "[[folder]]\ninbox = '~nobody-here/x'\noutbox = '/tmp'\n",
+    "[[folder]]\ninbox = '/tmp'\noutbox = '/tmp'\n", "[folder]\ninbox = '/tmp'\n", "[model]\n[model]\n", "= 3\n",
+    "\x00", "[watch]\nsettle_seconds = 2026-01-01\n", '"""',
+]  # fmt: skip
+
+
+@pytest.mark.fault("F49")
+def test_broken_configuration_leaves_the_last_good_one_in_force(configured: Configured) -> None:
+    """Forty of them: each is told with its place, nothing stops, photos are cut; a good one ends the matter."""
+    assert len(MISTAKES) == 40
+    home = configured.home
+    with configured.daemon() as daemon:
+        for number, mistake in enumerate(MISTAKES):
+            configured.replace(mistake)
+            done = home.bgzero("reload") if number % 8 == 0 else None
+            until(lambda: configured.status()["config_error"], lambda: daemon.log)
+            error = str(configured.status()["config_error"])
+            assert len(error) > 20, mistake
+            assert "Traceback" not in error
+            if done:
+                assert (done.returncode, done.stdout) == (1, b"")
+                assert done.stderr.startswith(b"bgzero: ")
+            if number % 10 == 0:
+                arrives(home, daemon, str(number), number)
+            configured.replace(configured.text)
+            until(lambda: not configured.status()["config_error"], lambda: daemon.log)
+        assert "Traceback" not in daemon.log
+        assert b"not taken over" not in home.bgzero("status").stdout
+        assert daemon.log.count("is not taken over") >= 35
+
+
+def test_mistake_is_told_with_file_line_key_and_the_nearest_key(configured: Configured) -> None:
+    """In the status, in the log and to whoever asked; the service's state says that something is amiss."""
+    with configured.daemon() as daemon:
+        configured.replace(configured.text + "[worker]\nlane = 3\n")
+        said = f"{configured.file}:9: worker.lane: unknown key. Did you mean lanes?"
+        until(lambda: said in daemon.log, lambda: daemon.log)
+        for command in ("status", "reload"):
+            done = configured.home.bgzero(command)
+            assert said in (done.stdout + done.stderr).decode(), command
+        assert configured.home.bgzero("status", "--check").returncode == 1
+        assert "the last good one holds" in str(configured.status()["why"])
+        assert daemon.log.count(said) == 1, "once is enough"
+
+
+def test_change_is_noticed_however_an_editor_writes(configured: Configured) -> None:
+    """In place, by another file in its place, where the file is a link; the same bytes again are no change."""
+    home = configured.home
+    with configured.daemon() as daemon:
+        configured.file.write_text(configured.text + "[log]\nlevel = 'debug'\n")
+        until(lambda: "Taken over: log.level." in daemon.log, lambda: daemon.log)
+        configured.replace(configured.text)
+        until(lambda: daemon.log.count("Taken over: log.level.") == 2, lambda: daemon.log)
+    elsewhere = home.root / "dotfiles" / "mine.toml"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text(configured.text)
+    configured.file.unlink()
+    configured.file.symlink_to(elsewhere)
+    with configured.daemon() as daemon:
+        half = elsewhere.with_name("half")
+        half.write_text(configured.text.replace("0.1", "0.2"))
+        half.replace(elsewhere)
+        until(lambda: "Taken over: watch.settle_seconds" in daemon.log, lambda: daemon.log)
+        os.utime(elsewhere)
+        elsewhere.write_text(elsewhere.read_text())
+        time.sleep(1)
+        assert daemon.log.count("Taken over") == 1
+
+
+def test_signal_and_command_reload(configured: Configured) -> None:
+    """Also where the file system tells of no changes. The command says what changed, and what needs a restart."""
+    home = configured.home
+    with configured.daemon() as daemon:
+        assert home.bgzero("reload").stdout == b"Nothing has changed.\n"
+        text = configured.text.replace("0.1", "0.3")
+        configured.file.write_text(text)
+        daemon.process.send_signal(signal.SIGHUP)
+        until(lambda: "Taken over: watch.settle_seconds." in daemon.log, lambda: daemon.log)
+        configured.file.write_text(text + "[log]\nformat = 'json'\nlevel = 'debug'\n")
+        until(lambda: configured.status()["needs_restart"] == ["log.format"], lambda: daemon.log)
+        assert b"at the next start: log.format" in home.bgzero("status").stdout
+        assert b"at the next start: log.format" in home.bgzero("reload").stdout
+        arrives(home, daemon, "a", 1)
+        configured.file.write_text(text)
+        until(lambda: configured.status()["needs_restart"] == [], lambda: daemon.log)
+
+
+def test_model_of_the_configuration_changes_while_photos_are_cut(configured: Configured) -> None:
+    """As by command; one that fails its test is not taken over, and the configuration's mistake is told."""
+    home = configured.home
+    for name in ("other", "broken"):
+        tiny.install(home.models, name)
+    (home.models / "broken.onnx").write_bytes(b"no network")
+    with configured.daemon() as daemon:
+        arrives(home, daemon, "a", 1)
+        configured.replace(configured.text.replace("tiny", "broken"))
+        until(lambda: "broken.onnx" in str(configured.status()["config_error"]), lambda: daemon.log)
+        arrives(home, daemon, "b", 2)
+        configured.replace(configured.text.replace("tiny", "other"))
+        until(lambda: "Taken over: model.name." in daemon.log, lambda: daemon.log)
+        assert configured.status()["config_error"] == ""
+        arrives(home, daemon, "c", 3)
+    assert [tag_of(home.outbox / f"{name}.png")["model"] for name in "abc"] == ["tiny", "tiny", "other"]
+
+
+def test_folders_come_and_go_while_photos_are_cut(configured: Configured) -> None:
+    """What was in work is finished, what waits goes on, nothing is cut twice; what came in between is found."""
+    home = configured.home
+    second = home.root / "second"
+    second.mkdir()
+    more = f'[[folder]]\ninbox = "{second}"\noutbox = "{home.outbox}"\n'
+    with configured.daemon() as daemon:
+        for number in range(12):
+            photo(home.inbox / f"{number}.png", (500, 400), number)
+        photo(second / "s.jpg", seed=40)
+        until(home.visible, lambda: daemon.log)
+        configured.replace(configured.text + more)
+        until(lambda: len(home.visible()) == 13, lambda: daemon.log)
+        assert daemon.log.count(": done") == 13
+        assert len(Oracle(home).status()["folders"]) == 2
+        configured.replace(configured.text)
+        until(lambda: len(Oracle(home).status()["folders"]) == 1, lambda: daemon.log)
+        photo(second / "late.jpg", seed=41)
+        arrives(home, daemon, "last", 42)
+        assert Oracle(home).status()["done"] == 13, "of this inbox"
+        assert "late.png" not in home.visible()
+        configured.replace(configured.text + more)
+        until(lambda: "late.png" in home.visible(), lambda: daemon.log)
+        assert configured.status()["done"] == 15
+        assert daemon.log.count(": done") == 15
+    assert "15 cut" in daemon.log
+
+
+def test_folder_of_another_daemon_is_not_taken_over(configured: Configured) -> None:
+    """The former configuration holds, whole: its inbox is watched, its lock is held."""
+    home = configured.home
+    second, out = home.root / "second", home.root / "out-2"
+    second.mkdir()
+    out.mkdir()
+    others = home.root / "others.toml"
+    others.write_text(configured.text.replace(str(home.inbox), str(second)).replace(str(home.outbox), str(out)))
+    with configured.daemon() as daemon, home.started("run", BGZERO_CONFIG=str(others)) as other:
+        until(lambda: f"Drop photos into {second}" in other.log, lambda: other.log)
+        configured.replace(configured.text + f'[[folder]]\ninbox = "{second}"\noutbox = "{out}"\n')
+        until(lambda: "already watches" in str(configured.status()["config_error"]), lambda: daemon.log)
+        arrives(home, daemon, "a", 1)
+        assert home.bgzero("run").returncode == 75
+    with home.started("run", BGZERO_CONFIG=str(others)) as other:
+        until(lambda: f"Drop photos into {second}" in other.log, "its lock was let go")
+
+
+def test_file_that_is_gone_changes_nothing(configured: Configured) -> None:
+    """Defaults in its place would be other folders."""
+    home = configured.home
+    with configured.daemon() as daemon:
+        configured.file.unlink()
+        done = home.bgzero("reload")
+        assert done.returncode == 1
+        assert b"is gone" in done.stderr
+        arrives(home, daemon, "a", 1)
+        configured.replace(configured.text)
+        until(lambda: not configured.status()["config_error"], lambda: daemon.log)
+
+
+def test_pause_outlasts_a_reload(configured: Configured) -> None:
+    """Whatever changes, nothing is begun."""
+    home = configured.home
+    tiny.install(home.models, "other")
+    with configured.daemon() as daemon:
+        home.bgzero("pause")
+        photo(home.inbox / "a.jpg")
+        until(lambda: configured.status()["waiting"] == 1, lambda: daemon.log)
+        configured.replace(configured.text.replace("tiny", "other").replace("0.1", "0.2"))
+        until(lambda: "Taken over: model.name, watch.settle_seconds" in daemon.log, lambda: daemon.log)
+        until(lambda: configured.status()["waiting"] == 1, lambda: daemon.log)
+        time.sleep(0.5)
+        assert home.visible() == []
+        home.bgzero("resume")
+        until(lambda: home.visible() == ["a.png"], lambda: daemon.log)
+
+
+def test_configuration_of_an_older_version_works_and_is_brought_forward_by_command(configured: Configured) -> None:
+    """Comments and order stay, a copy is kept; what was changed is told; of a newer version nothing is touched."""
+    home = configured.home
+    old = configured.text + "[worker]\n# not too many\nmegapixels = 33  # at once\nlanes = 1\n"
+    configured.file.write_text(old)
+    with configured.daemon() as daemon:
+        assert "`bgzero config migrate`" in daemon.log
+        assert b"worker.megapixels_in_work = 33.0  # file:10\n" in home.bgzero("config", "show", "--origin").stdout
+        done = home.bgzero("config", "migrate")
+        assert done.returncode == 0, done.stderr
+        text = configured.file.read_text()
+        assert "# not too many\nmegapixels_in_work = 33  # at once\nlanes = 1\n" in text
+        assert "version = 2" in text
+        assert configured.file.with_name("config.toml.version-1").read_text() == old
+        assert b"is of this version" in home.bgzero("config", "migrate").stdout
+        assert b"Nothing has changed" in home.bgzero("reload").stdout
+        newer = "version = 3\n" + configured.text
+        configured.file.write_text(newer)
+        for command in ("reload", "config migrate", "config check", "run --once"):
+            done = home.bgzero(*command.split())
+            assert done.returncode in (1, 78), command
+            assert b"written for a newer version" in done.stderr
+        assert configured.file.read_text() == newer
