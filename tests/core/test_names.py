@@ -2,15 +2,16 @@
 
 import json
 import os
+import subprocess
 import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bgzero_daemon.core import names
-from bgzero_daemon.core.names import NAME_MAX_BYTES, cutout_names, display, from_wire, to_wire
+from bgzero_daemon.core.names import NAME_MAX_BYTES, cutout_names, display, display_line, from_wire, quoted, to_wire
 
 HOSTILE: dict[str, str | bytes] = {
     "newline": "a\nb.jpg",
@@ -178,3 +179,14 @@ def test_longest_names_can_be_made(tmp_path: Path) -> None:
     """A real file system takes every name there is for a photo with the longest possible name."""
     for name in cutout_names("漢" * 83 + ".jpg"):
         (tmp_path / name).touch()
+
+
+@settings(max_examples=30)
+@given(st.lists(st.binary(min_size=1, max_size=30).map(lambda raw: raw.replace(b"\0", b"'\\7")), min_size=1))
+@example([b"", b"\xff7", "\x1b'\\é\u202e9".encode()])
+def test_quoted_words_are_printable_and_a_shell_reads_them_back(words: list[bytes]) -> None:
+    """Whatever a path holds, a command that names it can be printed, copied and typed."""
+    line = " ".join(quoted(os.fsdecode(word)) for word in words)
+    assert display_line(line) == line
+    done = subprocess.run(["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True)
+    assert done.stdout.split(b"\0")[:-1] == words

@@ -66,8 +66,7 @@ def flat(tree: object, at: str = "") -> list[tuple[str, object]]:
 def check(arguments: argparse.Namespace) -> int:
     """Check file, environment and folders; exit 78 with a sentence where something is wrong."""
     loaded = load(arguments.config)
-    by_default = not any(key.startswith("folder.") for key in loaded.origins)
-    if not by_default:  # the default folders are made by the first run
+    if not loaded.has_default_folders:  # the default folders are made by the first run
         folders.check(loaded.config.folder)
     print(
         _("{file} is fine.").format(file=display(loaded.file))

@@ -48,6 +48,21 @@ def display_line(text: str) -> str:
     return "".join(_escape(char) if _is_hostile(char) else char for char in text)
 
 
+def quoted(word: object) -> str:
+    """Return a word as a shell reads it, printable whatever it holds ($'...' is read by bash, zsh and ksh)."""
+    import shlex
+
+    text = str(word)
+    if not any(map(_is_hostile, text)):
+        return shlex.quote(text)
+    plain = (char if not _is_hostile(char) and char not in "\\'" else _in_octal(char) for char in text)
+    return f"$'{''.join(plain)}'"
+
+
+def _in_octal(char: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in os.fsencode(char))
+
+
 def to_wire(path: str | bytes | os.PathLike[str]) -> str:
     """Carry any path through text: percent-encoded bytes, '/' kept."""
     from urllib.parse import quote_from_bytes

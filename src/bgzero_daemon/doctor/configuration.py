@@ -5,11 +5,10 @@ import re
 from pathlib import Path
 
 from bgzero_daemon.core.errors import ConfigError
-from bgzero_daemon.core.names import display
+from bgzero_daemon.core.names import display, quoted
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.doctor.findings import Finding, ok, wrong
 from bgzero_daemon.doctor.ground import Ground
-from bgzero_daemon.doctor.remedies import quoted
 from bgzero_daemon.settings.load import PREFIX, config_path
 
 _IN_FILE = re.compile(r".*:(?P<line>\d+): (?P<key>[^:]+): .*")

@@ -5,12 +5,11 @@ from pathlib import Path
 
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import ConfigError, OutputError
-from bgzero_daemon.core.names import display
+from bgzero_daemon.core.names import display, quoted
 from bgzero_daemon.core.texts import _, n_
 from bgzero_daemon.doctor.findings import CannotLook, Finding, ok, wrong
 from bgzero_daemon.doctor.ground import Ground
-from bgzero_daemon.doctor.remedies import quoted
-from bgzero_daemon.service.outbox import Outbox
+from bgzero_daemon.service.outbox import Outbox, free_bytes
 from bgzero_daemon.settings import folders
 from bgzero_daemon.settings.schema import Folder
 
@@ -21,7 +20,7 @@ def check(ground: Ground) -> list[Finding]:
     """List, stage and remove what the daemon would, in every folder."""
     config = ground.config
     places = [path for folder in config.folder for path in (folder.inbox, folder.outbox)]
-    if ground.has_default_folders and places and not all(map(os.path.isdir, places)):
+    if ground.loaded.has_default_folders and places and not all(map(os.path.isdir, places)):
         return [ok(_("The default folders are made by the first `bgzero run`."))]
     found = [
         finding for number, folder in enumerate(config.folder) for finding in _usable(ground, number, folder)
@@ -126,7 +125,7 @@ def space(ground: Ground) -> list[Finding]:
     outboxes = {folder.outbox for folder in ground.config.folder if os.path.isdir(folder.outbox)}
     found = []
     for outbox in sorted(outboxes):
-        free = _free(outbox)
+        free = free_bytes(outbox)
         if free < keep:
             sentence = _("{folder} has {free} MB free, and {kept} MB are kept free: nothing is cut.").format(
                 folder=display(outbox), free=free // 1_000_000, kept=keep // 1_000_000
@@ -134,7 +133,7 @@ def space(ground: Ground) -> list[Finding]:
             less = max(0.0, (free // 2_000_000) / 1000)
             found.append(wrong(sentence, ground.setting("output.keep_free", less), _("Better: free some space there.")))
     state = paths.state_dir()
-    if state and (free := _free(_existing(state))) < _STATE_BYTES:
+    if state and (free := free_bytes(_existing(state))) < _STATE_BYTES:
         sentence = _("The state folder {folder} has {free} MB free: what was done may not be written down.")
         where = quoted(_existing(state))
         found.append(
@@ -143,11 +142,6 @@ def space(ground: Ground) -> list[Finding]:
     if not (found or outboxes or state):
         raise CannotLook(_("There is no folder yet."))
     return found or [ok(_("There is room for cut-outs and for the ledger."))]
-
-
-def _free(folder: Path) -> int:
-    space = os.statvfs(folder)
-    return space.f_bavail * space.f_frsize
 
 
 def _existing(folder: Path) -> Path:

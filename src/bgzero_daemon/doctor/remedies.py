@@ -1,16 +1,11 @@
 """Commands that repair something, complete as they are printed."""
 
-import shlex
 import shutil
 import sys
 from importlib.util import find_spec
 
+from bgzero_daemon.core.names import quoted
 from bgzero_daemon.settings.load import PREFIX, Loaded
-
-
-def quoted(word: object) -> str:
-    """Return a word as a shell reads it."""
-    return shlex.quote(str(word))
 
 
 def setting(loaded: Loaded, key: str, value: object) -> str:

@@ -5,11 +5,10 @@ from itertools import islice
 from pathlib import Path
 
 from bgzero_daemon.core import paths
-from bgzero_daemon.core.names import display
+from bgzero_daemon.core.names import display, quoted
 from bgzero_daemon.core.texts import _, n_
 from bgzero_daemon.doctor.findings import CannotLook, Finding, note, ok
 from bgzero_daemon.doctor.ground import Ground
-from bgzero_daemon.doctor.remedies import quoted
 from bgzero_daemon.service.mounts import mount_of
 from bgzero_daemon.settings.schema import Folder
 

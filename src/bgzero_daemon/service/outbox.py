@@ -55,6 +55,12 @@ def read_umask() -> int:
     return umask
 
 
+def free_bytes(folder: Path) -> int:
+    """Return how much this account may still write there. Raises OSError."""
+    space = os.statvfs(folder)
+    return space.f_bavail * space.f_frsize
+
+
 class Outbox:
     """One outbox folder. Errors of its file system come out as OutputError.
 
@@ -94,10 +100,9 @@ class Outbox:
                 raise OutputError(_("The outbox {folder} is not mounted.").format(folder=here))
             self._identity, self.mount = identity, mount  # somebody made it anew
         try:
-            space = os.statvfs(self.root)
+            free = self.free_bytes = free_bytes(self.root)
         except OSError as error:
             raise self._trouble(error) from error
-        free = self.free_bytes = space.f_bavail * space.f_frsize
         if free < self._keep_free:
             raise OutputError(
                 _("The outbox {folder} is nearly full: {free} MB are free, {kept} MB are kept free.").format(
@@ -109,8 +114,7 @@ class Outbox:
     def measure(self) -> None:
         """Note how much is free; where that cannot be told, the former figure goes."""
         try:
-            space = os.statvfs(self.root)
-            self.free_bytes = space.f_bavail * space.f_frsize
+            self.free_bytes = free_bytes(self.root)
         except OSError:
             self.free_bytes = None
 

@@ -20,7 +20,7 @@ def prepare(loaded: Loaded) -> list[Path]:
     sentence for the first thing wrong.
     """
     made = []
-    by_default = not any(key.startswith("folder.") for key in loaded.origins)
+    by_default = loaded.has_default_folders
     for folder in loaded.config.folder:
         for path in (folder.inbox, folder.outbox):
             if by_default and not os.path.exists(path):

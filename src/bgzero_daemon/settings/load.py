@@ -40,6 +40,11 @@ class Loaded:
     origins: Mapping[str, str] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def has_default_folders(self) -> bool:
+        """Whether nobody has named a folder: the first run makes the default ones."""
+        return not any(key.startswith("folder.") for key in self.origins)
+
 
 def default_folders() -> tuple[Folder, ...]:
     """Return what is used where no folder is configured: Inbox and Cutouts in the pictures folder.
