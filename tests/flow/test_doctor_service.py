@@ -15,8 +15,15 @@ from pathlib import Path
 import pytest
 
 from bgzero_daemon.core import paths
+from bgzero_daemon.doctor import running as running_daemon
+from bgzero_daemon.doctor.ground import Ground
+from bgzero_daemon.doctor.peer import Peer
+from bgzero_daemon.install import marks
+from bgzero_daemon.install.agent import Running
+from bgzero_daemon.install.unit import Wish, render
 from tests.flow.doctoring import NOTE, OK, SKIPPED, WRONG, Patient, worst
 from tests.home import PROGRAM, Home, until
+from tests.security.manager import running
 
 
 @pytest.fixture
@@ -25,97 +32,150 @@ def patient(home: Home) -> Patient:
     return Patient(home)
 
 
-def install_unit(patient: Patient, program: str = PROGRAM[0]) -> Path:
-    """Copy the shipped unit as a user would; a manager that is there for its name only."""
-    file = patient.home.root / "config" / "systemd" / "user" / "bgzero.service"
-    file.parent.mkdir(parents=True)
-    text = paths.shipped("systemd", "bgzero.service").read_text()
-    file.write_text(text.replace("%h/.local/bin/bgzero", program))
-    patient.stand_in("systemctl", "exit 1")
-    patient.healthy["unit"] = OK
+@contextmanager
+def service(patient: Patient, *arguments: str | Path) -> Iterator[Path]:
+    """The service, installed under a real service manager, and its unit: all is well."""
+    if os.geteuid() == 0:
+        pytest.skip("root has no user unit")
+    with running(patient.home) as manager:
+        done = patient.home.bgzero("service", "install", *arguments)
+        assert done.returncode == 0, done.stderr.decode() + manager.log()
+        patient.healthy |= {"unit": OK, "daemon": OK}
+        yield manager.units / "bgzero.service"
+
+
+def other_program(patient: Patient, script: str) -> Path:
+    """A `bgzero` of another installation."""
+    file = patient.home.root / "other" / "bgzero"
+    file.parent.mkdir()
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
     return file
 
 
-def test_installed_unit_is_fine(patient: Patient) -> None:
-    """The control: with the program's path, and with the home's specifier."""
-    file = install_unit(patient)
-    assert worst(patient.look("unit")["unit"]) == OK
-    link = patient.home.root / "home" / ".local" / "bin" / "bgzero"
-    link.parent.mkdir(parents=True)
-    link.symlink_to(PROGRAM[0])
-    file.write_text(paths.shipped("systemd", "bgzero.service").read_text())
-    assert worst(patient.look("unit")["unit"]) == OK
+def test_service_that_cannot_start_is_wrong_and_mended(patient: Patient) -> None:
+    """Its program is gone, in our unit and in an edited one, while it runs and afterwards; its configuration is."""
+    config = patient.home.root / "o d" / "it's.toml"
+    config.parent.mkdir()
+    config.write_text("")
+    with service(patient, "--config", config) as unit:
+        assert worst(patient.look("unit")["unit"]) == OK, "the control"
+        other = patient.home.root / "another" / "bgzero"
+        other.parent.mkdir()
+        other.symlink_to(PROGRAM[0])
+        install = ["service", "install", "--config", str(config)]
+        subprocess.run([other, *install], env=patient.home.env, capture_output=True, timeout=60, check=True)
+        assert f"ExecStart={other} run" in unit.read_text()
+        assert worst(patient.look("unit")["unit"]) == OK, "the same program by a name that lasts"
+        other.unlink()
+        (said,) = patient.prove("unit", WRONG)
+        assert str(other) in said["sentence"]
+        assert f"ExecStart={PROGRAM[0]} run" in unit.read_text()
+
+        unit.write_text(unit.read_text().replace(PROGRAM[0], "/nowhere/bgzero").replace("Nice=10", "Nice=5"))
+        assert patient.home.bgzero("service", "stop").returncode == 0
+        (said,) = patient.prove("unit", WRONG, waits={"socket", "daemon"})
+        assert said["remedy"].endswith(" --force")
+        assert worst(patient.look("socket")["socket"]) == OK, "the same cure has started it"
+
+        config.unlink()
+        (said,) = patient.prove("unit", WRONG)
+        assert config.exists()
 
 
-def test_unit_whose_program_is_gone_is_mended(patient: Patient) -> None:
-    """It names the program that is asked, from then on."""
-    file = install_unit(patient, "/nowhere/bgzero")
-    patient.prove("unit", WRONG)
-    assert f"ExecStart={PROGRAM[0]} run\n" in file.read_text()
+def test_service_that_is_not_as_it_would_be_written_is_a_note(patient: Patient) -> None:
+    """Another program, version or environment; edited, or written by somebody else. Lines beside it are no edit."""
+    with service(patient) as unit:
+        written = unit.read_text()
+        mine = unit.with_name(f"{unit.name}.d") / "mine.conf"
+        mine.parent.mkdir()
+        mine.write_text("[Service]\nNice=5\n")
+        assert worst(patient.look("unit")["unit"]) == OK, "the control"
 
+        body = written.partition("\n")[2]
+        unit.write_text(marks.seal(body.replace(PROGRAM[0], str(other_program(patient, "exit 1")))))
+        (said,) = patient.prove("unit", NOTE)
+        assert "another installation" in said["sentence"]
+        assert unit.read_text() == written
 
-def test_unit_of_another_program_is_a_note(patient: Patient) -> None:
-    """There is a bgzero elsewhere, which the unit starts."""
-    other = patient.home.root / "other" / "bgzero"
-    other.parent.mkdir()
-    other.write_text("#!/bin/sh\n")
-    other.chmod(0o755)
-    install_unit(patient, str(other))
-    patient.prove("unit", NOTE)
+        unit.write_text(marks.seal(body.replace("Nice=10", "Nice=11")))
+        (said,) = patient.prove("unit", NOTE)
+        assert "another version" in said["sentence"]
 
+        unit.write_text(written.replace("NoNewPrivileges=yes\n", ""))
+        (said,) = patient.prove("unit", NOTE)
+        assert "edited" in said["sentence"]
+        assert "mine.conf" not in said["explanation"]
+        assert f"{unit}.d/" in said["explanation"]
 
-def test_unit_that_looks_elsewhere_is_a_note(patient: Patient) -> None:
-    """The service manager has another XDG_DATA_HOME: other models, and nobody would know why."""
-    install_unit(patient)
-    known = patient.home.root / "manager-environment"
-    lines = [f"{key}={value}" for key, value in patient.home.env.items() if key.startswith("XDG_")]
-    known.write_text("\n".join(line for line in lines if "XDG_DATA_HOME" not in line) + "\n")
-    patient.stand_in(
-        "systemctl",
-        f'[ "$2" = show-environment ] && exec cat {known}\n[ "$2" = import-environment ] || exit 0\n'
-        f'shift 2; for name in "$@"; do echo "$name=$(printenv "$name")" >> {known}; done',
-    )
-    (said,) = patient.prove("unit", NOTE)
-    assert "XDG_DATA_HOME" in said["sentence"]
+        unit.write_text(body.replace(PROGRAM[0], str(patient.home.root / "other" / "bgzero")))
+        (said,) = patient.prove("unit", NOTE)
+        assert "somebody else" in said["sentence"]
 
-
-def test_edited_unit_is_a_note(patient: Patient) -> None:
-    """A line was taken out; what an installation adapts is not an edit."""
-    file = install_unit(patient)
-    file.write_text(file.read_text().replace("NoNewPrivileges=yes\n", ""))
-    if b"service" not in patient.home.bgzero("--help").stdout.split():
-        (said,) = patient.look("unit")["unit"]
-        assert (said["verdict"], said["remedy"]) == (NOTE, "bgzero service install")
-        pytest.skip("NO `bgzero service install` YET: the cure was not typed")
-    patient.prove("unit", NOTE)
+        patient.home.env["XDG_STATE_HOME"] = str(patient.home.root / "state of mine")
+        (said,) = patient.prove("unit", NOTE)
+        assert "XDG_STATE_HOME" in said["sentence"]
+        assert "state of mine" in unit.read_text()
 
 
 def test_unit_that_leaves_telemetry_on_is_a_note(patient: Patient) -> None:
-    """The program switches it off itself; the unit says it for whoever reads it."""
-    file = install_unit(patient)
-    file.write_text(file.read_text().replace("Environment=ORT_DISABLE_TELEMETRY=1\n", ""))
-    patient.prove("network", NOTE)
+    """By a line beside it, or by one that is gone; the program switches it off itself, the unit says it for readers."""
+    with service(patient) as unit:
+        mine = unit.with_name(f"{unit.name}.d") / "it's mine.conf"
+        mine.parent.mkdir()
+        for line in ("Environment=ORT_DISABLE_TELEMETRY=0", "UnsetEnvironment=ORT_DISABLE_TELEMETRY"):
+            mine.write_text(f"[Service]\nNice=5\n{line}\n")
+            patient.prove("network", NOTE)
+            assert mine.read_text() == f"[Service]\nNice=5\n#{line}\n"
+        unit.write_text(unit.read_text().replace("Environment=ORT_DISABLE_TELEMETRY=1\n", ""))
+        found = patient.look("unit", "network")
+        remedies = {said["remedy"] for name in found for said in found[name] if said["verdict"] == NOTE}
+        assert remedies == {"bgzero service install --force"}
+        found = patient.look("unit", "network", typed=remedies.pop())
+        assert {name: worst(said) for name, said in found.items()} == {"unit": OK, "network": OK}
 
 
-def test_service_that_is_enabled_and_does_not_run_is_wrong(patient: Patient) -> None:
-    """Started again by the service manager: here a stand-in, whose daemon is a real one."""
-    file = install_unit(patient)
-    wants = file.parent / "default.target.wants"
-    wants.mkdir()
-    (wants / file.name).symlink_to(file)
-    socket_file = patient.home.root / "run" / "bgzero" / "control.sock"
-    pid = patient.home.root / "pid"
-    patient.stand_in(
-        "systemctl",
-        f'[ "$2" = restart ] || exit 1\n{PROGRAM[0]} run >/dev/null 2>&1 & echo $! > {pid}\n'
-        f"for _ in $(seq 200); do [ -e {socket_file} ] && exit; sleep 0.05; done",
-    )
-    try:
-        patient.prove("socket", WRONG)
-    finally:
-        if pid.exists():
-            os.kill(int(pid.read_text()), signal.SIGTERM)
-            until(lambda: not socket_file.exists(), "the daemon ends")
+def test_service_that_is_to_run_and_does_not_is_wrong(patient: Patient) -> None:
+    """It was stopped, or it has failed too often: it starts again. A mistake in the configuration is told alone."""
+    with service(patient) as unit:
+        assert patient.home.bgzero("service", "stop").returncode == 0
+        patient.prove("socket", WRONG, waits={"daemon"})
+        file = patient.write_config("[limits]\nmax_megapixel = 1\n")
+        subprocess.run(
+            ["systemctl", "--user", "restart", unit.name], env=patient.home.env, timeout=60, capture_output=True
+        )
+        found = patient.look("configuration", "unit", "socket", "daemon")
+        assert [worst(found[name]) for name in ("configuration", "unit", "socket", "daemon")] == [
+            WRONG, OK, SKIPPED, SKIPPED,
+        ]  # fmt: skip
+        file.unlink()
+        patient.prove("socket", WRONG, waits={"daemon"})
+
+
+def test_daemon_that_does_not_answer_is_started_anew_by_who_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's by the service's commands, another one by its process."""
+    ground = Ground(None, {})
+    monkeypatch.setattr(ground, "peer", lambda: Peer(77, os.getuid(), False))
+    monkeypatch.setattr(ground, "service", lambda: Running(pid=77))
+    assert running_daemon._end(ground, "kill 77") == "bgzero service stop && bgzero service start"
+    monkeypatch.setattr(ground, "service", lambda: Running(pid=78))
+    assert running_daemon._end(ground, "kill 77") == "kill 77"
+
+
+def test_unit_is_read_where_no_service_manager_answers(patient: Patient) -> None:
+    """As it was written by hand or by us: its program, and whether that is there."""
+    patient.stand_in("systemctl", "exit 1")
+    file = patient.home.root / "config" / "systemd" / "user" / "bgzero.service"
+    patient.healthy["unit"] = OK
+    marks.write(file, render(Wish(Path(PROGRAM[0]))))
+    assert worst(patient.look("unit")["unit"]) == OK
+    marks.write(file, render(Wish(Path("/nowhere/bgzero"))))
+    (said,) = patient.look("unit")["unit"]
+    assert (said["verdict"], said["remedy"]) == (WRONG, "bgzero service install")
+    file.write_text(paths.shipped("systemd", "bgzero.service").read_text())
+    (said,) = patient.look("unit")["unit"]
+    assert (said["verdict"], said["remedy"]) == (WRONG, "bgzero service install --force")
+    assert f"{patient.home.root}/home/.local/bin/bgzero" in said["sentence"]
 
 
 def test_socket_that_was_left_behind_is_a_note(patient: Patient) -> None:
@@ -218,7 +278,7 @@ def test_daemon_of_another_version_and_with_a_bad_new_configuration_is_told(pati
         found = patient.look("daemon", "socket")
         assert worst(found["socket"]) == OK
         assert [(said["verdict"], said["remedy"]) for said in found["daemon"]] == [
-            (WRONG, "bgzero config check"), (NOTE, "systemctl --user restart bgzero"),
+            (WRONG, "bgzero config check"), (NOTE, "bgzero stop"),
         ]  # fmt: skip
 
 

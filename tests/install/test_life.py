@@ -46,6 +46,7 @@ def state(home: Home, code: int = 0, **env: str) -> dict[str, object]:
     done = home.bgzero("service", "status", "--json", stdin=b"", **env)
     assert done.returncode == code, done.stderr
     found: dict[str, object] = json.loads(done.stdout)
+    assert found["schema"] == 1
     return found
 
 
@@ -134,7 +135,9 @@ def test_what_is_wrong_with_a_unit_is_noticed_and_mended(home: Home) -> None:
         other.unlink()
         found = state(home)
         assert (found["program"], found["program_exists"], found["current"]) == (str(other), False, False)
-        assert f"it starts {other}, which is not there; mended by: bgzero service install" in said(home, "status")
+        assert f"starts {other}, and there is no such program. Mended by: bgzero service install\n" in said(
+            home, "status"
+        )
         said(home, "install")
         assert state(home)["remedy"] == ""
         assert manager.show(UNIT, "MainPID") != first, "it runs as its unit says"

@@ -105,7 +105,7 @@ def test_account_without_a_service_manager_is_told(home: Home) -> None:
         assert "start `bgzero run` there" in text
     code, text = service(home, "status")
     assert code == 3
-    assert "the service is not installed; mended by: bgzero service install" in text
+    assert "The service is not installed. Mended by: bgzero service install\n" in text
     assert "does not answer" in text
     assert not (home.root / "config").exists()
 

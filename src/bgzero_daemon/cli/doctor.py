@@ -2,13 +2,13 @@
 
 import argparse
 import difflib
-import json
 import logging
 import os
 import sys
 from collections.abc import Sequence
 
 from bgzero_daemon import __version__
+from bgzero_daemon.cli.steer import print_json
 from bgzero_daemon.core.errors import Exit, UsageError
 from bgzero_daemon.core.names import display_line
 from bgzero_daemon.core.texts import _, n_
@@ -16,7 +16,6 @@ from bgzero_daemon.doctor.examination import examine
 from bgzero_daemon.doctor.findings import NAMES, Entry, Verdict
 from bgzero_daemon.doctor.ground import Ground
 
-_SCHEMA = 1
 _COLOURS = {Verdict.OK: "32", Verdict.NOTE: "33", Verdict.WRONG: "1;31", Verdict.SKIPPED: "2"}
 
 
@@ -28,8 +27,7 @@ def doctor(arguments: argparse.Namespace) -> int:
     count = sum(entry.finding.verdict is Verdict.WRONG for entry in entries)
     if arguments.json:
         checks = [_as_json(entry) for entry in entries]
-        told = {"schema": _SCHEMA, "version": __version__, "wrong": count, "checks": checks}
-        print(json.dumps(told, indent=1, ensure_ascii=False))
+        print_json({"version": __version__, "wrong": count, "checks": checks})
     else:
         is_colourful = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         for entry in entries:
@@ -63,6 +61,6 @@ def _show(entry: Entry, *, is_colourful: bool) -> None:
 def _as_json(entry: Entry) -> dict[str, str]:
     finding = entry.finding
     return {
-        "name": entry.name, "verdict": finding.verdict.value, "sentence": finding.sentence,
+        "name": entry.name, "verdict": finding.verdict.value, "sentence": display_line(finding.sentence),
         "remedy": finding.remedy, "explanation": finding.explanation,
     }  # fmt: skip

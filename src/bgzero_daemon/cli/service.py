@@ -1,22 +1,22 @@
 """`bgzero service`: have the daemon started at every login, look at it, steer it. Taking it away: `cli.uninstall`."""
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from bgzero_daemon import client
-from bgzero_daemon.catalog import shelf
+from bgzero_daemon.cli.steer import print_json
 from bgzero_daemon.core import paths
-from bgzero_daemon.core.errors import AlreadyRunning, BgzeroError, ConfigError, Exit, ModelError
+from bgzero_daemon.core.errors import AlreadyRunning, BgzeroError, Exit
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.doctor.peer import find_peer
 from bgzero_daemon.install import here, marks, systemd
-from bgzero_daemon.install.agent import Examined, Manager, Running
+from bgzero_daemon.install.agent import Diagnosis, Examined, Manager, Running
 from bgzero_daemon.install.marks import Standing
+from bgzero_daemon.service.change import models_of
 from bgzero_daemon.settings import folders
 from bgzero_daemon.settings.load import CONFIG_VARIABLE, PREFIX, Loaded, load
 
@@ -31,7 +31,7 @@ def install(arguments: argparse.Namespace) -> int:
     loaded = _check(config, manager.environment)
     text = manager.render(config)
     was = manager.look()
-    if not was.pid and is_answering():
+    if not was.pid and find_peer():
         raise AlreadyRunning(
             _("A daemon of this account runs already, outside the service."),
             hint=_("Stop it (Ctrl-C where it was started), then: bgzero service install"),
@@ -57,11 +57,7 @@ def install(arguments: argparse.Namespace) -> int:
 def _check(config: Path | None, given: Mapping[str, str]) -> Loaded:
     """Read and check the configuration as the daemon will, with the manager's variables. Raises ConfigError."""
     loaded = load(config, environ=given)
-    try:
-        for name in {folder.model or loaded.config.model.name for folder in loaded.config.folder}:
-            shelf.installed(name)
-    except ModelError as error:
-        raise ConfigError(str(error), hint=error.hint) from error
+    models_of(loaded.config)
     for made in folders.prepare(loaded):
         print(_("Made {path}.").format(path=display(made)), file=sys.stderr)
     return loaded
@@ -125,17 +121,17 @@ def status(arguments: argparse.Namespace) -> int:
         running, unknown = here.manager().look(), None
     except BgzeroError as error:
         running, unknown = Running(state=_UNKNOWN), error
-    remedy = here.diagnose(found)
+    diagnosis = here.diagnose(found)
     if arguments.json:
-        print(json.dumps(_as_json(found, running, remedy), indent=1, ensure_ascii=False))
+        print_json(_as_json(found, running, diagnosis))
     else:
-        _print_status(found, running, remedy)
+        _print_status(found, running, diagnosis)
     if unknown and not arguments.json:
         print(unknown, unknown.hint, sep="\n", file=sys.stderr)
     return Exit.OK if running.is_active else Exit.NO_DAEMON
 
 
-def _as_json(found: Examined, running: Running, remedy: tuple[str, str]) -> dict[str, object]:
+def _as_json(found: Examined, running: Running, diagnosis: Diagnosis) -> dict[str, object]:
     return {
         "installed": found.is_installed,
         "enabled": running.is_enabled,
@@ -151,12 +147,12 @@ def _as_json(found: Examined, running: Running, remedy: tuple[str, str]) -> dict
         "program_is_this": found.is_this_program,
         "current": found.is_current,
         "environment": list(found.environment),
-        "trouble": remedy[0],
-        "remedy": remedy[1],
+        "trouble": diagnosis.sentence,
+        "remedy": diagnosis.remedy,
     }
 
 
-def _print_status(found: Examined, running: Running, remedy: tuple[str, str]) -> None:
+def _print_status(found: Examined, running: Running, diagnosis: Diagnosis) -> None:
     if found.is_installed and running.state != _UNKNOWN:
         print(
             _("{state}, {enabled}").format(
@@ -172,8 +168,8 @@ def _print_status(found: Examined, running: Running, remedy: tuple[str, str]) ->
         print(_("file: {file}").format(file=display(found.file)))
         for file in running.drop_ins:
             print(_("with your own lines in {file}").format(file=display(file)))
-    if remedy[0]:
-        print(_("{trouble}; mended by: {remedy}").format(trouble=remedy[0], remedy=remedy[1]))
+    if diagnosis.sentence:
+        print(_("{trouble} Mended by: {remedy}").format(trouble=diagnosis.sentence, remedy=diagnosis.remedy))
 
 
 def _installed() -> Manager:
@@ -212,15 +208,6 @@ def logs(arguments: argparse.Namespace) -> int:
             hint=_("`bgzero service status` shows whether it runs."),
         )
     os.execvp(command[0], command)  # noqa: S606 - it is ended as if it had been typed
-
-
-def is_answering() -> bool:
-    """Say whether a daemon of this account has its socket open, whoever started it."""
-    try:
-        client.ask("status")
-    except BgzeroError as error:
-        return error.exit_code != Exit.NO_DAEMON
-    return True
 
 
 def _says_something(journal: list[str]) -> bool:

@@ -5,11 +5,11 @@ import os
 import sys
 from pathlib import Path
 
-from bgzero_daemon.cli.service import is_answering
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _, n_
+from bgzero_daemon.doctor.peer import find_peer
 from bgzero_daemon.install import here, program, purge
 from bgzero_daemon.install.marks import Standing
 from bgzero_daemon.settings.load import Loaded, load
@@ -55,7 +55,7 @@ def _load_for_purge(config: Path | None) -> Loaded:
 
 def _purge(loaded: Loaded, config: Path | None) -> int:
     """Remove what is ours, saying so before; return whether all of it went."""
-    if is_answering() or purge.is_in_use(paths.state_dir()):
+    if find_peer() or purge.is_in_use(paths.state_dir()):
         raise BgzeroError(
             _("A daemon runs outside the service, so nothing else was removed."),
             hint=_("Stop it (Ctrl-C where it was started), then: bgzero service uninstall --purge"),

@@ -13,9 +13,11 @@ from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, NoDaemon
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.doctor.findings import CannotLook
-from bgzero_daemon.doctor.peer import find_peer
+from bgzero_daemon.doctor.peer import Peer, find_peer
 from bgzero_daemon.doctor.remedies import setting
 from bgzero_daemon.doctor.trial import Tried, load_runtime, try_worker
+from bgzero_daemon.install import here
+from bgzero_daemon.install.agent import Examined, Running
 from bgzero_daemon.settings.load import Loaded, load
 from bgzero_daemon.settings.schema import Config
 
@@ -55,7 +57,10 @@ class Ground:
     def __init__(self, flag: Path | None, environ: Mapping[str, str]) -> None:
         self.flag, self.environ = flag, environ
         self._loaded = Once(lambda: load(flag, environ=environ), "configuration")
-        self.status: Callable[[], dict[str, Any] | None] = Once(_status, "status")
+        self.peer: Callable[[], Peer | None] = Once(find_peer, "peer")
+        self.status: Callable[[], dict[str, Any] | None] = Once(self._status, "status")
+        self.installed: Callable[[], Examined] = Once(here.examine, "unit")
+        self.service: Callable[[], Running] = Once(_service, "service")
         self.tried: Callable[[], Tried] = Once(self._try, "trial")
         self.runtime: Callable[[], list[str]] = Once(load_runtime, "runtime")
 
@@ -77,11 +82,6 @@ class Ground:
     def config(self) -> Config:
         """The values of the configuration. Raises CannotLook where it has mistakes."""
         return self.loaded.config
-
-    @property
-    def has_default_folders(self) -> bool:
-        """Say whether nobody has named a folder: the first run makes what is missing."""
-        return not any(key.startswith("folder.") for key in self.loaded.origins)
 
     def setting(self, key: str, value: object) -> str:
         """Return the command that gives a key of the configuration another value."""
@@ -105,13 +105,20 @@ class Ground:
             config = config.model_copy(update={"worker": config.worker.model_copy(update={"sandbox": "auto"})})
         return try_worker(config, config.model.name, self.model())
 
+    def _status(self) -> dict[str, Any] | None:
+        """Return what the running daemon says; None where none runs. Raises BgzeroError where it does not answer."""
+        peer = self.peer()
+        if peer and peer.is_stopped:
+            raise BgzeroError(_("The daemon is stopped (process {pid}).").format(pid=peer.pid))
+        try:
+            return client.ask("status")
+        except NoDaemon:
+            return None
 
-def _status() -> dict[str, Any] | None:
-    """Return what the running daemon says; None where none runs. Raises BgzeroError where it does not answer."""
-    peer = find_peer()
-    if peer and peer.is_stopped:
-        raise BgzeroError(_("The daemon is stopped (process {pid}).").format(pid=peer.pid))
+
+def _service() -> Running:
+    """Return what the service manager says of the service: that it does not run, where no manager answers."""
     try:
-        return client.ask("status")
-    except NoDaemon:
-        return None
+        return here.manager().look()
+    except BgzeroError:
+        return Running()

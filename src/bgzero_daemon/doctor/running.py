@@ -7,19 +7,15 @@ from typing import Any
 from bgzero_daemon import __version__
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import BgzeroError
-from bgzero_daemon.core.names import display
+from bgzero_daemon.core.names import display, quoted
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.doctor import unit
 from bgzero_daemon.doctor.findings import CannotLook, Finding, note, ok, skipped, wrong
 from bgzero_daemon.doctor.ground import Ground
-from bgzero_daemon.doctor.peer import find_peer
-from bgzero_daemon.doctor.remedies import quoted
+from bgzero_daemon.install.here import diagnose
 from bgzero_daemon.service.base import VERSION
 from bgzero_daemon.service.house import LEDGER
 from bgzero_daemon.wire.control import SOCKET
 
-_LONGEST_ADDRESS = 100  # of 108, unix(7); longer ones go by way of /proc
-_START = "systemctl --user restart bgzero"
 _USER_VERSION_AT = 60  # of SQLite's file format, section 1.3
 
 
@@ -31,21 +27,16 @@ def control(ground: Ground) -> list[Finding]:
     if finding := _folder_trouble(ground.environ.get("XDG_RUNTIME_DIR", ""), folder):
         return [finding]
     file = folder / SOCKET
-    if len(os.fsencode(file)) >= _LONGEST_ADDRESS and not os.path.isdir("/proc/self/fd"):
-        shorter = f"/tmp/run-{os.getuid()}"  # noqa: S108 - for a person to type
-        sentence = _("The path {file} is too long for a socket.")
-        remedy = f"mkdir -p -m 700 {shorter} && export XDG_RUNTIME_DIR={shorter}"
-        return [wrong(sentence.format(file=display(file)), remedy)]
-    peer = find_peer()
+    peer = ground.peer()
     if peer is None:
-        return [_nobody(file)]
+        return [_nobody(ground, file)]
     if peer.user not in (os.getuid(), 0):
         sentence = _("The socket {file} is answered by another account.")
         return [wrong(sentence.format(file=display(file)), f"ps -fp {peer.pid}")]
     try:
         ground.status()
     except BgzeroError as error:
-        return [wrong(str(error), f"kill -CONT {peer.pid}" if peer.is_stopped else _restart(peer.pid))]
+        return [wrong(str(error), f"kill -CONT {peer.pid}" if peer.is_stopped else _end(ground, f"kill {peer.pid}"))]
     return [ok(_("The daemon answers (process {pid}).").format(pid=peer.pid))]
 
 
@@ -60,20 +51,24 @@ def _folder_trouble(session: str, folder: Path) -> Finding | None:
     return None
 
 
-def _nobody(file: Path) -> Finding:
-    found = unit.installed()
-    if found and found.is_enabled:
-        return wrong(_("The unit is enabled, but no daemon answers."), _START,
-                     _("`journalctl --user -u bgzero` tells why it ended."))  # fmt: skip
+def _nobody(ground: Ground, file: Path) -> Finding:
+    if ground.service().is_enabled:
+        if diagnose(ground.installed()).is_grave:
+            raise CannotLook(_("This waits for a service that can be started."))
+        ground.loaded  # noqa: B018 - with mistakes in it no daemon starts, and that is told elsewhere
+        return wrong(_("The service is to run, but no daemon answers."), "bgzero service start",
+                     _("`bgzero service logs` tells why it ended."))  # fmt: skip
     if os.path.lexists(file):
         return note(_("A socket is left of a daemon that was killed."), f"rm -f {quoted(file)}",
                     _("The next daemon takes it away, too."))  # fmt: skip
     return ok(_("No daemon is running; `bgzero run` starts one."))
 
 
-def _restart(pid: int) -> str:
-    found = unit.installed()
-    return _START if found and found.is_enabled else f"kill {pid}"
+def _end(ground: Ground, otherwise: str) -> str:
+    """Return the command that starts the service's daemon anew; `otherwise` where another one runs."""
+    peer = ground.peer()
+    is_services = peer is not None and peer.pid == ground.service().pid
+    return "bgzero service stop && bgzero service start" if is_services else otherwise
 
 
 def daemon(ground: Ground) -> list[Finding]:
@@ -90,7 +85,9 @@ def daemon(ground: Ground) -> list[Finding]:
     version = reply.get("version")
     if version and version != __version__:
         sentence = _("It is of version {theirs}, and this is {own}.")
-        found.append(note(sentence.format(theirs=display(str(version)), own=__version__), _START))
+        remedy = _end(ground, "bgzero stop")
+        about = "" if "service" in remedy else _("Start it again then.")
+        found.append(note(sentence.format(theirs=display(str(version)), own=__version__), remedy, about))
     return found or [ok(_("It has no trouble."))]
 
 

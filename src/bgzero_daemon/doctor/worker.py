@@ -5,9 +5,7 @@ from bgzero_daemon.core.texts import _
 from bgzero_daemon.doctor.findings import CannotLook, Finding, note, ok, wrong
 from bgzero_daemon.doctor.ground import Ground
 from bgzero_daemon.doctor.trial import Tried
-from bgzero_daemon.doctor.unit import installed
-
-_SILENCE = "ORT_DISABLE_TELEMETRY"
+from bgzero_daemon.doctor.unit import SILENCE, loud
 
 
 def _tried(ground: Ground) -> Tried:
@@ -60,18 +58,10 @@ def sandbox(ground: Ground) -> list[Finding]:
 
 def network(ground: Ground) -> list[Finding]:
     """Say whether anything could be sent: telemetry is off, in the unit too, and a worker can make no socket."""
-    if ground.environ.get(_SILENCE) != "1":
-        return [wrong(_("ONNX Runtime's telemetry is not switched off in this process."), f"export {_SILENCE}=1")]
-    unit = installed()
-    if unit and unit.environment().get(_SILENCE) != "1":
-        line = rf"[Service]\nEnvironment={_SILENCE}=1\n"
-        folder = f'"{unit.file}.d"'
-        return [
-            note(
-                _("The unit does not switch ONNX Runtime's telemetry off; the program does it itself."),
-                f"mkdir -p {folder} && printf '{line}' > {folder}/silence.conf; systemctl --user daemon-reload",
-            )
-        ]
+    if ground.environ.get(SILENCE) != "1":
+        return [wrong(_("ONNX Runtime's telemetry is not switched off in this process."), f"export {SILENCE}=1")]
+    if finding := loud(ground):
+        return [finding]
     found = _tried(ground).sandbox
     if found == "off":
         raise CannotLook(_("The telemetry is off; with the sandbox switched off nothing else keeps a worker silent."))

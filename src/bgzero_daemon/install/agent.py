@@ -1,12 +1,14 @@
 """What is the same of every service manager: how an installed service is looked at."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import BgzeroError, Exit
-from bgzero_daemon.install import program
+from bgzero_daemon.install import marks, program
 from bgzero_daemon.install.marks import Standing
 from bgzero_daemon.install.unit import Wish
 
@@ -26,6 +28,7 @@ class Examined:
     program: Path | None = None
     config: Path | None = None
     program_exists: bool = False
+    config_exists: bool = True
     is_this_program: bool = False
     is_current: bool = False
     environment: tuple[str, ...] = ()
@@ -35,6 +38,18 @@ class Examined:
     def is_installed(self) -> bool:
         """Whether there is a file, whoever wrote it."""
         return self.standing is not Standing.MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What is wrong with an installed service, and a line for a shell that mends it; both "" where nothing is.
+
+    `is_grave`: it cannot start.
+    """
+
+    sentence: str = ""
+    remedy: str = ""
+    is_grave: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +113,42 @@ def differing(wanted: Mapping[str, str], given: Mapping[str, str], names: Sequen
     return {name: wanted.get(name) for name in names if wanted.get(name) != given.get(name)}
 
 
-def compare(file: Path, standing: Standing, found: Wish | None, text: str, wanted: str | BgzeroError) -> Examined:
-    """Describe a file that starts what `found` says, where `wanted` is to stand (or cannot, for this reason)."""
+def compare(
+    file: Path,
+    needs: Mapping[str, str | None] | None,
+    *,
+    read: Callable[[str], Wish | None],
+    render: Callable[[Wish], str],
+) -> Examined:
+    """Describe what stands in a file beside what is to stand there.
+
+    `needs` are the variables that are to be set or taken away there; None: not known, and taken as right. The
+    program may have another name than it was called by now, if that lasts. Raises BgzeroError where the file cannot
+    be read.
+    """
+    standing, text = marks.judge(file)
+    found = read(text)
     if found is None:
         return Examined(file, standing)
+    has = found.environment or {}
+    needs = has if needs is None else needs
+    is_this, wanted, trouble = False, "", ""
     try:
-        is_this = found.program == program.find() or found.program.samefile(program.find())
-    except (BgzeroError, OSError):
-        is_this = False
+        own = program.find()
+        is_this = program.is_same(found.program, own)
+        start = found.program if is_this and program.is_lasting(found.program) else own
+        wanted = render(Wish(start, found.config, needs))
+    except BgzeroError as error:
+        trouble = str(error)
     return Examined(
         file,
         standing,
         program=found.program,
         config=found.config,
-        program_exists=found.program.is_file(),
+        program_exists=found.program.is_file() and os.access(found.program, os.X_OK),
+        config_exists=found.config is None or found.config.exists(),
         is_this_program=is_this,
         is_current=text == wanted,
-        trouble=str(wanted) if isinstance(wanted, BgzeroError) else "",
+        environment=tuple(sorted(name for name in paths.MOVERS if has.get(name, "") != needs.get(name, ""))),
+        trouble=trouble,
     )

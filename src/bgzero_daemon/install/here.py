@@ -3,10 +3,10 @@
 import sys
 
 from bgzero_daemon.core.errors import BgzeroError
-from bgzero_daemon.core.names import display
+from bgzero_daemon.core.names import display, quoted
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.install import launchd, systemd
-from bgzero_daemon.install.agent import Examined, Manager
+from bgzero_daemon.install import launchd, program, systemd
+from bgzero_daemon.install.agent import Diagnosis, Examined, Manager
 from bgzero_daemon.install.marks import Standing
 
 
@@ -27,28 +27,46 @@ def examine() -> Examined:
     return launchd.examine() if sys.platform == "darwin" else systemd.examine()
 
 
-def diagnose(found: Examined) -> tuple[str, str]:
-    """Return what is wrong with an installed service and the command that mends it; two empty texts: nothing."""
-    again = "bgzero service install" + (f" --config {display(found.config)}" if found.config else "")
+def diagnose(found: Examined) -> Diagnosis:
+    """Say what is wrong with an installed service; what keeps it from starting comes before all else."""
+    named = quoted(found.config) if found.config else ""
+    again = f"bgzero service install --config {named}" if named else "bgzero service install"
     by_force = f"{again} --force"
     shown = display(found.program or "")
     checks = (
-        (found.standing is Standing.FOREIGN, _("somebody else wrote this file"), by_force),
-        (found.standing is Standing.EDITED, _("this file was edited"), by_force),
-        (not found.program_exists, _("it starts {program}, which is not there").format(program=shown), again),
-        (bool(found.trouble), found.trouble, _("another way of installing the program")),
+        (not found.is_installed, Diagnosis(_("The service is not installed."), again)),
+        (
+            found.program is not None and not found.program_exists,
+            Diagnosis(
+                _("The service starts {program}, and there is no such program.").format(program=shown),
+                again if found.standing is Standing.OURS else by_force,
+                is_grave=True,
+            ),
+        ),
+        (
+            not found.config_exists,
+            Diagnosis(
+                _("The service reads {file}, which is not there.").format(file=display(found.config or "")),
+                f"bgzero config init --config {named} && bgzero service start",
+                is_grave=True,
+            ),
+        ),
+        (found.standing is Standing.FOREIGN, Diagnosis(_("The service's file is somebody else's."), by_force)),
+        (found.standing is Standing.EDITED, Diagnosis(_("The service's file was edited."), by_force)),
+        (bool(found.trouble), Diagnosis(found.trouble, f"{program.installation()} && ~/.local/bin/{again}")),
         (
             not found.is_this_program,
-            _("it starts {program}, which is another installation").format(program=shown),
-            again,
+            Diagnosis(_("The service starts {program}, which is another installation.").format(program=shown), again),
         ),
         (
             bool(found.environment),
-            _("its daemon has other values of {names} than this shell").format(names=", ".join(found.environment)),
-            again,
+            Diagnosis(
+                _("The service has other values of {names} than this shell.").format(
+                    names=", ".join(found.environment)
+                ),
+                again,
+            ),
         ),
-        (not found.is_current, _("this file is of another version"), again),
+        (not found.is_current, Diagnosis(_("The service's file is of another version."), again)),
     )
-    if not found.is_installed:
-        return _("the service is not installed"), again
-    return next(((sentence, remedy) for is_so, sentence, remedy in checks if is_so), ("", ""))
+    return next((told for is_so, told in checks if is_so), Diagnosis())

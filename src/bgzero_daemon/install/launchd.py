@@ -8,7 +8,6 @@ import threading
 import time
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from bgzero_daemon.core import paths
@@ -134,16 +133,7 @@ class Launchd:
 
 def examine() -> Examined:
     """Look at the installed agent without changing anything: see `systemd.examine`. Raises BgzeroError."""
-    standing, text = marks.judge(_file())
-    found = read(text)
-    wanted: str | BgzeroError
-    try:
-        wanted = render(unit.Wish(program.find(), found.config if found else None, paths.moved()))
-    except BgzeroError as error:
-        wanted = error
-    has = (found.environment if found else None) or {}
-    names = {name for name in paths.MOVERS if has.get(name) != paths.moved().get(name)}
-    return replace(compare(_file(), standing, found, text, wanted), environment=tuple(sorted(names)))
+    return compare(_file(), dict(paths.moved()), read=read, render=render)
 
 
 def _wait(is_so: Callable[[], bool]) -> bool:

@@ -62,6 +62,19 @@ def _keg(path: Path) -> Path | None:
     return Path(*path.parts[:depth])
 
 
+def is_same(one: Path, other: Path) -> bool:
+    """Say whether both names lead to the same program."""
+    try:
+        return one == other or one.samefile(other)
+    except OSError:
+        return False
+
+
+def is_lasting(path: Path) -> bool:
+    """Say whether a program has this name after an upgrade, too."""
+    return not (_is_versioned(path) or _is_cached(path))
+
+
 def _is_versioned(path: Path) -> bool:
     return "Cellar" in path.parts or path.is_relative_to("/nix/store") or path.is_relative_to("/gnu/store")
 
@@ -70,6 +83,11 @@ def _is_cached(path: Path) -> bool:
     places = {path, Path(os.path.realpath(path))}
     cache = paths.cache_home()
     return any(_CACHES & {*place.parts} or (cache and place.is_relative_to(cache)) for place in places)
+
+
+def installation() -> str:
+    """Return the command that installs this program where it lasts."""
+    return "uv tool install bgzero-daemon" if shutil.which("uv") else "pipx install bgzero-daemon"
 
 
 def removal() -> str:

@@ -4,7 +4,6 @@ import os
 import pwd
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from bgzero_daemon.core import paths
@@ -94,8 +93,8 @@ def examine() -> Examined:
     The result says whether a unit is installed and whose it is, which program it names, whether that exists and is
     this very one, whether the text is what `bgzero service install` would write now, and the names of the variables
     by which its daemon would look at other places than this shell's commands. Its configuration file is taken as
-    intended. Where the manager does not answer, its environment is unknown and taken as right. Raises OSError where
-    the unit cannot be read.
+    intended. Where the manager does not answer, its environment is unknown and taken as right. Raises BgzeroError
+    where the unit cannot be read.
     """
     given: dict[str, str] | None = None
     try:
@@ -104,17 +103,8 @@ def examine() -> Examined:
         file = _folder(paths.moved()) / unit.NAME
     else:
         file = _folder(given) / unit.NAME
-    standing, text = marks.judge(file)
-    found = unit.read(text)
-    has = (found.environment if found else None) or {}
-    needs = has if given is None else differing(paths.moved(), given, paths.MOVERS)
-    wanted: str | BgzeroError
-    try:
-        wanted = unit.render(unit.Wish(program.find(), found.config if found else None, needs))
-    except BgzeroError as error:
-        wanted = error
-    names = {name for name in paths.MOVERS if has.get(name, "") != needs.get(name, "")}
-    return replace(compare(file, standing, found, text, wanted), environment=tuple(sorted(names)))
+    needs = None if given is None else differing(paths.moved(), given, paths.MOVERS)
+    return compare(file, needs, read=unit.read, render=unit.render)
 
 
 def account() -> str:

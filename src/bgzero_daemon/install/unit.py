@@ -71,19 +71,27 @@ def _variables(environment: Mapping[str, str | None]) -> list[str]:
 def read(text: str) -> Wish | None:
     """Return what a unit's text starts, None where that is no `bgzero run`. The reverse of `render`."""
     command: list[str] = []
-    environment: dict[str, str | None] = {}
     for line in text.splitlines():
         key, _equals, value = line.partition("=")
         if key == "ExecStart":
             command = split(value)
-        elif key == "Environment":
-            pairs = (word.replace("%%", "%").partition("=") for word in split(value))
-            environment |= {name: given for name, _equals, given in pairs if name in paths.MOVERS}
-        elif key == "UnsetEnvironment":
-            environment |= dict.fromkeys(word for word in split(value) if word in paths.MOVERS)
     if command[1:2] != ["run"]:
         return None
     program = "%".join(part.replace("%h", str(paths.home() or "")) for part in command[0].split("%%"))
     arguments = [word.replace("%%", "%").replace("$$", "$") for word in command[2:]]
     config = Path(arguments[1]) if len(arguments) == 2 and arguments[0] == "--config" else None
-    return Wish(Path(program), config, environment)
+    return Wish(Path(program), config, {name: value for name, value in variables(text).items() if name in paths.MOVERS})
+
+
+def variables(text: str) -> dict[str, str | None]:
+    """Return what a unit's text sets and (None) takes away, which systemd does last."""
+    given: dict[str, str] = {}
+    taken: list[str] = []
+    for line in text.splitlines():
+        key, _equals, value = line.partition("=")
+        if key == "Environment":
+            pairs = (word.replace("%%", "%").partition("=") for word in split(value))
+            given |= {name: value for name, _equals, value in pairs}
+        elif key == "UnsetEnvironment":
+            taken += split(value)
+    return given | dict.fromkeys(taken)
