@@ -22,7 +22,7 @@ from bgzero_daemon.install import marks
 from bgzero_daemon.install.agent import Running
 from bgzero_daemon.install.unit import Wish, render
 from tests.flow.doctoring import NOTE, OK, SKIPPED, WRONG, Patient, worst
-from tests.home import PROGRAM, Home, until
+from tests.home import PROGRAM, Daemon, Home, until
 from tests.security.manager import running
 
 
@@ -178,11 +178,21 @@ def test_unit_is_read_where_no_service_manager_answers(patient: Patient) -> None
     assert f"{patient.home.root}/home/.local/bin/bgzero" in said["sentence"]
 
 
+@contextmanager
+def answering(patient: Patient, *places: str | Path) -> Iterator[Daemon]:
+    """`bgzero run` on this account's folders, or others, once it has its socket."""
+    with patient.home.daemon(*places) as daemon:
+        until((patient.home.root / "run" / "bgzero" / "control.sock").exists, lambda: daemon.log)
+        patient.healthy["daemon"] = OK
+        yield daemon
+
+
 def test_socket_that_was_left_behind_is_a_note(patient: Patient) -> None:
     """A daemon that was killed leaves it."""
     file = patient.home.root / "run" / "bgzero" / "control.sock"
-    with patient.home.daemon() as daemon:
+    with answering(patient) as daemon:
         daemon.stop(signal.SIGKILL)
+        patient.healthy["daemon"] = SKIPPED
         assert file.exists()
         patient.prove("socket", NOTE)
 
@@ -203,8 +213,7 @@ def test_socket_folder_that_is_open_to_others_is_wrong(patient: Patient) -> None
 
 def test_daemon_that_is_stopped_is_found_and_goes_on(patient: Patient) -> None:
     """Ctrl-Z: its socket takes calls and nobody answers."""
-    with patient.home.daemon() as daemon:
-        patient.healthy["daemon"] = OK
+    with answering(patient) as daemon:
         daemon.process.send_signal(signal.SIGSTOP)
         try:
             (said,) = patient.prove("socket", WRONG, waits={"daemon"})
@@ -216,8 +225,7 @@ def test_daemon_that_is_stopped_is_found_and_goes_on(patient: Patient) -> None:
 
 def test_paused_daemon_is_a_note(patient: Patient) -> None:
     """Somebody may have forgotten it."""
-    with patient.home.daemon():
-        patient.healthy["daemon"] = OK
+    with answering(patient):
         assert worst(patient.look("daemon")["daemon"]) == OK, "the control"
         assert patient.home.bgzero("pause").returncode == 0
         patient.prove("daemon", NOTE)
@@ -227,8 +235,7 @@ def test_trouble_of_the_running_daemon_is_passed_on(patient: Patient) -> None:
     """It watches a folder that is gone, and that this shell's configuration does not name."""
     inbox = patient.home.root / "watched"
     inbox.mkdir()
-    with patient.home.daemon("--inbox", inbox, "--outbox", patient.home.outbox) as daemon:
-        patient.healthy["daemon"] = OK
+    with answering(patient, "--inbox", inbox, "--outbox", patient.home.outbox) as daemon:
         inbox.rmdir()
         until(lambda: "is not there" in daemon.log, lambda: daemon.log)
         (said,) = patient.look("daemon")["daemon"]
