@@ -219,6 +219,16 @@ def test_folder_of_another_daemon_is_not_taken_over(configured: Configured) -> N
         until(lambda: f"Drop photos into {second}" in other.log, "its lock was let go")
 
 
+def test_file_that_names_no_folder_any_more_changes_nothing(configured: Configured) -> None:
+    """Emptied by mistake, or by an editor for a moment: nobody's photos are looked for elsewhere."""
+    home = configured.home
+    with configured.daemon() as daemon:
+        configured.replace("")
+        until(lambda: "names no folder any more" in str(configured.status()["config_error"]), lambda: daemon.log)
+        arrives(home, daemon, "a", 1)
+    assert not (home.root / "home" / "Pictures").exists()
+
+
 def test_file_that_is_gone_changes_nothing(configured: Configured) -> None:
     """Defaults in its place would be other folders."""
     home = configured.home

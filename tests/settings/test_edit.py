@@ -15,7 +15,7 @@ from bgzero_daemon.settings.schema import Config
 
 SHIPPED = paths.shipped("config", "config.toml").read_text(encoding="utf-8")
 KEYS = [
-    (table, key) for table, values in Config().model_dump(exclude={"folder"}).items() for key in values
+    (table, key) for table, values in Config().model_dump(exclude={"folder", "version"}).items() for key in values
 ]  # fmt: skip
 FOLDERS = '[[folder]] # one\ninbox = "/a" # kept\noutbox = "/b"\n\n[[folder]]\ninbox = \'/c\'\noutbox = "/d"\n'
 TEXTS = [

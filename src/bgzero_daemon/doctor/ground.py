@@ -20,6 +20,7 @@ from bgzero_daemon.install import here
 from bgzero_daemon.install.agent import Examined, Running
 from bgzero_daemon.settings.load import Loaded, load
 from bgzero_daemon.settings.schema import Config
+from bgzero_daemon.settings.state import in_force
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class Ground:
 
     def __init__(self, flag: Path | None, environ: Mapping[str, str]) -> None:
         self.flag, self.environ = flag, environ
-        self._loaded = Once(lambda: load(flag, environ=environ), "configuration")
+        self._loaded = Once(lambda: in_force(load(flag, environ=environ)), "configuration")
         self.peer: Callable[[], Peer | None] = Once(find_peer, "peer")
         self.status: Callable[[], dict[str, Any] | None] = Once(self._status, "status")
         self.installed: Callable[[], Examined] = Once(here.examine, "unit")

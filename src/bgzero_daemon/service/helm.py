@@ -134,6 +134,11 @@ class Helm:
         configured = self._reload()
         if configured.file is None and self._configured.file is not None:
             raise ConfigError(_("{file} is gone.").format(file=display(self._configured.file)))
+        if configured.has_default_folders and not self._configured.has_default_folders:
+            raise ConfigError(
+                _("{file} names no folder any more.").format(file=display(self._configured.file or "")),
+                hint=_("If the default folders are meant, restart the daemon."),
+            )
         return configured
 
     def reload_by_itself(self) -> None:

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from bgzero_daemon.core.recipe import Metadata
 from bgzero_daemon.core.texts import _
@@ -40,6 +40,14 @@ class Table(BaseModel):
     """One table of the file: frozen, and an unknown key is a mistake."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_truth(cls, value: object, found: ValidationInfo) -> object:
+        """Take no true for a one: whoever wrote it meant another key."""
+        if isinstance(value, bool) and cls.model_fields[str(found.field_name)].annotation in (int, float):
+            raise ValueError(_("input should be a number"))
+        return value
 
 
 class Folder(Table):
