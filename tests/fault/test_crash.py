@@ -57,7 +57,7 @@ def test_service_that_is_killed_at_a_step_loses_and_doubles_nothing(home: Home, 
     oracle = Oracle(home)
     for number in range(3):
         oracle.remember(photo(home.inbox / "trip" / f"{number}.png", (60 + number, 40), number))
-    once = {"admitted", "armed", "caught-up", "ledger-opened", "locked", "recovering"}
+    once = {"admitted", "worker-begins", "armed", "caught-up", "ledger-opened", "locked", "recovering"}
     if point == "swept":
         (home.outbox / ".bgz-left.tmp").write_bytes(b"half")
         once.add(point)

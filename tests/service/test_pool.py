@@ -17,6 +17,7 @@ from bgzero_daemon.core.errors import WorkforceLost
 from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.recipe import Recipe
 from bgzero_daemon.service.child import Child
+from bgzero_daemon.service.crew import Crew
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.settings.schema import Config, Worker
 from tests.home import until
@@ -48,8 +49,8 @@ def test_worker_is_started_as_configured(tmp_path: Path) -> None:
     for count in (1, 4):
         with pool(threads=count, lanes=1) as made, task(tmp_path) as given:
             future = made.submit(given)
-            until(lambda: made._children, "it is started")
-            (child,) = made._children
+            until(lambda: made._crew.children, "it is started")
+            (child,) = made._crew.children
             assert child.ready_due < time.monotonic() + 600
             assert child.sock.gettimeout()
             assert future.result(60).source_sha256
@@ -93,7 +94,7 @@ def test_surprise_with_photos_in_work_answers_for_them(tmp_path: Path, monkeypat
             patched.setattr(Child, "look_after", lambda *_arguments: 1 / 0)
             future = made.submit(given)
             assert isinstance(future.exception(20), WorkforceLost)
-            until(lambda: not made._children, "it is given up")
+            until(lambda: not made._crew.children, "it is given up")
         until(lambda: made.places(MODEL), "the pause is over")
         assert made.submit(given).result(60).width_px == 40
 
@@ -101,11 +102,11 @@ def test_surprise_with_photos_in_work_answers_for_them(tmp_path: Path, monkeypat
 def test_work_goes_to_whoever_has_least(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two workers; and a new one is begun before anybody gets a second photo."""
     with pool(workers=3, lanes=4) as made:
-        sizes = made._plan.sizes
+        sizes = made._trials.plan.sizes
 
         class Busy:
             def __init__(self, count: int) -> None:
-                self.name, self.held, self.plan = MODEL, dict.fromkeys(range(count)), made._plan.number
+                self.name, self.held, self.plan = MODEL, dict.fromkeys(range(count)), made._trials.plan.number
                 self.process = self.sock = self
                 self.murmur = self
 
@@ -114,12 +115,12 @@ def test_work_goes_to_whoever_has_least(monkeypatch: pytest.MonkeyPatch) -> None
 
         given = Task("1", "a", Recipe(MODEL), 0, 0)
         begun = object()
-        monkeypatch.setattr(LocalWorkforce, "_begin", lambda *_arguments: begun)
+        monkeypatch.setattr(Crew, "begin", lambda *_arguments: begun)
         one, two, three = Busy(2), Busy(1), Busy(3)
-        monkeypatch.setattr(made, "_children", [one, two])
+        monkeypatch.setattr(made._crew, "children", [one, two])
         assert made._worker_for(given) is begun
-        monkeypatch.setattr(made, "_children", [one, two, three])
-        assert vars(made)["_children"][1] is made._worker_for(given)
+        monkeypatch.setattr(made._crew, "children", [one, two, three])
+        assert vars(made._crew)["children"][1] is made._worker_for(given)
         assert sizes.workers == 3
         monkeypatch.undo()
 
@@ -131,8 +132,8 @@ def test_worker_that_is_gone_leaves_nothing_open(tmp_path: Path) -> None:
         for _time in range(2):
             future: Future[Staged] = made.submit(given)
             future.result(60)
-            (pid,) = [child.process.pid for child in made._children]
-            until(lambda: not made._children, "it rests and ends")
+            (pid,) = [child.process.pid for child in made._crew.children]
+            until(lambda: not made._crew.children, "it rests and ends")
             assert not psutil.pid_exists(pid)
         assert len(os.listdir("/proc/self/fd")) == before
 
@@ -141,14 +142,14 @@ def test_waiting_for_a_worker_to_leave_costs_nothing(tmp_path: Path) -> None:
     """It is stopped, and does not see that its socket was closed: looked at now and then, killed in the end."""
     with pool(idle_seconds=0.3) as made, task(tmp_path) as given:
         made.submit(given).result(60)
-        (child,) = made._children
+        (child,) = made._crew.children
         os.kill(child.process.pid, signal.SIGSTOP)
         until(lambda: child.process.is_leaving, "it is sent away")
         turns, real = [], made._wait
         made._wait = lambda: turns.append(1) or real()  # type: ignore[method-assign, func-returns-value]
         time.sleep(1)
         assert 10 < len(turns) < 100
-        until(lambda: not made._children, "it is killed")
+        until(lambda: not made._crew.children, "it is killed")
 
 
 def test_worker_is_tried_out_beside_those_at_work_and_taken_over(tmp_path: Path) -> None:
@@ -156,17 +157,17 @@ def test_worker_is_tried_out_beside_those_at_work_and_taken_over(tmp_path: Path)
     models = {MODEL: shelf.installed(MODEL)}
     with pool(threads=1, lanes=1) as made, task(tmp_path) as given:
         made.submit(given).result(60)
-        (old,) = made._children
+        (old,) = made._crew.children
         made.try_out(Config(worker=Worker(threads=2, lanes=1)), models, MODEL).result(60)
         assert [one["provider"] for one in made.told] == ["CPUExecutionProvider"] * 2
-        (_old, tried) = made._children
+        (_old, tried) = made._crew.children
         until(lambda: made.places(MODEL) == 2, "the photo is counted down")
         made.submit(given).result(60)
         assert (old.photos, tried.photos) == (2, 0), "nothing changes before it is adopted"
         made.adopt()
         made.submit(given).result(60)
         assert (old.photos, tried.photos) == (2, 1)
-        until(lambda: made._children == [tried], "the old one ends")
+        until(lambda: made._crew.children == [tried], "the old one ends")
         assert "0" in old.process.how
 
 
@@ -192,12 +193,12 @@ def test_second_trial_ends_the_first(tmp_path: Path) -> None:
     models = {MODEL: shelf.installed(MODEL)}
     with pool() as made:
         first = made.try_out(Config(), models, MODEL)
-        until(lambda: made._children, "it begins")
+        until(lambda: made._crew.children, "it begins")
         second = made.try_out(Config(), models, MODEL)
         assert "meanwhile" in str(first.exception(60))
         second.result(60)
         made.adopt()
-        until(lambda: len(made._children) == 1, "one is left")
+        until(lambda: len(made._crew.children) == 1, "one is left")
 
 
 def test_trial_waits_for_memory_until_the_present_workers_have_ended(
@@ -207,6 +208,6 @@ def test_trial_waits_for_memory_until_the_present_workers_have_ended(
     monkeypatch.setattr("bgzero_daemon.service.machine.free_bytes", lambda: 1)
     with pool(lanes=1) as made, task(tmp_path) as given:
         made.submit(given).result(60)
-        (old,) = made._children
+        (old,) = made._crew.children
         made.try_out(Config(), {MODEL: shelf.installed(MODEL)}, MODEL).result(60)
-        assert old not in made._children
+        assert old not in made._crew.children

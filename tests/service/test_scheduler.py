@@ -104,13 +104,13 @@ class Bench:
         """Let photos be opened, one after another, until no more can be. Returns the names at the workforce."""
         while True:
             self.scheduler.pump(self.now)
-            if not self.scheduler._company.opening:
+            if not self.scheduler.company.opening:
                 return [task.name for task, _future in self.workforce.tasks]
             until(self._opened, "it is opened")
 
     def _opened(self) -> bool:
         self.scheduler.collect(self.now)
-        return not self.scheduler._company.opening
+        return not self.scheduler.company.opening
 
     def is_writable(self) -> bool:
         """See through what ended, and say whether the outbox takes cut-outs."""

@@ -93,7 +93,9 @@ class Service:
         self._house.cook_by(config)
         self._workforce = _workforce(config, self._wake.set)
         self._workshop = self._new_workshop(config)
-        self._helm = Helm(loaded, state, file, self._workforce, reload=self._read, take_over=self._take_over)
+        self._helm = Helm(
+            loaded, state, file, self._workforce, reload=self._read, take_over=self._take_over, wake=self._wake.set
+        )
         self._supervisor = Supervisor()
         runtime = None if once else self._house.runtime()
         self._window = Window(

@@ -6,13 +6,15 @@ everything stays as it was, with a sentence.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from bgzero_daemon.catalog import shelf
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, ModelError
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.errand import Errands
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.workshop import Workshop
 from bgzero_daemon.settings import folders
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 Reply = dict[str, object]
 
+_CHECK_SECONDS = 60.0
 _PATIENCE_SECONDS = 30.0  # for photos that are being opened or published: a dead mount may hold them for good
 _WORKFORCE_TABLES = ("model", "worker", "limits")
 _AT_START_ONLY = ("log.to", "log.format")  # where the log goes is settled before anything is said
@@ -76,7 +79,7 @@ def _differing(one: Mapping[str, object], other: Mapping[str, object]) -> list[s
 class Change:
     """On its way from `former` to `wanted`. `reply` ends when it is in force, or fails with a sentence.
 
-    `state` is what is chosen once it is; `configured` what was read, None where nothing was.
+    `state` is what is chosen once it is; `configured` what was read, None where nothing was. Main thread only.
     """
 
     former: Loaded
@@ -85,26 +88,31 @@ class Change:
     began: float
     state: State
     configured: Loaded | None
+    wake: Callable[[], None]
+    checked: "Future[Mapping[str, Model]]" = field(init=False)
     trial: "Future[None] | None" = None
     reply: "Future[Reply]" = field(default_factory=Future)
 
     @classmethod
     def begin(
-        cls, former: Loaded, wanted: Loaded, workforce: LocalWorkforce, now: float, *,
-        state: State, configured: Loaded | None = None,
+        cls, former: Loaded, wanted: Loaded, state: State, configured: Loaded | None, *, now: float,
+        wake: Callable[[], None],
     ) -> "Change":  # fmt: skip
-        """Check what can be checked at once, and begin with the rest. Raises ConfigError."""
-        one, other = former.config, wanted.config
-        change = cls(former, wanted, keys := differing_keys(one, other), now, state, configured)
-        if any(key.startswith("folder") for key in keys):
-            folders.prepare(wanted)
-        if change.needs_workers:
-            models = models_of(other)
-            try:
-                change.trial = workforce.try_out(other, models, _model_to_try(one, other), nice=other.worker.nice)
-            except ModelError as error:
-                raise ConfigError(str(error), hint=error.hint) from error
+        """Begin with looking at folders and models, in a thread of its own: what they lie on may not answer.
+
+        `wake` is called from any thread when `proceed` has something to do.
+        """
+        keys = differing_keys(former.config, wanted.config)
+        change = cls(former, wanted, keys, now, state, configured, wake)
+        change.checked = Errands("bgzero-change").submit(change._check)
+        change.checked.add_done_callback(lambda _done: wake())
         return change
+
+    def _check(self) -> Mapping[str, Model]:
+        """Look at what is new. Returns the models for new workers, none where the present ones stay."""
+        if any(key.startswith("folder") for key in self.keys):
+            folders.prepare(self.wanted)
+        return models_of(self.wanted.config) if self.needs_workers else {}
 
     @property
     def needs_workers(self) -> bool:
@@ -123,8 +131,20 @@ class Change:
         """The model that is being loaded, "" where none is."""
         return _model_to_try(self.former.config, self.wanted.config) if self.trial else ""
 
-    def is_ready(self, workshop: Workshop, now: float) -> bool:
-        """Say whether the new may take over. Raises BgzeroError where it has turned out that it cannot."""
+    @property
+    def holds_back(self) -> bool:
+        """Say whether no photo is to be begun until it is in force: what could be looked at is well."""
+        return self.checked.done()
+
+    def is_ready(self, workforce: LocalWorkforce, workshop: Workshop, now: float) -> bool:
+        """Go on with it; say whether the new may take over. Raises BgzeroError where it turns out that it cannot."""
+        if not self.checked.done():
+            if now > self.began + _CHECK_SECONDS:
+                raise ConfigError(_("The folders or models that are named do not answer."))
+            return False
+        models = self.checked.result()
+        if models and self.trial is None:
+            self._try_out(workforce, models)
         if self.trial:
             if not self.trial.done():
                 return False
@@ -133,7 +153,16 @@ class Change:
             return True
         scheduler = workshop.scheduler
         is_patient = now < self.began + _PATIENCE_SECONDS
-        return not (scheduler.is_workforce_busy or (scheduler.in_work and is_patient))
+        return not (scheduler.company.is_busy or (scheduler.in_work and is_patient))
+
+    def _try_out(self, workforce: LocalWorkforce, models: Mapping[str, Model]) -> None:
+        wanted = self.wanted.config
+        name = _model_to_try(self.former.config, wanted)
+        try:
+            self.trial = workforce.try_out(wanted, models, name, nice=wanted.worker.nice)
+        except ModelError as error:
+            raise ConfigError(str(error), hint=error.hint) from error
+        self.trial.add_done_callback(lambda _done: self.wake())
 
     def end(self, answer: "Reply | BgzeroError") -> None:
         """Tell whoever asked for it, once."""

@@ -15,6 +15,7 @@ from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service import answers, blame
 from bgzero_daemon.service.allowance import Allowance
+from bgzero_daemon.service.given import Given
 from bgzero_daemon.service.launch import launch
 from bgzero_daemon.service.meter import Meter
 from bgzero_daemon.service.murmur import Murmur
@@ -24,20 +25,6 @@ from bgzero_daemon.settings.schema import Config, Worker
 from bgzero_daemon.wire import work
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Held:
-    task: Task
-    future: "Future[Staged]"
-    has_begun: bool = False
-    sha256: str = ""
-    due: float = math.inf
-
-    @property
-    def step(self) -> str:
-        """Return what the worker does with it, in a word."""
-        return "cutting" if self.sha256 else "reading" if self.has_begun else "waiting"
 
 
 @dataclass(slots=True)
@@ -70,17 +57,20 @@ class Child:
     is_retiring: bool = False
     is_dismissed: bool = False
     plan: int = 0
-    held: dict[str, _Held] = field(default_factory=dict)
+    held: dict[str, Given] = field(default_factory=dict)
     _why: BgzeroError | None = None
     _culprit: str = ""
     _receiver: work.Receiver = field(default_factory=work.Receiver)
 
     @classmethod
     def start(
-        cls, name: str, model: Model, config: Config, sizes: Sizes, allowance: Allowance, *, nice: int
+        cls, name: str, model: Model, config: Config, sizes: Sizes, allowance: Allowance, weights: int, *, nice: int
     ) -> "Child":
-        """Spawn a worker and tell it its model. Raises WorkforceLost where that is impossible."""
-        sock, popen, weights_bytes = launch(model, config, sizes, nice=nice)
+        """Spawn a worker and tell it its model; `weights`, a descriptor, is closed here.
+
+        Raises WorkforceLost where that is impossible.
+        """
+        sock, popen, weights_bytes = launch(model, config, sizes, weights, nice=nice)
         log.debug("worker %d started for %s", popen.pid, model.name)
         now = time.monotonic()
         due = now + allowance.to_load(weights_bytes)
@@ -119,7 +109,7 @@ class Child:
 
     def give(self, task: Task, future: "Future[Staged]") -> None:
         """Send a task. Raises OSError where the worker is gone: `bury` answers for the task then."""
-        self.held[task.job] = _Held(task, future)
+        self.held[task.job] = Given(task, future)
         self.photos += 1
         self._expect_beginning()
         order = work.Cut(job=task.job, name=task.name, metadata=task.recipe.metadata, product=task.recipe.product)
@@ -184,7 +174,7 @@ class Child:
         self.is_verified = frame.is_verified
         log.info("model %s on %s, loaded in %.1f s", self.model.name, frame.provider, frame.seconds)
 
-    def _on_hashed(self, held: _Held, frame: work.Hashed) -> None:
+    def _on_hashed(self, held: Given, frame: work.Hashed) -> None:
         held.sha256 = frame.sha256
         held.due = time.monotonic() + self.allowance.to_cut(self.sizes.most_pixels(held.task))
         go = frame.sha256 != held.task.done_sha256
@@ -205,7 +195,7 @@ class Child:
             self.note = _("{provider} failed").format(provider=self.provider)
             self.provider = provider
 
-    def _release(self, job: str) -> _Held:
+    def _release(self, job: str) -> Given:
         self.meter.note_photo()
         held = self.held.pop(job)
         self.rest_since = time.monotonic()
@@ -258,7 +248,7 @@ class Child:
         have, limit = self.meter.resident_bytes, self.meter.memory_bytes
         self._kill(blame.too_large(limit) if self.is_ready else blame.model_too_large(self.model.name, have, limit))
 
-    def _on_overdue(self, held: _Held) -> None:
+    def _on_overdue(self, held: Given) -> None:
         if held.sha256:
             self._culprit = held.task.job
             self._kill(blame.too_slow(self.allowance.to_cut(self.sizes.most_pixels(held.task))))

@@ -15,10 +15,12 @@ class Company:
     """Bounded by the workforce's places.
 
     `opening` maps job ids to jobs and when their opening began, in seconds of a monotonic clock. One that
-    takes long, as in a mount that hangs, counts no more: it stands in nobody's way.
+    takes long, as in a mount that hangs, counts no more: it stands in nobody's way. `held` has all whose files are
+    open, from there until they are published or put back.
     """
 
     workforce: Workforce
+    held: dict[str, Held] = field(default_factory=dict)
     opening: dict[str, tuple[Job, float]] = field(default_factory=dict)
     opened: deque[Held] = field(default_factory=deque)
     at_work: dict[str, Held] = field(default_factory=dict)
@@ -31,6 +33,20 @@ class Company:
 
     def _has_place(self, held: Held) -> bool:
         return self.workforce.places(held.job.recipe.model) > 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Say whether photos are with the workforce, or about to be."""
+        return bool(self.at_work or self.opened)
+
+    def steps(self, now: float) -> list[tuple[Job, str, float]]:
+        """Return the photos in work, which step each is at as far as is known here, and for how many seconds."""
+        found = [(job, "opening", now - began) for job, began in self.opening.values()]
+        waiting = {one.job.id for one in self.opened} | self.at_work.keys()
+        return found + [
+            (one.job, "waiting" if one.job.id in waiting else "publishing", now - one.started)
+            for one in self.held.values()
+        ]
 
     @property
     def is_somebody_alone(self) -> bool:

@@ -22,18 +22,17 @@ from pathlib import Path
 
 from bgzero_daemon import __version__
 from bgzero_daemon.client import short_address
-from bgzero_daemon.core.errors import BgzeroError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.bell import Bell
 from bgzero_daemon.service.board import Board
+from bgzero_daemon.service.replies import Reply, pass_on, refusal, settle
 from bgzero_daemon.service.talk import Talk
 from bgzero_daemon.wire.control import PROTOCOL, VERBS, BadRequest, encode, parse_request
 
 log = logging.getLogger(__name__)
 
 Request = dict[str, object]
-Reply = dict[str, object]
 
 _MOST_TALKS = 128
 _MOST_WATCHERS = 32
@@ -137,12 +136,12 @@ class ControlServer:
             try:
                 answer = by(request)
             except Exception as error:  # noqa: BLE001 - told to whoever asked
-                _settle(future, error)
+                settle(future, error)
             else:
                 if isinstance(answer, Future):
-                    answer.add_done_callback(partial(_pass_on, future))
+                    answer.add_done_callback(partial(pass_on, future))
                 else:
-                    _settle(future, answer)
+                    settle(future, answer)
         return not self._asked.empty()
 
     def _live(self) -> None:
@@ -282,25 +281,3 @@ class ControlServer:
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(talk.sock)
         talk.sock.close()
-
-
-def refusal(sentence: str, hint: str = "") -> Reply:
-    """Return the reply of a request that was not served."""
-    return {"ok": False, "sentence": sentence, "hint": hint}
-
-
-def _settle(future: "Future[Reply]", answer: "Reply | Exception") -> None:
-    if isinstance(answer, BadRequest):
-        future.set_result(refusal(str(answer)))
-    elif isinstance(answer, BgzeroError):
-        future.set_result(refusal(str(answer), answer.hint))
-    elif isinstance(answer, Exception):
-        log.error("a command could not be answered", exc_info=answer)
-        future.set_result(refusal(f"{type(answer).__name__}: {answer}"))
-    else:
-        future.set_result({"ok": True, **answer})
-
-
-def _pass_on(future: "Future[Reply]", done: "Future[Reply]") -> None:
-    error = done.exception()
-    _settle(future, error if isinstance(error, Exception) else done.result())

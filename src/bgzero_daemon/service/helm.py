@@ -27,17 +27,18 @@ class Helm:
     """Holds what was chosen, and the configuration in force.
 
     `configured` is what was read at the start; `reload` reads it anew. `file` is where choices are kept, None for
-    this run alone. `take_over` puts a change that has proved itself in force, and may raise BgzeroError.
+    this run alone. `take_over` puts a change that has proved itself in force, and may raise BgzeroError. `wake` is
+    called from any thread when `proceed` has something to do.
     """
 
     def __init__(
         self, configured: Loaded, state: State, file: Path | None, workforce: LocalWorkforce, *,
-        reload: Callable[[], Loaded], take_over: Callable[[Change], None],
+        reload: Callable[[], Loaded], take_over: Callable[[Change], None], wake: Callable[[], None],
     ) -> None:  # fmt: skip
         self._started_with = self._configured = configured
         self.state, self._file = state, file
         self.loaded = state.laid_over(configured)
-        self._workforce, self._reload, self._take_over = workforce, reload, take_over
+        self._workforce, self._reload, self._take_over, self._wake = workforce, reload, take_over, wake
         self._change: Change | None = None
         self._config_error = ""
         self._pause_ends: float | None = None
@@ -157,9 +158,8 @@ class Helm:
     def _begin(self, loaded: Loaded, state: State, configured: Loaded | None = None) -> "Reply | Future[Reply]":
         if self._change:
             self._end(BgzeroError(_("Something else was asked for meanwhile.")))
-        self._change = Change.begin(
-            self.loaded, loaded, self._workforce, time.monotonic(), state=state, configured=configured
-        )
+        now = time.monotonic()
+        self._change = Change.begin(self.loaded, loaded, state, configured, now=now, wake=self._wake)
         return self._change.reply
 
     def proceed(self, workshop: Workshop, now: float) -> None:
@@ -170,11 +170,11 @@ class Helm:
             workshop.scan()
         workshop.scheduler.is_paused = self.is_paused
         change = self._change
-        workshop.scheduler.is_held = change is not None
+        workshop.scheduler.is_held = change is not None and change.holds_back
         if change is None:
             return
         try:
-            if not change.is_ready(workshop, now):
+            if not change.is_ready(self._workforce, workshop, now):
                 return
             self._take_over(change)
         except BgzeroError as error:
@@ -204,7 +204,7 @@ class Helm:
         self._workforce.abandon()
         if change.configured:
             self._reject(error)
-        else:
+        elif change.trial:
             log.error(_("Taken back: %s %s"), error, error.hint)
         self._end(error)
 

@@ -22,14 +22,13 @@ _FRAME_SECONDS = 10.0  # half a frame, or a full buffer, for longer than this: n
 
 
 def launch(
-    model: Model, config: Config, sizes: Sizes, *, nice: int
+    model: Model, config: Config, sizes: Sizes, weights: int, *, nice: int
 ) -> "tuple[socket.socket, subprocess.Popen[bytes], int]":
     """Spawn a worker and tell it its model; return the socket to it, the process, and the weights' length in bytes.
 
-    Raises WorkforceLost where that is impossible. Call it from a thread that lives as long as the worker may.
+    `weights` is a descriptor, which is closed here. Raises WorkforceLost where that is impossible. Call it from a
+    thread that lives as long as the worker may.
     """
-    if model.weights is None:
-        raise WorkforceLost(_("The weights of {name} are not installed.").format(name=model.name))
     setup = work.Setup(
         model=to_wire(model.name),
         card=model.card,
@@ -43,16 +42,16 @@ def launch(
         allow_unverified=config.model.allow_unverified,
     )
     try:
-        with contextlib.ExitStack() as on_trouble:
+        with contextlib.ExitStack() as on_trouble, open(weights, "rb") as file:
             ours, theirs = socket.socketpair()
             on_trouble.callback(ours.close)
             ours.settimeout(_FRAME_SECONDS)
-            with theirs, open(model.weights, "rb") as weights:
+            with theirs:
                 process = _spawn(theirs)
                 on_trouble.callback(process.communicate)
                 on_trouble.callback(process.kill)
-                work.send(ours, setup, (weights.fileno(),))
-                length = os.fstat(weights.fileno()).st_size
+                work.send(ours, setup, (file.fileno(),))
+                length = os.fstat(file.fileno()).st_size
             on_trouble.pop_all()
             return ours, process, length
     except OSError as error:

@@ -2,14 +2,11 @@
 
 import itertools
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from bgzero_daemon.catalog.card import Model
-from bgzero_daemon.service import machine
 from bgzero_daemon.service.allowance import Allowance
 from bgzero_daemon.service.backoff import Backoffs
-from bgzero_daemon.service.child import Child
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Config
 
@@ -48,27 +45,3 @@ class Plan:
         allowances = {name: Allowance(one.card.seconds, self.sizes.lanes, deadline) for name, one in more.items()}
         self.backoffs.know(more)
         return replace(self, models={**self.models, **more}, allowances={**self.allowances, **allowances})
-
-
-@dataclass(slots=True)
-class Trial:
-    """Whether a worker can be had by another plan. `future` ends when it has proved its model, or says why not."""
-
-    plan: Plan
-    name: str
-    future: "Future[None]" = field(default_factory=Future)
-    child: Child | None = None
-
-    @property
-    def has_room(self) -> bool:
-        """Say whether the machine has memory for its model beside those that are loaded."""
-        return machine.free_bytes() > self.plan.sizes.expected_bytes(self.plan.models[self.name])
-
-    def end(self, error: Exception | None = None) -> None:
-        """Say how it ended, once."""
-        if self.future.done():
-            return
-        if error:
-            self.future.set_exception(error)
-        else:
-            self.future.set_result(None)

@@ -63,7 +63,7 @@ class Portrait:
             AtWork(
                 job.id, display(job.key.rel), to_wire(job.key.rel), job.recipe.model, steps.get(job.id, step), seconds
             )
-            for job, step, seconds in scheduler.steps(time.monotonic())
+            for job, step, seconds in scheduler.company.steps(time.monotonic())
         ]
         waiting = max(0, counts[JobState.WAITING] - len(running))
         arriving = sum(intake.waiting for intake in workshop.intakes)

@@ -43,8 +43,7 @@ class Scheduler:
     After a crash every photo that was in work is a suspect: suspects run one at a time and alone, and
     only a crash while alone counts. `wake` is called from any thread when `collect` has something to do;
     `look_again` is told of photos that changed or went away while they were on their way through. Paused,
-    it hands out nothing; what is in work is finished, and everything else goes on. Held it does the same, for a change
-    of what photos are cut with.
+    it hands out nothing; what is in work is finished, and all else goes on. Held, for a change, it does the same.
     """
 
     workforce: Workforce
@@ -59,8 +58,7 @@ class Scheduler:
     pace: Pace = field(default_factory=Pace)
     _suspects: Suspects = field(default_factory=Suspects)
     _busy: dict[PhotoKey, Job] = field(default_factory=dict)
-    _company: Company = field(init=False)
-    _held: dict[str, Held] = field(default_factory=dict)
+    company: Company = field(init=False)
     _is_closing: bool = False
     _ended: SimpleQueue[Callable[[float], None]] = field(default_factory=SimpleQueue)
     _next_retry: float | None = None
@@ -69,7 +67,7 @@ class Scheduler:
 
     def __post_init__(self) -> None:
         self.decisions = Decisions(self.ledger, self.places, self.most_tries)
-        self._company = Company(self.workforce)
+        self.company = Company(self.workforce)
         self._probes = Probes(self.places, self._tell)
 
     @property
@@ -94,30 +92,16 @@ class Scheduler:
     @property
     def in_work(self) -> list[Job]:
         """The photos in work; not those that wait to be tried alone."""
-        return [job for job in self._busy.values() if job.id in self._held or job.id in self._company.opening]
+        return [job for job in self._busy.values() if job.id in self.company.held or job.id in self.company.opening]
 
     def follow(self, former: "Scheduler") -> None:
-        """Count on where a former one stopped."""
+        """Go on where a former one stopped."""
         self.is_paused, self.is_held = former.is_paused, former.is_held
         self.decisions.tally, self.pace, self.queue.numbers = former.tally, former.pace, former.queue.numbers
 
-    def steps(self, now: float) -> list[tuple[Job, str, float]]:
-        """Return the photos in work, which step each is at as far as is known here, and for how many seconds."""
-        found = [(job, "opening", now - began) for job, began in self._company.opening.values()]
-        for held in self._held.values():
-            is_out = held.job.id not in self._company.at_work and held not in self._company.opened
-            found.append((held.job, "publishing" if is_out else "waiting", now - held.started))
-        return found
-
-    @property
-    def is_workforce_busy(self) -> bool:
-        """Say whether photos are with the workforce, or about to be."""
-        return bool(self._company.at_work or self._company.opened)
-
     def next_due(self) -> float | None:
         """Return when a photo that was put back, or an outbox in trouble, is worth another look."""
-        moments = [moment for moment in (self._probes.next_due(), self._next_retry) if moment is not None]
-        return min(moments) if moments else None
+        return min(filter(None, (self._probes.next_due(), self._next_retry)), default=None)
 
     def pump(self, now: float) -> None:
         """Hand out as many jobs as the workforce has places for."""
@@ -126,41 +110,38 @@ class Scheduler:
             self.queue.note_retries()
             self._next_retry = self.ledger.next_retry(now)
         self._hand_out()
-        while not (self.is_paused or self.is_held) and not self._company.is_somebody_alone:
-            if suspect := self._suspects.next(self._can_be_run):
-                if not (self._company.at_work or self._company.opened):
+        while not (self.is_paused or self.is_held) and not self.company.is_somebody_alone:
+            if suspect := self._suspects.next(lambda job: self._can_run(job.recipe.model)):
+                if not (self.company.at_work or self.company.opened):
                     self._suspects.release(suspect)
                     self._open(suspect, now, is_alone=True)
                 return
-            job = self.queue.take(now, self._busy, self._closed(now), lambda model: self.workforce.places(model) > 0)
+            job = self.queue.take(now, self._busy, self._closed(now), self._can_run)
             if job is None:
                 return
             self._open(job, now, is_alone=False)
 
-    def _can_be_run(self, job: Job) -> bool:
-        return self.workforce.places(job.recipe.model) > 0
+    def _can_run(self, model: str) -> bool:
+        return self.workforce.places(model) > 0
 
     def _hand_out(self) -> None:
-        while held := self._company.join():
+        while held := self.company.join():
             crash.point("submitted")
             future = self.workforce.submit(held.task())
-            future.add_done_callback(partial(self._told_of_end, held))
-
-    def _told_of_end(self, held: Held, ended: "Future[Staged]") -> None:
-        self._tell(partial(self._on_staged, held, ended))
+            future.add_done_callback(partial(lambda held, done: self._tell(partial(self._on_staged, held, done)), held))
 
     def _closed(self, now: float) -> set[int]:
         """Return the folders that get nothing now: opening a photo, no room for their model, or outbox in trouble."""
-        opening = {job.key.folder for job, _began in self._company.opening.values()}
+        opening = {job.key.folder for job, _began in self.company.opening.values()}
         return opening | {
             number
             for number, place in enumerate(self.places)
-            if place.breaker.is_open or self._company.room(now, place.recipe.model) <= 0
+            if place.breaker.is_open or self.company.room(now, place.recipe.model) <= 0
         }
 
     def _open(self, job: Job, now: float, *, is_alone: bool) -> None:
         self._busy[job.key] = job
-        self._company.opening[job.id] = job, now
+        self.company.opening[job.id] = job, now
         place = self.places[job.key.folder]
         opened = place.errands.submit(place.hold, job, now, is_alone=is_alone)
         opened.add_done_callback(lambda done: self._tell(partial(self._on_opened, job, done)))
@@ -178,7 +159,7 @@ class Scheduler:
                 return
 
     def _on_opened(self, job: Job, opened: "Future[Held]", now: float) -> None:
-        self._company.opening.pop(job.id, None)
+        self.company.opening.pop(job.id, None)
         try:
             held = opened.result()
         except (PhotoChanged, PhotoKnown, FileNotFoundError, NotADirectoryError):
@@ -199,12 +180,12 @@ class Scheduler:
                 self._forget(job)
                 return
             self._busy[job.key] = held.job
-            self._held[job.id] = held
-            self._company.opened.append(held)
+            self.company.held[job.id] = held
+            self.company.opened.append(held)
             self._hand_out()
 
     def _on_staged(self, held: Held, ended: "Future[Staged]", now: float) -> None:
-        self._company.at_work.pop(held.job.id, None)
+        self.company.at_work.pop(held.job.id, None)
         try:
             staged = ended.result()
         except BgzeroError as error:
@@ -303,7 +284,7 @@ class Scheduler:
         self.queue.note_leftover(job.key.folder)
 
     def _release(self, held: Held) -> None:
-        if self._held.pop(held.job.id, None):
+        if self.company.held.pop(held.job.id, None):
             held.let_go()
 
     def close(self) -> None:
@@ -316,5 +297,5 @@ class Scheduler:
             self.collect(time.monotonic())
         except BgzeroError as error:
             log.error("%s", error)  # noqa: TRY400 - a sentence for a person
-        for held in list(self._held.values()):
+        for held in list(self.company.held.values()):
             self._release(held)
