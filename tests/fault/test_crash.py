@@ -23,7 +23,8 @@ POINTS = {
     for point in re.findall(r'crash\.point\(f?"([a-z0-9-]+)[{"]', file.read_text())
 }
 # Reached on paths of their own, tested where those are: migration, renames, failures, file systems without links.
-ELSEWHERE = {"ledger-copied", "ledger-version-", "follow-chosen", "followed", "failure-written", "held", "replaced"}
+ELSEWHERE = {"ledger-copied", "ledger-version-", "follow-chosen", "followed", "failure-written", "held", "replaced",
+             "config-written"}  # fmt: skip
 WORKER = {point for point in POINTS if point.startswith("worker-")}
 MOVE = {"BGZERO_FOLDER__ORIGINALS": "move", "BGZERO_WATCH__SETTLE_SECONDS": "0.1"}
 
@@ -57,7 +58,7 @@ def test_service_that_is_killed_at_a_step_loses_and_doubles_nothing(home: Home, 
     oracle = Oracle(home)
     for number in range(3):
         oracle.remember(photo(home.inbox / "trip" / f"{number}.png", (60 + number, 40), number))
-    once = {"admitted", "worker-begins", "armed", "caught-up", "ledger-opened", "locked", "recovering"}
+    once = {"admitted", "armed", "begins-worker", "caught-up", "ledger-opened", "locked", "recovering"}
     if point == "swept":
         (home.outbox / ".bgz-left.tmp").write_bytes(b"half")
         once.add(point)

@@ -42,6 +42,7 @@ def test_types_are_the_keys_own(home: Home, file: Path) -> None:
     assert home.bgzero("config", "set", *pairs, *folder).returncode == 0
     tree = {table: values for table, values in tomllib.loads(file.read_text()).items() if values}
     assert tree == {
+        "version": 2,
         "folder": [{"inbox": "~/in", "outbox": "/out with 'quotes\"", "recursive": False}],
         "model": {"name": "7", "allow_unverified": True},
         "watch": {"settle_seconds": 2.5},

@@ -121,7 +121,7 @@ def test_watchdog_is_fed_by_progress_only(home: Home) -> None:
         time.sleep(3)
         assert unit.pid == first
         manager.ctl("stop", UNIT)
-        hang = "Environment=BGZERO_CRASH_AT=worker-begins:1:HANG"
+        hang = "Environment=BGZERO_CRASH_AT=begins-worker:1:HANG"
         manager.install(UNIT, USER, f"WatchdogSec=2\nRestartSec=1\nTimeoutAbortSec=5\n{hang}", **folders(home))
         manager.ctl("start", UNIT)
         stuck = unit.pid

@@ -22,7 +22,11 @@ def show(arguments: argparse.Namespace) -> int:
     """Print the script."""
     parser = build_parser()
     names = sorted(model.name for model in shelf.models())
-    keys = [f"{table}.{key}" for table, values in Config().model_dump(exclude={"folder"}).items() for key in values]
+    keys = [
+        f"{table}.{key}"
+        for table, values in Config().model_dump(exclude={"folder", "version"}).items()
+        for key in values
+    ]
     for action in _actions(parser):
         if action.metavar in _FILES:
             action.complete = shtab.FILE  # type: ignore[attr-defined]

@@ -115,11 +115,12 @@ class Service:
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGHUP, self._on_hangup)
         try:
-            self._workshop.open()
-            self._is_open = True
             if not self._once:
                 self._control.start()
                 self._window.is_public = self._control.is_answering
+            self._workshop.open()
+            self._is_open = True
+            if not self._once:
                 self._lookout.start()
             self._supervisor.ready()
             while not self._is_over():

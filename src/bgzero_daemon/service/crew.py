@@ -42,7 +42,7 @@ class Crew:
         weights = self._doors.open(model)
         if weights is None:
             return None
-        crash.point("worker-begins")
+        crash.point("begins-worker")
         self._warn(plan.sizes.check(model))
         child = Child.start(name, model, plan.config, plan.sizes, plan.allowances[name], weights, nice=plan.nice)
         child.plan = plan.number
