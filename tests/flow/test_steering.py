@@ -1,9 +1,13 @@
 """Steering a running daemon through its commands: pause, model, provider, what is kept of it, and its end."""
 
+import contextlib
 import json
 import os
+import random
 import re
+import resource
 import signal
+import socket
 import subprocess
 import time
 import tomllib
@@ -11,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bgzero_daemon.client import connect
 from tests import tiny
 from tests.fault.oracle import Oracle, tag_of
 from tests.home import PROGRAM, Daemon, Home, photo, until
@@ -359,3 +364,32 @@ def test_older_ledger_is_brought_forward_and_a_newer_one_refused(home: Home) -> 
     assert refused.returncode == 1
     assert b"written by a newer version" in refused.stderr
     assert file.read_bytes() == before
+
+
+def test_thousand_clients_and_one_of_nonsense_hurt_nobody(home: Home) -> None:
+    """All at once: photos are cut, every one is answered, no descriptors are left, and nobody is kept waiting after."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 2048)), hard))
+    file = home.root / "run" / "bgzero" / "control.sock"
+    draw = random.Random(1)
+    try:
+        with home.daemon(**QUICK) as daemon, contextlib.ExitStack() as crowd:
+            cut(home, daemon, "first")
+            places = Path(f"/proc/{daemon.process.pid}/fd")
+            before = len(list(places.iterdir()))
+            socks = [crowd.enter_context(socket.socket(socket.AF_UNIX)) for _number in range(1000)]
+            for number, sock in enumerate(socks):
+                sock.settimeout(60)
+                connect(sock, file)
+                sock.sendall(b'{"verb":"status"}\n' if number % 4 else draw.randbytes(3000) + b"\n")
+            cut(home, daemon, "second", 1)
+            assert len(list(places.iterdir())) < before + 200
+            for sock in socks:
+                with sock.makefile("rb") as lines:
+                    assert json.loads(lines.readline())
+                sock.close()
+            until(lambda: len(list(places.iterdir())) <= before + 2, "all are forgotten")
+            assert told(home, "status").startswith("watching")
+            assert "Traceback" not in daemon.log
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
