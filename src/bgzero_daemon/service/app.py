@@ -117,7 +117,7 @@ class Service:
         try:
             if not self._once:
                 self._control.start()
-                self._window.is_public = self._control.is_answering
+                self._window.is_public = self._helm.keeps = self._control.is_answering
             self._workshop.open()
             self._is_open = True
             if not self._once:

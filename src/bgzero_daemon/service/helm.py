@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 class Helm:
     """Holds what was chosen, and the configuration in force.
 
+    `keeps` says whether choices are written down: of two daemons of an account the one that answers commands does it.
     `configured` is what was read at the start; `reload` reads it anew. `file` is where choices are kept, None for
     this run alone. `take_over` puts a change that has proved itself in force, and may raise BgzeroError. `wake` is
     called from any thread when `proceed` has something to do.
@@ -36,7 +37,7 @@ class Helm:
         reload: Callable[[], Loaded], take_over: Callable[[Change], None], wake: Callable[[], None],
     ) -> None:  # fmt: skip
         self._started_with = self._configured = configured
-        self.state, self._file = state, file
+        self.state, self._file, self.keeps = state, file, True
         self.loaded = state.laid_over(configured)
         self._workforce, self._reload, self._take_over, self._wake = workforce, reload, take_over, wake
         self._change: Change | None = None
@@ -85,7 +86,7 @@ class Helm:
         """Hold a new state, and write it down so that it survives a restart."""
         self.state = state
         self._set_clock()
-        if self._file is None:
+        if self._file is None or not self.keeps:
             return
         try:
             states.write(self._file, state)
