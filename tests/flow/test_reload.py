@@ -204,6 +204,7 @@ def test_folders_come_and_go_while_photos_are_cut(configured: Configured) -> Non
 def test_folder_of_another_daemon_is_not_taken_over(configured: Configured) -> None:
     """The former configuration holds, whole: its inbox is watched, its lock is held."""
     home = configured.home
+    tiny.install(home.models, "other")
     second, out = home.root / "second", home.root / "out-2"
     second.mkdir()
     out.mkdir()
@@ -211,8 +212,10 @@ def test_folder_of_another_daemon_is_not_taken_over(configured: Configured) -> N
     others.write_text(configured.text.replace(str(home.inbox), str(second)).replace(str(home.outbox), str(out)))
     with configured.daemon() as daemon, home.started("run", BGZERO_CONFIG=str(others)) as other:
         until(lambda: f"Drop photos into {second}" in other.log, lambda: other.log)
-        configured.replace(configured.text + f'[[folder]]\ninbox = "{second}"\noutbox = "{out}"\n')
+        more = f'[[folder]]\ninbox = "{second}"\noutbox = "{out}"\n'
+        configured.replace(configured.text.replace("tiny", "other") + more)
         until(lambda: "already watches" in str(configured.status()["config_error"]), lambda: daemon.log)
+        until(lambda: not configured.status()["workers"], "the worker that was tried out is sent away")
         arrives(home, daemon, "a", 1)
         assert home.bgzero("run").returncode == 75
     with home.started("run", BGZERO_CONFIG=str(others)) as other:

@@ -139,7 +139,7 @@ def test_config_init_writes_once(home: Home) -> None:
 
 def test_model_list_and_info(home: Home) -> None:
     """The user's own model stands in the list; info tells licence and origin; --card prints a card that loads."""
-    listed = {model["name"]: model for model in json.loads(home.bgzero("model", "list", "--json").stdout)}
+    listed = {model["name"]: model for model in json.loads(home.bgzero("model", "list", "--json").stdout)["models"]}
     assert listed["tiny"]["installed"] is True
     assert listed["u2netp"]["installed"] is True
     assert listed["u2net"]["installed"] is False

@@ -18,6 +18,7 @@ import pytest
 from bgzero_daemon.client import connect
 from tests import tiny
 from tests.fault.oracle import Oracle, tag_of
+from tests.fault.test_providers import lying
 from tests.home import PROGRAM, Daemon, Home, photo, until
 
 QUICK = {"BGZERO_WATCH__SETTLE_SECONDS": "0.1"}
@@ -79,6 +80,7 @@ def test_pause_for_a_while_ends_by_itself_also_across_a_restart(home: Home) -> N
         until(lambda: home.visible() == ["a.png"], lambda: daemon.log)
         assert time.time() >= until_then
         assert "The pause is over." in daemon.log
+        until(lambda: "looked through as work goes on" in daemon.log, lambda: daemon.log)
     assert "paused" not in state(home)
     for wrong in ("1", "h", "-3m", "1h 30", "99999999h"):
         assert "is no time" in told(home, "pause", f"--for={wrong}", code=2)
@@ -135,6 +137,24 @@ def test_switch_waits_for_photos_in_work_and_holds_back_the_next(home: Home) -> 
         by_old = {name for name in home.visible() if model_of(home, name) == "tiny"}
         assert by_old == {"first.png"} | {f"{os.path.splitext(name)[0]}.png" for name in begun}
         assert "failed" not in daemon.log
+
+
+def test_photo_that_arrives_while_a_model_loads_is_cut_with_the_new_one(home: Home) -> None:
+    """It waits, though the former model is at rest: whoever chose wants to see the new one."""
+    tiny.install(home.models, "other")
+    flag = home.root / "slow"
+    slow = f"""
+import os, sys, time
+if "bgzero_daemon.worker.main" in sys.orig_argv and os.path.exists({str(flag)!r}):
+    time.sleep(2)
+"""
+    with home.daemon(**QUICK | lying(home, slow)) as daemon:
+        cut(home, daemon, "a")
+        flag.touch()
+        asking = subprocess.Popen([*PROGRAM, "model", "use", "other"], env=home.env, stdout=subprocess.DEVNULL)
+        until(lambda: Oracle(home).status()["switching_to"] == "other", lambda: daemon.log)
+        assert cut(home, daemon, "b", 1) == "other"
+        assert asking.wait(30) == 0
 
 
 @pytest.mark.parametrize("is_idle", [True, False])
@@ -393,3 +413,23 @@ def test_thousand_clients_and_one_of_nonsense_hurt_nobody(home: Home) -> None:
             assert "Traceback" not in daemon.log
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "status", "failed", "history", "reload", "model list", "model info tiny", "config show", "config show --origin",
+        "config check", "config get model.name", "service status", "doctor --only clock", "logs",
+    ],
+)  # fmt: skip
+def test_reading_command_tells_programs_with_a_schema_number(home: Home, command: str) -> None:
+    """--json is one object, or one a line, on standard output, and nothing else there."""
+    log = home.root / "state" / "bgzero" / "bgzero.log"
+    with home.daemon(**QUICK):
+        log.write_text('one\n{"message": "two"}\n')
+        done = home.bgzero(*command.split(), "--json")
+    assert done.returncode in (0, 3), done.stderr
+    told = done.stdout.decode()
+    objects = [json.loads(line) for line in told.splitlines()] if command == "logs" else [json.loads(told)]
+    assert [one["schema"] for one in objects] == [1] * (2 if command == "logs" else 1)
+    assert all(len(one) > 1 for one in objects)

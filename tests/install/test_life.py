@@ -206,7 +206,7 @@ def test_start_that_fails_is_told_with_the_daemons_own_code(home: Home) -> None:
 
 def test_logs_come_from_the_file_where_there_is_no_journal(home: Home) -> None:
     """The last lines of the daemon's own file, and what follows; a sentence where nobody has said anything."""
-    assert "has said nothing so far" in said(home, "logs", code=1)
+    assert "No daemon of this account has kept a log." in said(home, "logs", code=1)
     file = home.root / "state" / "bgzero" / "bgzero.log"
     file.parent.mkdir(parents=True)
     file.write_text("one\ntwo\nthree\n")
@@ -219,13 +219,3 @@ def test_logs_come_from_the_file_where_there_is_no_journal(home: Home) -> None:
             log.write("four\n")
         assert following.stdout.readline() == b"four\n"
         following.terminate()
-
-
-def test_logs_come_from_the_journal_where_it_has_some(home: Home) -> None:
-    """A journalctl that answers is asked for this unit of this account, with the lines that were wanted."""
-    folder = home.root / "journal"
-    folder.mkdir()
-    (folder / "journalctl").write_text('#!/bin/sh\necho "$@"\n')
-    (folder / "journalctl").chmod(0o755)
-    path = f"{folder}{os.pathsep}{home.env['PATH']}"
-    assert said(home, "logs", "-f", "-n", "7", PATH=path) == "--user --unit bgzero --lines 7 --follow\n"

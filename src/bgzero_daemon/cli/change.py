@@ -8,19 +8,24 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from bgzero_daemon.cli.steer import print_json
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit, UsageError
 from bgzero_daemon.core.names import display, display_line
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.settings.load import check, config_path, load, loc_of, overriding, parse
 from bgzero_daemon.settings.locate import table_at
 from bgzero_daemon.settings.schema import VERSION, Config
+from bgzero_daemon.settings.state import in_force
 from bgzero_daemon.settings.store import Stored
 from bgzero_daemon.settings.versions import bring_forward
 
 
 def get(arguments: argparse.Namespace) -> int:
     """Print the value that is in force, wherever it comes from."""
-    value = _value(load(arguments.config).config, arguments.key)
+    value = _value(in_force(load(arguments.config)).config, arguments.key)
+    if arguments.json:
+        print_json({"key": arguments.key, "value": value})
+        return Exit.OK
     print("" if value is None else json.dumps(value) if isinstance(value, bool | int | float) else value)
     return Exit.OK
 

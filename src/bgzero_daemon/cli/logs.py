@@ -1,17 +1,20 @@
 """`bgzero logs`: the daemon's log, wherever it keeps it."""
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from bgzero_daemon import client
 from bgzero_daemon.cli.logfile import files, log_file
+from bgzero_daemon.cli.steer import SCHEMA
 from bgzero_daemon.core.errors import BgzeroError, Exit, UsageError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
@@ -35,12 +38,22 @@ def show(arguments: argparse.Namespace) -> int:
     if max(in_journal, in_file) < 0:
         raise _nowhere(file)
     if in_journal >= in_file:
-        command = [*_journalctl(arguments.lines), "--no-pager", *(["-f"] if arguments.follow else [])]
-        sys.stdout.flush()
-        return subprocess.run(command, check=False).returncode
+        return _show_journal(arguments.lines, follow=arguments.follow, as_json=arguments.json)
     assert file is not None
-    _show_file(file, arguments.lines, follow=arguments.follow)
+    _show_file(file, arguments.lines, follow=arguments.follow, write=_write_objects if arguments.json else _write)
     return Exit.OK
+
+
+def _show_journal(lines: int, *, follow: bool, as_json: bool) -> int:
+    command = [*_journalctl(lines), "--no-pager", *(["-f"] if follow else [])]
+    sys.stdout.flush()
+    if not as_json:
+        return subprocess.run(command, check=False).returncode
+    with subprocess.Popen([*command, "-o", "json"], stdout=subprocess.PIPE) as journal:
+        assert journal.stdout
+        for line in journal.stdout:
+            _write_objects(line)
+    return journal.returncode
 
 
 def journal_moment() -> float:
@@ -90,19 +103,19 @@ def _nowhere(file: Path | None) -> BgzeroError:
     )
 
 
-def _show_file(file: Path, lines: int, *, follow: bool) -> None:
+def _show_file(file: Path, lines: int, *, follow: bool, write: Callable[[bytes], None]) -> None:
     """Print the end of the file; following goes on in the file that has the name after a rotation."""
     stream = open(file, "rb")  # noqa: SIM115 - it is changed for another one
     try:
         older = [line for part in files(file) if part != file for line in part.read_bytes().splitlines(keepends=True)]
         kept = deque([*older, *stream.readlines()], maxlen=lines)
-        _write(b"".join(kept))
+        write(b"".join(kept))
         waiting = threading.Event()
         while follow:
             waiting.wait(_LOOK_SECONDS)
-            _write(stream.read())
+            write(stream.read())
             if not _has_name(stream, file):
-                _write(stream.read())  # written between the two looks
+                write(stream.read())  # written between the two looks
                 stream.close()
                 stream = open(file, "rb")  # noqa: SIM115
     finally:
@@ -115,6 +128,17 @@ def _has_name(stream: IO[bytes], file: Path) -> bool:
         return os.path.samestat(os.stat(file), os.fstat(stream.fileno()))
     except FileNotFoundError:
         return True
+
+
+def _write_objects(content: bytes) -> None:
+    """Print each line as an object: what is one already, and what is text as its `line`."""
+    for line in content.decode(errors="replace").splitlines():
+        try:
+            told = json.loads(line)
+        except ValueError:
+            told = None
+        entry = told if isinstance(told, dict) else {"line": line}
+        print(json.dumps({"schema": SCHEMA, **entry}, ensure_ascii=False), flush=True)
 
 
 def _write(content: bytes) -> None:

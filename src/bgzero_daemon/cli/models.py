@@ -1,13 +1,13 @@
 """`bgzero model`: which models there are, and what is known of each."""
 
 import argparse
-import json
 import sys
 
 import tomli_w
 
 from bgzero_daemon.catalog import shelf
 from bgzero_daemon.catalog.card import Model
+from bgzero_daemon.cli.steer import print_json
 from bgzero_daemon.core.errors import Exit
 from bgzero_daemon.core.texts import _
 
@@ -16,7 +16,7 @@ def list_models(arguments: argparse.Namespace) -> int:
     """Print every model with size, licence, and whether its weights are here."""
     models = list(shelf.models())
     if arguments.json:
-        print(json.dumps([_as_json(model) for model in models], indent=2))
+        print_json({"models": [_as_json(model) for model in models]})
         return Exit.OK
     rows = [(_("name"), _("size"), _("commercial use"), _("installed"), _("good for"))]
     rows += [
@@ -39,7 +39,7 @@ def info(arguments: argparse.Namespace) -> int:
     """Print all that one card says."""
     model = shelf.find(arguments.name)
     if arguments.json:
-        print(json.dumps(_as_json(model), indent=2))
+        print_json(_as_json(model))
     elif arguments.card:
         sys.stdout.write(tomli_w.dumps(model.card.model_dump(mode="json", exclude_none=True)))
     else:

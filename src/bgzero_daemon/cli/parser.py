@@ -148,6 +148,7 @@ def _add_configuration(verbs: Verbs, common: Parser, configured: Parser) -> None
         verb.set_defaults(serve=f"bgzero_daemon.cli.settings:{action}")
         if action == "show":
             verb.add_argument("--origin", action="store_true", help=_("tell where each value comes from"))
+        if action in ("show", "check"):
             _add_json(verb)
     migrate = config.add_parser(
         "migrate", parents=[common, configured], help=_("bring a file of an older version forward, keeping a copy")
@@ -156,6 +157,7 @@ def _add_configuration(verbs: Verbs, common: Parser, configured: Parser) -> None
     get = config.add_parser("get", parents=[common, configured], help=_("print the value of one key"))
     put = config.add_parser("set", parents=[common, configured], help=_("write a value into the file, comments kept"))
     unset = config.add_parser("unset", parents=[common, configured], help=_("take a key out of the file"))
+    _add_json(get)
     for verb in (get, unset):
         verb.add_argument("key", metavar="KEY", help=_("such as model.name, or folder.0.model"))
     put.add_argument("pairs", nargs="+", metavar="KEY VALUE", help=_("such as model.name u2net; several are possible"))
@@ -165,9 +167,13 @@ def _add_configuration(verbs: Verbs, common: Parser, configured: Parser) -> None
 
 def _add_logs(verbs: Verbs, common: Parser) -> None:
     """Add what shows the daemon's log."""
-    logs = verbs.add_parser("logs", parents=[common], help=_("show the daemon's log, wherever it keeps it"))
+    _add_log_options(verbs.add_parser("logs", parents=[common], help=_("show the daemon's log, wherever it keeps it")))
+
+
+def _add_log_options(logs: Parser) -> None:
     logs.add_argument("-f", "--follow", action="store_true", help=_("go on showing what is added"))
     logs.add_argument("-n", "--lines", type=int, default=100, metavar="N", help=_("this many at first (default 100)"))
+    logs.add_argument("--json", action="store_true", help=_("an object a line"))
     logs.set_defaults(serve="bgzero_daemon.cli.logs:show")
 
 
@@ -202,12 +208,8 @@ def _add_service(verbs: Verbs, common: Parser, configured: Parser) -> None:
     _add_json(status)
     start = service.add_parser("start", parents=[common], help=_("start it, and wait until it watches"))
     stop = service.add_parser("stop", parents=[common], help=_("stop it, and wait for its end"))
-    logs = service.add_parser("logs", parents=[common], help=_("what it has said"))
-    logs.add_argument("-f", "--follow", action="store_true", help=_("go on showing what it says"))
-    logs.add_argument("-n", "--lines", type=int, default=100, metavar="N", help=_("this many lines (default 100)"))
-    for action, verb in (
-        ("install", install), ("status", status), ("start", start), ("stop", stop), ("logs", logs),
-    ):  # fmt: skip
+    _add_log_options(service.add_parser("logs", parents=[common], help=_("the same as `bgzero logs`")))
+    for action, verb in (("install", install), ("status", status), ("start", start), ("stop", stop)):
         verb.set_defaults(serve=f"bgzero_daemon.cli.service:{action}")
     uninstall.set_defaults(serve="bgzero_daemon.cli.uninstall:uninstall")
 

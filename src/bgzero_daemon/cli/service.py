@@ -2,13 +2,11 @@
 
 import argparse
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from bgzero_daemon.cli.steer import print_json
-from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import AlreadyRunning, BgzeroError, Exit
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
@@ -189,30 +187,3 @@ def stop(_arguments: argparse.Namespace) -> int:
     """Stop the service and wait for its end."""
     _installed().stop()
     return Exit.OK
-
-
-def logs(arguments: argparse.Namespace) -> int:
-    """Show what the service has said, from the journal where there is one, else from its file."""
-    count = str(arguments.lines)
-    journal = ["journalctl", "--user", "--unit", "bgzero"]
-    file = (paths.state_dir() or Path("/nonexistent")) / _LOG
-    if _says_something(journal):
-        command = [*journal, "--lines", count, *(["--follow"] if arguments.follow else [])]
-    elif file.is_file():
-        command = ["tail", "-n", count, *(["-F"] if arguments.follow else []), str(file)]
-    else:
-        raise BgzeroError(
-            _("The service has said nothing so far: neither the journal nor {file} has a line of it.").format(
-                file=display(file)
-            ),
-            hint=_("`bgzero service status` shows whether it runs."),
-        )
-    os.execvp(command[0], command)  # noqa: S606 - it is ended as if it had been typed
-
-
-def _says_something(journal: list[str]) -> bool:
-    try:
-        asked = [*journal, "--lines", "1", "--quiet", "--output", "cat"]
-        return bool(subprocess.run(asked, capture_output=True, timeout=30, check=False).stdout.strip())
-    except (OSError, subprocess.TimeoutExpired):
-        return False

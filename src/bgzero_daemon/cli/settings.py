@@ -7,6 +7,7 @@ import sys
 
 import tomli_w
 
+from bgzero_daemon.cli.steer import print_json
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
@@ -40,12 +41,12 @@ def show(arguments: argparse.Namespace) -> int:
     if arguments.origin:
         rows = [(key, value, loaded.origins.get(key, "default")) for key, value in flat(values)]
         if arguments.json:
-            print(json.dumps({key: {"value": value, "origin": origin} for key, value, origin in rows}, indent=2))
+            print_json({"values": {key: {"value": value, "origin": origin} for key, value, origin in rows}})
         else:
             for key, value, origin in rows:
                 print(f"{key} = {json.dumps(value, ensure_ascii=False)}  # {origin}")
     elif arguments.json:
-        print(json.dumps(values, indent=2))
+        print_json(values)
     else:
         sys.stdout.write(tomli_w.dumps(values))
     return Exit.OK
@@ -68,6 +69,9 @@ def check(arguments: argparse.Namespace) -> int:
     loaded = load(arguments.config)
     if not loaded.has_default_folders:  # the default folders are made by the first run
         folders.check(loaded.config.folder)
+    if arguments.json:
+        print_json({"file": str(loaded.file or ""), "is_fine": True, "renamed": dict(loaded.renamed)})
+        return Exit.OK
     print(
         _("{file} is fine.").format(file=display(loaded.file))
         if loaded.file
