@@ -184,9 +184,19 @@ def test_folders_come_and_go_while_photos_are_cut(configured: Configured) -> Non
             photo(home.inbox / f"{number}.png", (500, 400), number)
         photo(second / "s.jpg", seed=40)
         until(home.visible, lambda: daemon.log)
+        pid = daemon.worker()
+        assert pid
+        os.kill(pid, signal.SIGSTOP)
+        until(lambda: configured.status()["running"] or len(home.visible()) == 12, lambda: daemon.log)
         configured.replace(configured.text + more)
+        time.sleep(1.5)
+        is_at_work = bool(configured.status()["running"])
+        assert len(Oracle(home).status()["folders"]) == (1 if is_at_work else 2), "photos in work are finished first"
+        os.kill(pid, signal.SIGCONT)
         until(lambda: len(home.visible()) == 13, lambda: daemon.log)
-        assert daemon.log.count(": done") == 13
+        until(lambda: daemon.log.count(": done") == 13, lambda: daemon.log)
+        (worker,) = Oracle(home).status()["workers"]
+        assert worker["photos"] == 13, "none was given up in the middle"
         assert len(Oracle(home).status()["folders"]) == 2
         configured.replace(configured.text)
         until(lambda: len(Oracle(home).status()["folders"]) == 1, lambda: daemon.log)
