@@ -119,6 +119,8 @@ def test_change_is_noticed_however_an_editor_writes(configured: Configured) -> N
     with configured.daemon() as daemon:
         configured.file.write_text(configured.text + "[log]\nlevel = 'debug'\n")
         until(lambda: "Taken over: log.level." in daemon.log, lambda: daemon.log)
+        arrives(home, daemon, "a", 1)
+        assert "DEBUG" in daemon.log
         configured.replace(configured.text)
         until(lambda: daemon.log.count("Taken over: log.level.") == 2, lambda: daemon.log)
     elsewhere = home.root / "dotfiles" / "mine.toml"
@@ -142,10 +144,12 @@ def test_signal_and_command_reload(configured: Configured) -> None:
     home = configured.home
     with configured.daemon() as daemon:
         assert home.bgzero("reload").stdout == b"Nothing has changed.\n"
-        text = configured.text.replace("0.1", "0.3")
+        text = configured.text.replace("tiny", "other")
         configured.file.write_text(text)
+        until(lambda: "There is no model other" in str(configured.status()["config_error"]), lambda: daemon.log)
+        tiny.install(home.models, "other")
         daemon.process.send_signal(signal.SIGHUP)
-        until(lambda: "Taken over: watch.settle_seconds." in daemon.log, lambda: daemon.log)
+        until(lambda: "Taken over: model.name." in daemon.log, lambda: daemon.log)
         configured.file.write_text(text + "[log]\nformat = 'json'\nlevel = 'debug'\n")
         until(lambda: configured.status()["needs_restart"] == ["log.format"], lambda: daemon.log)
         assert b"at the next start: log.format" in home.bgzero("status").stdout
