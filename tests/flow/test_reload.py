@@ -226,12 +226,19 @@ def test_folder_of_another_daemon_is_not_taken_over(configured: Configured) -> N
     others.write_text(configured.text.replace(str(home.inbox), str(second)).replace(str(home.outbox), str(out)))
     with configured.daemon() as daemon, home.started("run", BGZERO_CONFIG=str(others)) as other:
         until(lambda: f"Drop photos into {second}" in other.log, lambda: other.log)
-        more = f'[[folder]]\ninbox = "{second}"\noutbox = "{out}"\n'
+        free = home.root / "free"
+        free.mkdir()
+        more = "".join(f'[[folder]]\ninbox = "{inbox}"\noutbox = "{out}"\n' for inbox in (free, second))
         configured.replace(configured.text.replace("tiny", "other") + more)
         until(lambda: "already watches" in str(configured.status()["config_error"]), lambda: daemon.log)
         until(lambda: not configured.status()["workers"], "the worker that was tried out is sent away")
         arrives(home, daemon, "a", 1)
+        configured.replace(configured.text)
+        until(lambda: not configured.status()["config_error"], lambda: daemon.log)
         assert home.bgzero("run").returncode == 75
+        others.write_text(others.read_text().replace(str(second), str(free)))
+        assert home.bgzero("run", "--once", BGZERO_CONFIG=str(others)).returncode == 0, "what was taken was let go"
+        others.write_text(others.read_text().replace(str(free), str(second)))
     with home.started("run", BGZERO_CONFIG=str(others)) as other:
         until(lambda: f"Drop photos into {second}" in other.log, "its lock was let go")
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -169,6 +170,17 @@ def test_worker_is_tried_out_beside_those_at_work_and_taken_over(tmp_path: Path)
         assert (old.photos, tried.photos) == (2, 1)
         until(lambda: made._crew.children == [tried], "the old one ends")
         assert "0" in old.process.how
+
+
+def test_model_that_was_learnt_meanwhile_is_known_to_the_plan_that_is_adopted(tmp_path: Path) -> None:
+    """A photo may wait for it since then."""
+    model = shelf.installed(MODEL)
+    with pool(lanes=1) as made, task(tmp_path) as given:
+        tried = made.try_out(Config(), {MODEL: model}, MODEL)
+        made.learn("more", model)
+        tried.result(60)
+        made.adopt()
+        assert made.submit(replace(given, recipe=Recipe("more"))).result(60).source_sha256
 
 
 @pytest.mark.parametrize("is_busy", [True, False])
