@@ -139,6 +139,21 @@ def test_change_is_noticed_however_an_editor_writes(configured: Configured) -> N
         assert daemon.log.count("Taken over") == 1
 
 
+def test_file_that_was_not_there_at_the_start_is_noticed(home: Home) -> None:
+    """Not even its folder was: `config set` makes both, and a running daemon takes it over as it says."""
+    with home.daemon() as daemon:
+        done = home.bgzero("config", "set", "log.level", "debug")
+        assert b"takes it over by itself" in done.stderr
+        until(lambda: "Taken over: log.level." in daemon.log, lambda: daemon.log)
+    account = home.root / "home" / "Pictures"
+    home.outbox = account / "Cutouts"
+    (home.root / "config" / "bgzero" / "config.toml").unlink()
+    with home.started("run") as daemon:
+        until(lambda: "Drop photos" in daemon.log, lambda: daemon.log)
+        home.bgzero("config", "set", "watch.poll_seconds", "7")
+        until(lambda: "Taken over: watch.poll_seconds." in daemon.log, lambda: daemon.log)
+
+
 def test_signal_and_command_reload(configured: Configured) -> None:
     """Also where the file system tells of no changes. The command says what changed, and what needs a restart."""
     home = configured.home

@@ -1,5 +1,6 @@
 """The Snapshot in words, for a terminal."""
 
+import time
 from collections.abc import Iterator
 
 from bgzero_daemon.core.texts import _
@@ -24,11 +25,18 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
         pace = f", {snapshot.photos_per_minute:.0f} a minute" if snapshot.photos_per_minute else ""
         yield _("about {time} left{pace}").format(time=length(snapshot.seconds_left), pace=pace)
     yield from _choices(snapshot)
+    yield _("up {time}, {memory} MB, version {version}").format(
+        time=length(snapshot.taken_at - snapshot.started_at), memory=snapshot.memory_mb, version=snapshot.version
+    )
     for photo in snapshot.at_work:
         yield f"  {photo.step:10} {photo.seconds:5.1f} s  {photo.photo}"
     yield from map(_worker, snapshot.workers)
     for folder in snapshot.folders:
         yield from _folder(folder)
+    for outcome in snapshot.latest:
+        when = time.strftime("%H:%M:%S", time.localtime(outcome.decided_at))
+        what = outcome.cutout if outcome.state in ("done", "published") else outcome.sentence
+        yield f"  {when}  {outcome.state:9} {outcome.photo}  {what}"
     if snapshot.config_error:
         yield _("not taken over: {error}").format(error=snapshot.config_error)
     if snapshot.needs_restart:

@@ -11,7 +11,7 @@ from bgzero_daemon.core.errors import UsageError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.settings import folders
-from bgzero_daemon.settings.load import Loaded, load
+from bgzero_daemon.settings.load import Loaded, config_path, load
 from bgzero_daemon.settings.schema import Log
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     from bgzero_daemon.service import app
 
     can_ask = sys.stdin.isatty() and sys.stderr.isatty()
-    source = app.Source(loaded, read, lambda wanted: journal.show_from(wanted, verbose=arguments.verbose))
+    file, _named = config_path(arguments.config, os.environ)
+    source = app.Source(loaded, file, read, lambda wanted: journal.show_from(wanted, verbose=arguments.verbose))
     return app.run(source, once=arguments.once, ask=_ask if can_ask else None)
 
 

@@ -46,9 +46,12 @@ _SAY_AGAIN_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The configuration as it was read, how it is read anew, and who wants to hear of its [log]."""
+    """The configuration as it was read, where its file is or would be, how it is read anew, and who wants to hear of
+    its [log].
+    """
 
     loaded: Loaded
+    file: Path | None
     reload: Callable[[], Loaded]
     on_log: Callable[[Log], None] = lambda _wanted: None
 
@@ -102,7 +105,7 @@ class Service:
             Board(), Portrait(self._workforce), self._supervisor, runtime / STATUS if runtime else None
         )
         self._control = ControlServer(runtime / SOCKET if runtime else None, self._wake.set, self._window.board)
-        self._lookout = Lookout(loaded.file, self._on_new_configuration)
+        self._lookout = Lookout(source.file, self._on_new_configuration)
 
     def _new_workshop(self, config: Config) -> Workshop:
         return Workshop(config, self._house, self._workforce, self._wake.set, once=self._once)

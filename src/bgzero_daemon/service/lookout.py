@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from watchdog.events import (
+    DirCreatedEvent,
+    DirMovedEvent,
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
@@ -29,13 +31,14 @@ class Lookout:
 
     `note_reading` is called from any thread before the file is read.
 
-    A file that is a link is watched where it is and where it leads. Where nothing can be watched, a signal or a
-    command has to do.
+    A file that is a link is watched where it is and where it leads, one that is not there where it would be. Where
+    nothing can be watched, a signal or a command has to do.
     """
 
     def __init__(self, file: Path | None, on_change: Callable[[], None]) -> None:
         self._file, self._on_change = file, on_change
         self._read = ""
+        self._watched: set[Path] = set()
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
         self._observer: BaseObserver | None = None
@@ -45,17 +48,25 @@ class Lookout:
         if self._file is None:
             return
         observer = Observer()
-        hints = _Hints(self._note)
-        kinds = [FileCreatedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent]
         try:
-            for folder in {self._file.absolute().parent, self._file.resolve().parent}:
-                observer.schedule(hints, str(folder), event_filter=kinds)
             observer.start()
         except OSError as error:
             log.debug("%s is not watched: %s", display(self._file), error)
             return
         self._observer = observer
+        self._arm(self._file)
         self._on_change()  # it may have changed since it was read
+
+    def _arm(self, file: Path) -> None:
+        """Watch the folders of the file and of what it leads to, or those in which these would appear."""
+        kinds = [FileCreatedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent, DirCreatedEvent, DirMovedEvent]
+        for folder in {_nearest(file.absolute().parent), _nearest(file.resolve().parent)} - self._watched:
+            try:
+                assert self._observer
+                self._observer.schedule(_Hints(self._note), str(folder), event_filter=kinds)
+                self._watched.add(folder)
+            except OSError as error:
+                log.debug("%s is not watched: %s", display(folder), error)
 
     def note_reading(self) -> None:
         """Remember which bytes are read now."""
@@ -70,6 +81,8 @@ class Lookout:
             self._timer.start()
 
     def _compare(self) -> None:
+        if self._file and self._observer:
+            self._arm(self._file)  # its folder may be there by now
         found = self._digest()
         if found and found != self._read:  # one that is gone is on its way, most likely
             self._on_change()
@@ -88,6 +101,11 @@ class Lookout:
         if self._observer:
             self._observer.stop()
             self._observer.join(5.0)
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists."""
+    return next((place for place in (folder, *folder.parents) if place.is_dir()), Path("/"))
 
 
 class _Hints(FileSystemEventHandler):
