@@ -262,6 +262,8 @@ def test_redo_with_another_model_is_for_these_photos_alone_and_survives_a_kill(h
         until(lambda: daemon.log.count(": done") == 2, lambda: daemon.log)
         assert [model_of(home, f"{name}.png") for name in "abc"] == ["other", "tiny", "tiny"]
         assert "to be cut again with third" in daemon.log
+        photo(home.inbox / "a.jpg", seed=50)
+        until(lambda: model_of(home, "a.png") == "tiny", "other bytes are cut as all others are")
         assert cut(home, daemon, "d", 9) == "tiny"
 
 
@@ -270,7 +272,7 @@ def test_photos_for_a_model_that_cannot_be_had_let_others_pass(home: Home) -> No
     tiny.install(home.models, "other")
     for number in range(70):
         photo(home.inbox / "trip" / f"{number}.png", (16, 12), number)
-    with home.daemon(**QUICK) as daemon:
+    with home.daemon(**QUICK, BGZERO_WORKER__QUEUE="8") as daemon:
         until(lambda: len(home.visible()) == 70, lambda: daemon.log)
         weights = home.models / "other.onnx"
         good = weights.read_bytes()

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TypeVar
 
+from bgzero_daemon.core.texts import _
+
 SCHEMA = 1  # raised when a key changes its meaning or goes; new keys may come at any time
 
 # What `Snapshot.state` may say, the most urgent first.
@@ -168,7 +170,9 @@ class Snapshot:
     @property
     def line(self) -> str:
         """Return it in one line, as service managers show it."""
-        counts = f"{self.waiting} waiting, {self.done} done, {self.failed} failed"
+        counts = _("{waiting} waiting, {done} done, {failed} failed").format(
+            waiting=self.waiting, done=self.done, failed=self.failed
+        )
         return f"{counts}; {self.why}" if self.why else counts
 
 
