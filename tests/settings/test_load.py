@@ -72,6 +72,7 @@ def test_key_unlike_any_other_gets_no_suggestion(tmp_path: Path) -> None:
         ('[worker]\nlanes = "many"\n', "FILE:2: worker.lanes: ", "'many'"),
         ("[worker]\nlanes = -1\n", "FILE:2: worker.lanes: ", "greater than or equal to 0"),
         ("[worker]\nlanes = 1.5\n", "FILE:2: worker.lanes: ", "1.5"),
+        ("[worker]\nlanes = true\n", "FILE:2: worker.lanes: ", "should be a number"),
         ("[watch]\nsettle_seconds = 0\n", "FILE:2: watch.settle_seconds: ", "0.1"),
         ("[watch]\nsettle_seconds = nan\n", "FILE:2: watch.settle_seconds: ", "nan"),
         ("[limits]\nmegapixels = inf\n", "FILE:2: limits.megapixels: ", "10000"),
