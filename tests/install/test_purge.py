@@ -30,15 +30,22 @@ def test_folders_of_the_users_inside_ours_stay(home: Home) -> None:
     configure(home, inbox, outbox, f"originals = 'move'\ndone = '{done}'\n")
     (inbox / "notes.txt").write_text("mine")
     (outbox / ".bgzero" / "failed").mkdir(parents=True)
-    photo(data / "deep" / "forgotten.jpg")
-    (data / "deep" / "junk.txt").write_text("")
+    photo(home.models / "forgotten.jpg")
+    (data / "deep" / "notes.txt").write_text("mine")
+    (home.root / "config" / "bgzero" / "notes.txt").write_text("mine")
+    (home.root / "config" / "bgzero" / "config.toml.version-1").write_text("")
     text = purge(home)
     left = sorted(str(path.relative_to(data)) for path in data.rglob("*") if path.is_file())
-    assert left == ["deep/forgotten.jpg", "deep/out/a.jpg", "done/a.jpg", "in/a.jpg", "in/notes.txt"]
+    assert left == [
+        "deep/notes.txt", "deep/out/a.jpg", "done/a.jpg", "in/a.jpg", "in/notes.txt", "models/forgotten.jpg"
+    ]  # fmt: skip
+    assert [file.name for file in (home.root / "config" / "bgzero").iterdir()] == ["notes.txt"]
     assert not (outbox / ".bgzero").exists()
-    for place in (inbox, outbox, done):
+    for place in (inbox, done):
         assert f"{place} stays: it is a folder of yours" in text
-    assert f"{data / 'deep' / 'forgotten.jpg'} stays: it is called like a photo" in text
+    assert f"{data / 'deep'} stays: this program did not make it" in text
+    assert f"{home.models / 'forgotten.jpg'} stays: it is called like a photo" in text
+    assert f"{home.root / 'config' / 'bgzero' / 'notes.txt'} stays: this program did not write it" in text
 
 
 def test_links_are_removed_and_never_followed(home: Home) -> None:
@@ -58,15 +65,17 @@ def test_links_are_removed_and_never_followed(home: Home) -> None:
         assert not os.path.lexists(gone)
 
 
-def test_home_is_never_ours_whatever_a_variable_says(home: Home) -> None:
-    """A state folder that is the account's home, by a variable of a system unit: it stays."""
+def test_folders_of_others_are_never_ours_whatever_a_variable_says(home: Home) -> None:
+    """The account's home, or another service's folders, in which this is typed: what a system unit's variables name."""
     configure(home, home.inbox, home.outbox)
-    own = home.root / "home"
-    (own / "letter.txt").write_text("mine")
-    done = home.bgzero("service", "uninstall", "--purge", STATE_DIRECTORY=str(own), XDG_RUNTIME_DIR="")
-    assert done.returncode == 0, done.stderr
-    assert (own / "letter.txt").exists()
-    assert f"{own} stays: it is a folder of yours" in done.stdout.decode()
+    for own in (home.root / "home", home.root / "otherservice"):
+        own.mkdir(exist_ok=True)
+        (own / "ledger.db").write_text("theirs")
+        env = {"STATE_DIRECTORY": str(own), "RUNTIME_DIRECTORY": str(own), "XDG_RUNTIME_DIR": ""}
+        done = home.bgzero("service", "uninstall", "--purge", **env)
+        assert done.returncode == 0, done.stderr
+        assert (own / "ledger.db").read_text() == "theirs"
+        configure(home, home.inbox, home.outbox)
 
 
 def test_nothing_goes_while_any_daemon_works(home: Home) -> None:

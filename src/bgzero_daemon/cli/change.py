@@ -46,6 +46,7 @@ def put(arguments: argparse.Namespace) -> int:
         value = _value(config, key)
         # a number as a number; text as it was typed: ~ stays everybody's own home
         text = put_in(text, loc_of(key), value if isinstance(value, bool | int | float) else typed)
+    check(text, stored.path, {}, "config set")
     _finish(stored, text, given)
     return Exit.OK
 

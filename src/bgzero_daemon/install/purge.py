@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,16 @@ from bgzero_daemon.settings.schema import Folder
 BESIDE = ".bgzero"  # in an outbox: what could not be cut
 
 Identity = tuple[int, int]
+
+# What this program writes into its folders, by the folder below their top ("": the top itself).
+_WRITTEN = {
+    "": re.compile(
+        r"\.?config\.toml(\..*)?|ledger\.db.*|\.?state\.toml.*|bgzero\.log.*|\.?status\.json|control\.(sock|lock)"
+    ),
+    "locks": re.compile(r"[0-9a-f]+-[0-9a-f]+"),
+    "models": re.compile(r".*\.(onnx|toml)"),
+    "failed": re.compile(r".*\.json"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,8 @@ def make_plan(folders: Sequence[Folder]) -> Plan:
     config = paths.config_file()
     ours = [config.parent if config else None, paths.state_dir(), paths.runtime_dir(), paths.data_dir()]
     ours += [folder.outbox / BESIDE for folder in folders]
+    # a service's environment may name folders of that service: ours are called after this program
+    ours = [place for place in ours if place and place.name.startswith((paths.APP, BESIDE))]
     places = tuple(dict.fromkeys(place for place in ours if place and os.path.lexists(place)))
     theirs = [place for folder in folders for place in (folder.inbox, folder.outbox, done_folder(folder))]
     # a variable may point our folders anywhere: an account's home, and what it lies in, are never ours
@@ -88,22 +101,24 @@ def _visit_all(plan: Plan, act: _Act) -> list[Kept]:
             stays.append(_trouble(place, error))
             continue
         try:
-            stays += _visit(plan, act, parent, place, os.fstat(parent).st_dev)
+            stays += _visit(plan, act, parent, place, (), os.fstat(parent).st_dev)
         finally:
             os.close(parent)
     return stays
 
 
-def _visit(plan: Plan, act: _Act, parent: int, path: Path, device: int) -> list[Kept]:
+def _visit(plan: Plan, act: _Act, parent: int, path: Path, inside: tuple[str, ...], device: int) -> list[Kept]:
     """Act on one entry of the opened folder `parent`, its contents first; returns what stays of it.
+
+    `inside` is where it lies below one of our folders, () for that folder itself.
 
     Everything is done by name in an opened folder, so that nobody can put a link in the way meanwhile.
     """
     try:
         found = os.lstat(path.name, dir_fd=parent)
-        if why := _reason_to_keep(plan, path, found, device):
+        if why := _reason_to_keep(plan, inside, found, device):
             return [Kept(path, why)]
-        stays = _visit_inside(plan, act, parent, path, device) if stat.S_ISDIR(found.st_mode) else []
+        stays = _visit_inside(plan, act, parent, path, inside, device) if stat.S_ISDIR(found.st_mode) else []
         if not stays:
             act(parent, path.name, stat.S_ISDIR(found.st_mode))
         return stays
@@ -113,18 +128,28 @@ def _visit(plan: Plan, act: _Act, parent: int, path: Path, device: int) -> list[
         return [_trouble(path, error)]
 
 
-def _reason_to_keep(plan: Plan, path: Path, found: os.stat_result, device: int) -> str:
+def _reason_to_keep(plan: Plan, inside: tuple[str, ...], found: os.stat_result, device: int) -> str:
     if not stat.S_ISDIR(found.st_mode):
-        return _("it is called like a photo") if has_photo_suffix(path.name) else ""
+        if inside and has_photo_suffix(inside[-1]):
+            return _("it is called like a photo")
+        names = _WRITTEN.get("/".join(inside[:-1]))
+        is_link = stat.S_ISLNK(found.st_mode)
+        return "" if is_link or (names and names.fullmatch(inside[-1])) else _("this program did not write it")
     if (found.st_dev, found.st_ino) in plan.kept:
         return _("it is a folder of yours")
+    if inside and "/".join(inside) not in _WRITTEN:
+        return _("this program did not make it")
     return _("something is mounted there") if found.st_dev != device else ""
 
 
-def _visit_inside(plan: Plan, act: _Act, parent: int, path: Path, device: int) -> list[Kept]:
+def _visit_inside(plan: Plan, act: _Act, parent: int, path: Path, inside: tuple[str, ...], device: int) -> list[Kept]:
     folder = os.open(path.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
-        return [kept for name in sorted(os.listdir(folder)) for kept in _visit(plan, act, folder, path / name, device)]
+        return [
+            kept
+            for name in sorted(os.listdir(folder))
+            for kept in _visit(plan, act, folder, path / name, (*inside, name), device)
+        ]
     finally:
         os.close(folder)
 

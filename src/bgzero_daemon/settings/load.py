@@ -141,9 +141,9 @@ def parse(text: str, file: Path | None) -> dict[str, object]:
     """Read TOML. Raises ConfigError where it is none."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets in brackets
         raise ConfigError(
-            _("{file} is not valid TOML: {why}.").format(file=display(file or ""), why=error),
+            _("{file} is not valid TOML: {why}.").format(file=display(file or ""), why=display(str(error))),
             hint=_('Text needs quotation marks: name = "u2net".'),
         ) from None
 

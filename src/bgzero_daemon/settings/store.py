@@ -1,6 +1,8 @@
 """The configuration file on the disk: read once, replaced in one step, and only if it is still what was read."""
 
 import contextlib
+import errno
+import itertools
 import os
 import secrets
 from dataclasses import dataclass
@@ -73,14 +75,15 @@ class Stored:
                 os.unlink(half)
 
     def keep_copy(self, ending: str) -> Path:
-        """Write what was read into a file beside it, whose name ends so; one that is there already stays.
+        """Write what was read into a new file beside it, whose name ends so, or so and a number.
 
         Raises BgzeroError where that is impossible.
         """
-        copy = self.path.with_name(f"{self.path.name}.{ending}")
+        plain = self.path.with_name(f"{self.path.name}.{ending}")
+        others = (plain.with_name(f"{plain.name}-{number}") for number in itertools.count(2))
+        copy = next(place for place in (plain, *itertools.islice(others, 1000)) if not place.exists())
         try:
-            if not copy.exists():
-                self._write(copy, self.raw or b"")
+            self._write(copy, self.raw or b"")
         except OSError as error:
             raise BgzeroError(
                 _("{file} cannot be written: {why}.").format(file=display(copy), why=error.strerror)
@@ -101,9 +104,13 @@ class Stored:
 
 
 def _content(path: Path) -> bytes | None:
+    """Return the whole file, None where there is none. Raises OSError, EFBIG for what is no configuration."""
     try:
         with open(path, "rb") as file:
-            return file.read(_LARGEST_BYTES)
+            content = file.read(_LARGEST_BYTES + 1)
+            if len(content) > _LARGEST_BYTES:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+            return content
     except FileNotFoundError:
         return None
 
