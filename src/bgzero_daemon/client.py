@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +19,7 @@ from bgzero_daemon.wire.control import PROTOCOL, SOCKET, VERBS, encode
 
 _SECONDS = 30.0
 _LONG_SECONDS = 960.0  # a model of a gigabyte on a slow disk
+_STOP_SECONDS = 120.0  # photos in work have 30 s, and what hangs is left behind
 _BATCH_BYTES = 40_000
 _ADDRESS_BYTES = 100  # of the 108 (Linux) or 104 that a socket's address may have
 
@@ -35,7 +37,7 @@ def watch() -> Iterator[dict[str, Any]]:
     """
     with _conversation(None) as lines:
         _answer(lines, "subscribe")
-        while line := lines.readline():
+        while line := _line(lines):
             event = json.loads(line)
             if event.get("event") == "snapshot":
                 yield event
@@ -43,13 +45,17 @@ def watch() -> Iterator[dict[str, Any]]:
 
 def stop() -> None:
     """Have the daemon finish the photos in work and end, and wait until its process has. Raises like `ask`."""
-    with _connected() as sock, _lines(sock, _LONG_SECONDS) as lines, _process(sock) as process:
-        _answer(lines, "subscribe")
-        ask("stop")
-        while lines.readline():
-            pass
+    with _connected() as sock, _process(sock) as process:
+        with _lines(sock, _SECONDS) as lines:
+            _answer(lines, "stop")
         if process >= 0:
-            select.select([process], [], [], _SECONDS)
+            select.select([process], [], [], _STOP_SECONDS)
+            return
+    end = time.monotonic() + _STOP_SECONDS
+    with contextlib.suppress(NoDaemon):
+        while time.monotonic() < end:
+            with _connected():
+                time.sleep(0.2)
 
 
 @contextlib.contextmanager
@@ -97,14 +103,30 @@ def _answer(lines: BinaryIO, verb: str, **arguments: object) -> dict[str, Any]:
     try:
         lines.write(encode({"verb": verb, "protocol": PROTOCOL, **arguments}))
         lines.flush()
-        reply = json.loads(lines.readline())
-    except (OSError, ValueError) as error:
+        line = lines.readline()
+    except (ConnectionError, EOFError) as error:
+        raise NoDaemon(_("The daemon has ended meanwhile.")) from error
+    except OSError as error:
         raise BgzeroError(_("The daemon did not answer: {why}.").format(why=error)) from error
+    if not line:
+        raise NoDaemon(_("The daemon has ended meanwhile."))
+    try:
+        reply = json.loads(line)
+    except ValueError:
+        reply = None
     if not isinstance(reply, dict):
         raise BgzeroError(_("The daemon's answer makes no sense."))
     if not reply.get("ok"):
         raise BgzeroError(str(reply.get("sentence", "")), hint=str(reply.get("hint", "")))
     return reply
+
+
+def _line(lines: BinaryIO) -> bytes:
+    """Return the next line, nothing once the daemon has ended, however it did."""
+    try:
+        return lines.readline()
+    except ConnectionError:
+        return b""
 
 
 def connect(sock: socket.socket, file: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bgzero_daemon.core import paths
+from tests import tiny
 from tests.home import PROGRAM, Home, until
 
 SHIPPED = paths.shipped("config", "config.toml").read_text(encoding="utf-8")
@@ -16,7 +17,9 @@ SHIPPED = paths.shipped("config", "config.toml").read_text(encoding="utf-8")
 
 @pytest.fixture
 def file(home: Home) -> Path:
-    """The configuration file of an account without settings of its own; it does not exist yet."""
+    """The configuration file of an account without settings of its own; it does not exist yet. Models x, y and 7 do."""
+    for name in ("x", "y", "7"):
+        tiny.install(home.models, name)
     home.env = {key: value for key, value in home.env.items() if not key.startswith("BGZERO_")}
     return home.root / "config" / "bgzero" / "config.toml"
 
@@ -159,3 +162,40 @@ def test_getting_what_does_not_exist_names_the_nearest(home: Home) -> None:
     assert home.bgzero("config", "get", "model").returncode == 2
     assert home.bgzero("config", "get", "folder.0").returncode == 2
     assert home.bgzero("config", "get", "folder.7.inbox").returncode == 78
+
+
+def test_model_that_nobody_knows_and_what_would_not_start_are_refused(home: Home, file: Path) -> None:
+    """No card of that name; a former key beside its new one in a file of an older version: the file is as it was."""
+    done = home.bgzero("config", "set", "model.name", "no-such")
+    assert done.returncode == 1
+    assert b"There is no model no-such" in done.stderr
+    assert not file.exists()
+    file.parent.mkdir(parents=True)
+    file.write_text("[worker]\nmegapixels = 30\n")
+    done = home.bgzero("config", "set", "worker.megapixels_in_work", "7")
+    assert done.returncode == 78
+    assert file.read_text() == "[worker]\nmegapixels = 30\n"
+    assert home.bgzero("config", "set", "worker.lanes", "2").returncode == 0
+    assert home.bgzero("config", "check").returncode == 0
+
+
+def test_file_that_is_no_configuration_is_not_cut_short(home: Home, file: Path) -> None:
+    """Beyond a megabyte it is refused, whole."""
+    file.parent.mkdir(parents=True)
+    file.write_text("# much\n" * 200_000 + "[log]\nlevel = 'debug'\n")
+    before = file.read_bytes()
+    for command in (["set", "worker.lanes", "2"], ["migrate"]):
+        done = home.bgzero("config", *command)
+        assert done.returncode == 78
+        assert b"File too large" in done.stderr
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 3000, "a = " + "9" * 5000, ".".join("a" * 5000) + " = 1"])
+def test_toml_beyond_reason_is_told_like_any_other(home: Home, file: Path, text: str) -> None:
+    """A sentence, no mistake of ours."""
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    done = home.bgzero("config", "check")
+    assert done.returncode == 78, done.stderr
+    assert len(done.stderr) < 2000

@@ -71,8 +71,9 @@ def test_folders_of_others_are_never_ours_whatever_a_variable_says(home: Home) -
     for own in (home.root / "home", home.root / "otherservice"):
         own.mkdir(exist_ok=True)
         (own / "ledger.db").write_text("theirs")
-        env = {"STATE_DIRECTORY": str(own), "RUNTIME_DIRECTORY": str(own), "XDG_RUNTIME_DIR": ""}
-        done = home.bgzero("service", "uninstall", "--purge", **env)
+        done = home.bgzero(
+            "service", "uninstall", "--purge", STATE_DIRECTORY=str(own), RUNTIME_DIRECTORY=str(own), XDG_RUNTIME_DIR=""
+        )
         assert done.returncode == 0, done.stderr
         assert (own / "ledger.db").read_text() == "theirs"
         configure(home, home.inbox, home.outbox)

@@ -17,7 +17,7 @@ from tests.wire.test_control import picture
 CALM = Steering(
     paused=False, paused_until=0.0, notifications=True, quiet_until=0.0, model=Choice("m", "default"),
     provider=Choice("auto", "default"), switching_to="", config_file="", config_error="", needs_restart=(),
-    is_stopping=False,
+    is_stopping=False, trouble="",
 )  # fmt: skip
 PHOTO = AtWork("1", "a", "a", "m", "cutting", 0.1)
 

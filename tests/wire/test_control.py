@@ -60,6 +60,7 @@ def test_arguments_are_what_the_verb_takes(verb: str, arguments: dict[str, objec
         (b'{"verb":"add","paths":["\\ud800"]}', "line of JSON"),
         (b'{"verb":"add"}', "needs paths"),
         (b'{"verb":"add","paths":[1]}', "list of texts"),
+        (b'{"verb":"add","paths":[""]}', "not empty"),
         (b'{"verb":"pause","seconds":1e400}', "above 0"),
         (b'{"verb":"pause","seconds":NaN}', "above 0"),
         (b'{"verb":"pause","for":3}', "takes no for"),
@@ -92,7 +93,8 @@ def picture(**changes: object) -> Snapshot:
         "seconds_left": 2.5, "photos_per_minute": None, "at_work": (AtWork("1", "a", "a", "m", "cutting", 0.5),),
         "latest": (Outcome("b", "b", "done", "", "b.png", "b.png", "m", 1.0),),
         "folders": (Folder("/i", "/o", "/i", "/o", "m", False, 0, None, ("gone",)),),
-        "workers": (WorkerState(5, "m", "p", "", "closed", 3, True, 100, {"1": "cutting"}),), "sandbox": "closed",
+        "workers": (WorkerState(5, "m", "p", "", "closed", 3, True, 100, {"1": "cutting"}, False),),
+        "sandbox": "closed",
         "memory_mb": 120, "trouble": "", "config_file": "", "config_error": "", "needs_restart": (),
     }  # fmt: skip
     return Snapshot(**(values | changes))  # type: ignore[arg-type]

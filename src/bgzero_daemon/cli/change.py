@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from bgzero_daemon.catalog import shelf
 from bgzero_daemon.cli.steer import print_json
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit, UsageError
 from bgzero_daemon.core.names import display, display_line
@@ -39,6 +40,9 @@ def put(arguments: argparse.Namespace) -> int:
     given = dict(zip(arguments.pairs[::2], arguments.pairs[1::2], strict=True))
     stored = _stored(arguments.config)
     config = check(stored.text, stored.path, given, "config set")
+    for key, typed in given.items():
+        if key == "model.name" or (key.startswith("folder.") and key.endswith(".model")):
+            shelf.find(typed)  # whose weights may still be on their way
     from bgzero_daemon.settings.edit import put_in
 
     text = stored.text

@@ -147,8 +147,8 @@ def _status(veil: Veil) -> object:
                 for key in ("output", "original"):
                     if name := photo.get(key):
                         veil.know_path(from_wire(name) if key == "output" else str(name))
-        for name in status.pop("at_work", []):
-            veil.know(str(name))
+        for photo in status.pop("at_work", []):
+            veil.know(str(photo["photo"]))
     except BgzeroError as error:
         return str(error)
     return status

@@ -38,12 +38,25 @@ def _mistake(line: str, hint: str, path: Path) -> Finding:
     if found is None:
         return wrong(line, _for_the_file(path), hint)
     at = found["line"]
-    if (nearest := _NEAREST.search(line)) and (key := _PLAIN.search(found["key"])):
+    nearest = _NEAREST.search(line)
+    key = _PLAIN.search(found["key"]) if nearest else None
+    if nearest and _has_table(path, nearest["key"]):  # twice it would be another mistake
+        return wrong(line, f'"${{EDITOR:-vi}}" +{at} {file}', hint)
+    if nearest and key:
         return wrong(line, f"sed -i '{at}s/{key[0]}/{nearest['key']}/' {file}", hint)
     if line.endswith(_("this key is needed here.")):
         return wrong(line, f'"${{EDITOR:-vi}}" +{at} {file}', hint)
     about = _("This takes the line out: the default holds then. A newer version's file may have keys unknown here.")
     return wrong(line, f"sed -i '{at}s/^/#/' {file}", " ".join(filter(None, [about, hint])))
+
+
+def _has_table(path: Path, name: str) -> bool:
+    """Say whether a table of this name is in the file."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(re.match(rf"\s*\[\[?\s*{re.escape(name)}\s*\]", line) for line in lines)
 
 
 def _for_the_file(path: Path) -> str:

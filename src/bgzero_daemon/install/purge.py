@@ -52,8 +52,8 @@ def make_plan(folders: Sequence[Folder]) -> Plan:
     ours = [config.parent if config else None, paths.state_dir(), paths.runtime_dir(), paths.data_dir()]
     ours += [folder.outbox / BESIDE for folder in folders]
     # a service's environment may name folders of that service: ours are called after this program
-    ours = [place for place in ours if place and place.name.startswith((paths.APP, BESIDE))]
-    places = tuple(dict.fromkeys(place for place in ours if place and os.path.lexists(place)))
+    named = [place for place in ours if place and place.name.startswith((paths.APP, BESIDE))]
+    places = tuple(dict.fromkeys(place for place in named if os.path.lexists(place)))
     theirs = [place for folder in folders for place in (folder.inbox, folder.outbox, done_folder(folder))]
     # a variable may point our folders anywhere: an account's home, and what it lies in, are never ours
     home = paths.home()

@@ -26,7 +26,7 @@ from bgzero_daemon.service.helm import Helm
 from bgzero_daemon.service.house import House
 from bgzero_daemon.service.lookout import Lookout
 from bgzero_daemon.service.pool import LocalWorkforce
-from bgzero_daemon.service.portrait import Portrait
+from bgzero_daemon.service.portrait import Portrait, Steering
 from bgzero_daemon.service.sight import ignore_lease_breaks
 from bgzero_daemon.service.supervise import Supervisor
 from bgzero_daemon.service.window import Window
@@ -84,8 +84,7 @@ class Service:
         loaded = source.loaded
         self._wake = threading.Event()
         self._stops = 0
-        self._stopping = threading.Event()
-        self._said, self._said_at = "", 0.0
+        self._said, self._said_at, self._trouble = "", 0.0, ""
         self._is_open = False
         self._known: frozenset[Path] = frozenset()
         self._wants_reload = False
@@ -143,7 +142,6 @@ class Service:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stops += 1
-        self._stopping.set()
         self._wake.set()
 
     def _on_hangup(self, _number: int, _frame: FrameType | None) -> None:
@@ -165,33 +163,50 @@ class Service:
         except (BgzeroError, OSError) as error:
             if self._once:
                 raise
+            self._trouble = str(error)
             if str(error) != self._said or time.monotonic() > self._said_at + _SAY_AGAIN_SECONDS:
                 self._said, self._said_at = str(error), time.monotonic()
                 log.error("%s", error)  # noqa: TRY400 - a sentence for a person
-            self._stopping.wait(_TROUBLE_SECONDS)
-        except Exception:
+            self._sit_out()
+        except Exception as error:
             if self._once:
                 raise
             log.exception("a turn is given up")
-            self._stopping.wait(_TROUBLE_SECONDS)
+            self._trouble = f"{type(error).__name__}: {error}"
+            self._sit_out()
+        else:
+            self._trouble = ""
+
+    def _sit_out(self) -> None:
+        """Let some time pass before the next try; whoever asks meanwhile is answered."""
+        self._window.note_change()
+        end = time.monotonic() + _TROUBLE_SECONDS
+        while not self._is_over() and (left := end - time.monotonic()) > 0:
+            self._wake.wait(left)
+            self._wake.clear()
+            self._control.answer(self._answer)
 
     def _turn(self) -> None:
         now = time.monotonic()
+        is_more = self._control.answer(self._answer)  # first: whatever is wrong, whoever asks is told
         if not self._is_open:  # after a change of folders
             self._workshop.catch_up(None, self._known)
             self._workshop.open()
             self._is_open = True
         self._workshop.begin_turn(now)
-        is_more = self._control.answer(self._answer)
         if self._wants_reload and not self._once:
             self._wants_reload = False
-            self._helm.reload_by_itself()
+            self._helm.reload()  # nobody waits for the answer: the log and the status have it
         self._helm.proceed(self._workshop, now)
         self._workshop.scheduler.pump(now)
-        self._window.show(now, self._workshop, self._helm.steering(is_stopping=False), self._control.is_watched)
+        self._window.show(now, self._workshop, self._steering, self._control.is_watched)
         if not (is_more or self._is_over()) and self._wake.wait(self._patience()):
             self._wake.clear()
             self._window.note_change()
+
+    @property
+    def _steering(self) -> Steering:
+        return self._helm.steering(is_stopping=self._stops > 0, trouble=self._trouble)
 
     def _patience(self) -> float:
         """Return how long there is certainly nothing to do, in seconds, unless something wakes us."""
@@ -204,7 +219,7 @@ class Service:
         """Answer a command. Raises BgzeroError."""
         match request["verb"]:
             case "status":
-                return self._window.look(self._workshop, self._helm.steering(is_stopping=self._stops > 0)).told()
+                return self._window.look(self._workshop, self._steering).told()
             case "stop":
                 self._on_signal(signal.SIGTERM, None)
                 return {}
@@ -246,7 +261,7 @@ class Service:
             self._wake.wait(seconds)
             self._wake.clear()
 
-        self._window.show_last(self._workshop, self._helm.steering(is_stopping=True))
+        self._window.show_last(self._workshop, self._steering)
         self._workshop.finish(_STOP_SECONDS, wait, lambda: self._stops > 1)
 
     def _close(self) -> None:

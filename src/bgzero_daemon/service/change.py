@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from bgzero_daemon.catalog import shelf
 from bgzero_daemon.catalog.card import Model
-from bgzero_daemon.core.errors import BgzeroError, ConfigError, ModelError
+from bgzero_daemon.core.errors import ConfigError, ModelError
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.errand import Errands
 from bgzero_daemon.service.pool import LocalWorkforce
@@ -23,8 +23,6 @@ from bgzero_daemon.settings.schema import Config
 from bgzero_daemon.settings.state import State
 
 log = logging.getLogger(__name__)
-
-Reply = dict[str, object]
 
 _CHECK_SECONDS = 60.0
 _PATIENCE_SECONDS = 30.0  # for photos that are being opened or published: a dead mount may hold them for good
@@ -77,36 +75,29 @@ def _differing(one: Mapping[str, object], other: Mapping[str, object]) -> list[s
 
 @dataclass(slots=True)
 class Change:
-    """On its way from `former` to `wanted`. `reply` ends when it is in force, or fails with a sentence.
+    """On its way from `former` to `wanted`. Main thread only.
 
-    `state` is what is chosen once it is; `configured` what was read, None where nothing was. Main thread only.
+    `state` is what is chosen once it is in force; `configured` what was read, None where nothing was. `wake` is called
+    from any thread when `is_ready` has something to do. Moments are of the monotonic clock.
     """
 
     former: Loaded
     wanted: Loaded
-    keys: list[str]
-    began: float
     state: State
     configured: Loaded | None
+    began: float
     wake: Callable[[], None]
+    keys: list[str] = field(init=False)
     checked: "Future[Mapping[str, Model]]" = field(init=False)
     trial: "Future[None] | None" = None
-    reply: "Future[Reply]" = field(default_factory=Future)
 
-    @classmethod
-    def begin(
-        cls, former: Loaded, wanted: Loaded, state: State, configured: Loaded | None, *, now: float,
-        wake: Callable[[], None],
-    ) -> "Change":  # fmt: skip
-        """Begin with looking at folders and models, in a thread of its own: what they lie on may not answer.
+    def __post_init__(self) -> None:
+        self.keys = differing_keys(self.former.config, self.wanted.config)
 
-        `wake` is called from any thread when `proceed` has something to do.
-        """
-        keys = differing_keys(former.config, wanted.config)
-        change = cls(former, wanted, keys, now, state, configured, wake)
-        change.checked = Errands("bgzero-change").submit(change._check)
-        change.checked.add_done_callback(lambda _done: wake())
-        return change
+    def begin(self) -> None:
+        """Begin with looking at folders and models, in a thread of its own: what they lie on may not answer."""
+        self.checked = Errands("bgzero-change").submit(self._check)
+        self.checked.add_done_callback(lambda _done: self.wake())
 
     def _check(self) -> Mapping[str, Model]:
         """Look at what is new. Returns the models for new workers, none where the present ones stay."""
@@ -163,15 +154,6 @@ class Change:
         except ModelError as error:
             raise ConfigError(str(error), hint=error.hint) from error
         self.trial.add_done_callback(lambda _done: self.wake())
-
-    def end(self, answer: "Reply | BgzeroError") -> None:
-        """Tell whoever asked for it, once."""
-        if self.reply.done():
-            return
-        if isinstance(answer, BgzeroError):
-            self.reply.set_exception(answer)
-        else:
-            self.reply.set_result(answer)
 
 
 def _is_folders_recipe(key: str) -> bool:

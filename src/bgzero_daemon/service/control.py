@@ -43,6 +43,7 @@ _STATUS_SECONDS = 3.0  # then the status is the last one known
 _ANSWER_SECONDS = 25.0
 _LONG_SECONDS = 900.0
 _PAUSE_SECONDS = 1.0
+_SILENT_SECONDS = 1.0
 
 
 class ControlServer:
@@ -133,6 +134,8 @@ class ControlServer:
                 request, future = self._asked.get_nowait()
             except queue.Empty:
                 return False
+            if not future.set_running_or_notify_cancel():
+                continue  # whoever asked was told that it comes to nothing
             try:
                 answer = by(request)
             except Exception as error:  # noqa: BLE001 - told to whoever asked
@@ -181,8 +184,12 @@ class ControlServer:
             self._selector.register(talk.sock, talk.events, partial(self._on_talk, talk))
 
     def _listen(self, now: float) -> None:
-        """Take new conversations only while there is room for them."""
+        """Take new conversations only while there is room for them. Who says nothing makes room for others."""
         assert self._listener
+        if len(self._talks) >= _MOST_TALKS:
+            silent = min(self._talks, key=lambda talk: talk.silent_since)
+            if silent.silent_since < now - _SILENT_SECONDS:
+                self._end(silent)
         wanted = len(self._talks) < _MOST_TALKS and now >= self._listens_again
         listens = self._listener in self._selector.get_map()
         if wanted and not listens:
@@ -192,6 +199,8 @@ class ControlServer:
 
     def _patience(self, now: float) -> float | None:
         moments = [talk.due for talk in self._talks]
+        if len(self._talks) >= _MOST_TALKS:  # somebody may wait outside
+            moments += [talk.silent_since + _SILENT_SECONDS for talk in self._talks]
         if self._listens_again > now:
             moments.append(self._listens_again)
         first = min(moments, default=math.inf)
@@ -255,13 +264,15 @@ class ControlServer:
         patience = _LONG_SECONDS if VERBS[str(request["verb"])].may_take_long else _ANSWER_SECONDS
         if request["verb"] == "status":
             patience = _STATUS_SECONDS
-        talk.expect(time.monotonic() + patience, partial(self._in_vain, request))
+        talk.expect(time.monotonic() + patience, partial(self._in_vain, request, future))
         future.add_done_callback(partial(self._on_answer, talk, talk.number))
         self._asked.put((request, future))
         self._wake()
 
     def _on_answer(self, talk: Talk, number: int, future: "Future[Reply]") -> None:
         """From the main thread, most likely."""
+        if future.cancelled():
+            return
         self._said.put(partial(self._deliver, talk, number, encode(future.result())))
         self._bell.ring()
 
@@ -269,8 +280,9 @@ class ControlServer:
         if talk in self._talks and talk.is_asking and talk.number == number:
             talk.reply(line)
 
-    def _in_vain(self, request: Request) -> bytes:
-        """Nobody answered in time: the main thread is held up by a disk, most likely."""
+    def _in_vain(self, request: Request, future: "Future[Reply]") -> bytes:
+        """Nobody answered in time: the main thread is held up by a disk, most likely. It is not done later, either."""
+        future.cancel()
         snapshot = self._board.snapshot
         if request["verb"] == "status" and snapshot:
             return encode({"ok": True, **snapshot.told(), "stale": True})

@@ -106,7 +106,10 @@ class Crew:
         present = [child for child in self.children if not child.process.is_leaving]
         mine = [child for child in present if child.plan == self._trials.plan.number]
         self.served = frozenset(child.name for child in mine if child.is_ready and not child.is_retiring)
-        former, self.told = self.told, [child.description() for child in present]
+        former, self.told = (
+            self.told,
+            [child.description() | {"on_trial": child is self._trials.child} for child in present],
+        )
         if [_news(one) for one in former] != [_news(one) for one in self.told]:
             self._on_change()
 

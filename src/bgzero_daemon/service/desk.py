@@ -94,7 +94,7 @@ class Desk:
         keys = [self._spot(wired) for wired in _paths(request)]
         for key in keys or [PhotoKey(number, ".") for number in range(len(self._places))]:
             found, after = False, ""
-            while rows := self._survey.decided_below(self._places[key.folder].name, key.rel, _SLICE, after=after):
+            while rows := self._survey.known_below(self._places[key.folder].name, key.rel, _SLICE, after=after):
                 after = rows[-1][0]
                 for rel, record in rows:
                     if record.state in states:
@@ -112,7 +112,7 @@ class Desk:
             raise BgzeroError(_("Name the photos that are to be cut again."))
         if name := cast(str, request.get("model", "")):
             self._workforce.learn(name, shelf.installed(name))
-        return self._open_again(self._each(request, _DECIDED), name)
+        return self._open_again(self._each(request, (*_DECIDED, JobState.WAITING)), name)
 
     def _retry(self, request: dict[str, object]) -> Reply:
         return self._open_again(self._each(request, (JobState.FAILED,)))

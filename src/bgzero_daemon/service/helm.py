@@ -4,16 +4,19 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from bgzero_daemon.core.errors import BgzeroError, ConfigError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.change import Change, Reply, needing_restart
+from bgzero_daemon.service.change import Change, needing_restart
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.portrait import Steering
+from bgzero_daemon.service.replies import Reply
 from bgzero_daemon.service.watcher import suspended_seconds
+from bgzero_daemon.service.wishes import Wishes
 from bgzero_daemon.service.workshop import Workshop
 from bgzero_daemon.settings import state as states
 from bgzero_daemon.settings.load import Loaded
@@ -40,15 +43,10 @@ class Helm:
         self.state, self._file, self.keeps = state, file, True
         self.loaded = state.laid_over(configured)
         self._workforce, self._reload, self._take_over, self._wake = workforce, reload, take_over, wake
-        self._change: Change | None = None
+        self._wishes = Wishes()
         self._config_error = ""
         self._pause_ends: float | None = None
         self._set_clock()
-
-    @property
-    def change(self) -> Change | None:
-        """The change that is on its way."""
-        return self._change
 
     @property
     def is_paused(self) -> bool:
@@ -64,9 +62,9 @@ class Helm:
                 self._keep(self.state.model_copy(update={"paused": None}))
                 return {}
             case "set_model":
-                return self._choose("name", str(request["name"]))
+                return self._wishes.add("model", partial(self._choose, "name", str(request["name"])))
             case "set_provider":
-                return self._choose("provider", str(request["name"]))
+                return self._wishes.add("provider", partial(self._choose, "provider", str(request["name"])))
             case "set_notifications":
                 return self._set_notifications(cast(bool, request["on"]), cast(float, request.get("seconds", 0.0)))
             case _:
@@ -104,8 +102,8 @@ class Helm:
         """Return when a pause ends, in seconds of the monotonic clock; infinity for never."""
         return float("inf") if self._pause_ends is None else self._pause_ends - suspended_seconds()
 
-    def _choose(self, key: str, value: str) -> "Reply | Future[Reply]":
-        """Choose a model or a provider, or with "" go back to the configured one."""
+    def _choose(self, key: str, value: str) -> Change:
+        """Choose a model or a provider, or with "" go back to the configured one. Raises BgzeroError."""
         configured = getattr(self._configured.config.model, key)
         field = "model" if key == "name" else "provider"
         kind = Choice if key == "name" else ProviderChoice
@@ -121,16 +119,20 @@ class Helm:
                 _("{flag} on the daemon's command line says otherwise.").format(flag=loaded.origins[f"model.{key}"]),
                 hint=_("Start it without that."),
             )
-        return self._begin(loaded, wanted)
+        return Change(self.loaded, loaded, wanted, None, time.monotonic(), self._wake)
 
-    def reload(self) -> "Reply | Future[Reply]":
-        """Read the configuration anew and take over what changed. Raises ConfigError; the last good one then holds."""
+    def reload(self) -> "Future[Reply]":
+        """Read the configuration anew and take over what changed; where that fails the last good one holds."""
+        return self._wishes.add("reload", self._read_anew)
+
+    def _read_anew(self) -> Change:
         try:
             configured = self._read()
-            return self._begin(self.state.laid_over(configured), self.state, configured)
         except ConfigError as error:
             self._reject(error)
             raise
+        state = self.state.without_former_words(configured)
+        return Change(self.loaded, state.laid_over(configured), state, configured, time.monotonic(), self._wake)
 
     def _read(self) -> Loaded:
         configured = self._reload()
@@ -143,34 +145,20 @@ class Helm:
             )
         return configured
 
-    def reload_by_itself(self) -> None:
-        """The same where nobody waits for the answer: it is logged, and the status shows it."""
-        try:
-            self.reload()
-        except BgzeroError as error:
-            log.debug("not reloaded: %s", error)
-
     def _reject(self, error: BgzeroError) -> None:
         said = f"{error} {error.hint}".strip()
         if said != self._config_error:
             log.error(_("The configuration is not taken over, the last good one holds. %s"), said)
         self._config_error = said
 
-    def _begin(self, loaded: Loaded, state: State, configured: Loaded | None = None) -> "Reply | Future[Reply]":
-        if self._change:
-            self._end(BgzeroError(_("Something else was asked for meanwhile.")))
-        now = time.monotonic()
-        self._change = Change.begin(self.loaded, loaded, state, configured, now=now, wake=self._wake)
-        return self._change.reply
-
     def proceed(self, workshop: Workshop, now: float) -> None:
-        """Do what is due: end a pause, go on with a change."""
+        """Do what is due: end a pause, go on with a change, or begin with the next one."""
         if self._pause_ends is not None and _now() >= self._pause_ends:
             log.info(_("The pause is over."))
             self._keep(self.state.model_copy(update={"paused": None}))
             workshop.scan()
         workshop.scheduler.is_paused = self.is_paused
-        change = self._change
+        change = self._wishes.current
         workshop.scheduler.is_held = change is not None and change.holds_back
         if change is None:
             return
@@ -180,19 +168,26 @@ class Helm:
             self._take_over(change)
         except BgzeroError as error:
             self._fail(change, error)
-            return
-        self._succeed(change)
+        except OSError as error:
+            self._fail(change, BgzeroError(_("It cannot be taken over: {why}.").format(why=error)))
+        except Exception as error:  # a mistake of ours: the former configuration goes on
+            log.exception("a change is given up")
+            self._fail(change, BgzeroError(f"{type(error).__name__}: {error}"))
+        else:
+            self._succeed(change)
+        workshop.scheduler.is_held = False
 
     def _succeed(self, change: Change) -> None:
-        self._config_error = ""
-        self._configured = change.configured or self._configured
+        if change.configured:
+            self._config_error = ""
+            self._configured = change.configured
         self.loaded = change.wanted
         if change.state != self.state:
             self._keep(change.state.model_copy(update={"paused": self.state.paused, "quiet": self.state.quiet}))
         if change.keys:
             log.info(_("Taken over: %s."), ", ".join(change.keys))
         model = self.loaded.config.model
-        self._end({
+        self._wishes.end({
             "changed": change.keys, "needs_restart": self._at_next_start,
             "model": model.name, "provider": model.provider,
         })  # fmt: skip
@@ -207,18 +202,13 @@ class Helm:
             self._reject(error)
         elif change.trial:
             log.error(_("Taken back: %s %s"), error, error.hint)
-        self._end(error)
-
-    def _end(self, answer: "Reply | BgzeroError") -> None:
-        change, self._change = self._change, None
-        if change:
-            change.end(answer)
+        self._wishes.end(error)
 
     def close(self) -> None:
         """The service ends: whoever waits for a change is told."""
-        self._end(BgzeroError(_("The daemon is stopping.")))
+        self._wishes.give_up(BgzeroError(_("The daemon is stopping.")))
 
-    def steering(self, *, is_stopping: bool) -> Steering:
+    def steering(self, *, is_stopping: bool, trouble: str) -> Steering:
         """Return what the Snapshot shows of this."""
         model, origins = self.loaded.config.model, self.loaded.origins
         return Steering(
@@ -226,9 +216,10 @@ class Helm:
             notifications=not _holds(self.state.quiet), quiet_until=_end_of(self.state.quiet),
             model=snapshot.Choice(display(model.name), origins.get("model.name", "default")),
             provider=snapshot.Choice(model.provider, origins.get("model.provider", "default")),
-            switching_to=display(self._change.model) if self._change else "",
+            switching_to=display(self._wishes.current.model) if self._wishes.current else "",
             config_file=display(self._configured.file or ""), config_error=self._config_error,
             needs_restart=tuple(self._at_next_start), is_stopping=is_stopping,
+            trouble=trouble,
         )  # fmt: skip
 
 

@@ -41,11 +41,13 @@ class House:
         self._config, self._former = config, former
         self.state: Path | None = former.state if former else _state_dir(config)
         self.locks: dict[str, list[int]] = {}
+        self.identities: dict[Path, str] = {}
         try:
             for folder in config.folder:
-                identity = identity_of(folder.inbox)
+                identity = self._identify(folder.inbox)
                 known = former.locks.get(identity) if former else None
                 self.locks[identity] = known or lock_inbox(self.state, folder.inbox)
+                self.identities[folder.inbox] = identity
         except BaseException:
             self.give_up()
             raise
@@ -56,6 +58,15 @@ class House:
         self.umask: int = former.umask if former else read_umask()  # asked once: asking changes it for a moment
         self.inboxes = [Inbox(number, folder) for number, folder in enumerate(config.folder)]
         self.places = [self._place(number, folder) for number, folder in enumerate(config.folder)]
+
+    def _identify(self, inbox: Path) -> str:
+        """Return what an inbox's locks are called; one that is gone for now is the one it was. Raises OSError."""
+        try:
+            return identity_of(inbox)
+        except OSError:
+            if self._former and inbox in self._former.identities:
+                return self._former.identities[inbox]
+            raise
 
     def take_over(self) -> None:
         """Follow the former house: its ledger answers for these inboxes now, and its other locks are let go."""

@@ -20,6 +20,7 @@ from bgzero_daemon.service.workshop import Workshop
 from bgzero_daemon.wire.snapshot import AtWork, Choice, Counts, Folder, Outcome, Provider, Snapshot, WorkerState
 
 _LATEST = 5
+_HALF_A_DAY = 43200.0
 _MEASURE_SECONDS = 30.0
 
 
@@ -38,6 +39,7 @@ class Steering:
     config_error: str
     needs_restart: tuple[str, ...]
     is_stopping: bool
+    trouble: str
 
 
 @dataclass(slots=True)
@@ -68,9 +70,10 @@ class Portrait:
         waiting = max(0, counts[JobState.WAITING] - len(running))
         arriving = sum(intake.waiting for intake in workshop.intakes)
         folders = _folders(workshop)
-        trouble = self.workforce.trouble
+        trouble = " ".join(filter(None, [steering.trouble, self.workforce.trouble]))
         pace = scheduler.pace
-        state, why = _state(steering, [trouble, *(said for folder in folders for said in folder.trouble)], running)
+        theirs = [f"{folder.inbox}: {said}" for folder in folders for said in folder.trouble]
+        state, why = _state(steering, [trouble, *theirs], running)
         sandboxes = [worker.sandbox for worker in workers if worker.provider]
         own = self._memory.memory_info().rss // 1_000_000
         return Snapshot(
@@ -92,7 +95,7 @@ class Portrait:
         )  # fmt: skip
 
     def _note_provider(self, workers: Sequence[WorkerState]) -> None:
-        ready = [worker for worker in workers if worker.provider]
+        ready = [worker for worker in workers if worker.provider and not worker.on_trial]
         if ready:
             self._provider = (ready[-1].provider, ready[-1].note)
 
@@ -125,7 +128,9 @@ def _state(steering: Steering, troubles: Sequence[str], running: Sequence[AtWork
 def _paused(until: float) -> str:
     if not until:
         return _("paused")
-    return _("paused until {time}").format(time=time.strftime("%H:%M:%S", time.localtime(until)))
+    is_near = until - time.time() < _HALF_A_DAY
+    form = "%H:%M:%S" if is_near else "%Y-%m-%d %H:%M"
+    return _("paused until {time}").format(time=time.strftime(form, time.localtime(until)))
 
 
 def _worker(told: Mapping[str, object]) -> WorkerState:

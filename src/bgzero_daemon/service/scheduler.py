@@ -291,11 +291,15 @@ class Scheduler:
         """Wait for what is being published, and let go of the rest: it is waiting in its folder as before."""
         self._is_closing = True
         deadline = time.monotonic() + 10.0
-        for place in self.places:
-            place.errands.close(max(0.1, deadline - time.monotonic()))
+        hung = {
+            number
+            for number, place in enumerate(self.places)
+            if not place.errands.close(max(0.1, deadline - time.monotonic()))
+        }
         try:
             self.collect(time.monotonic())
         except BgzeroError as error:
             log.error("%s", error)  # noqa: TRY400 - a sentence for a person
         for held in list(self.company.held.values()):
-            self._release(held)
+            if held.job.key.folder not in hung:  # its descriptors are in use, for good
+                self._release(held)

@@ -50,8 +50,8 @@ class Survey:
             found += addressed(rows)
         return sorted(found, key=lambda row: -row[1].decided_at)[:limit]
 
-    def decided_below(self, inbox: str, rel: str, limit: int, *, after: str = "") -> list[tuple[str, Record]]:
-        """Return the decided photos of a folder below an inbox ("." for all of it), or the photo of that path.
+    def known_below(self, inbox: str, rel: str, limit: int, *, after: str = "") -> list[tuple[str, Record]]:
+        """Return the photos of a folder below an inbox ("." for all of it), or the photo of that path.
 
         In the order of their paths, `limit` of them at most, those behind `after`.
         """
@@ -59,7 +59,7 @@ class Survey:
         last = b"\xff" * 8 if rel == "." else os.fsencode(rel) + b"0"  # "0" is the byte behind "/"
         rows = self.ledger.rows(
             f"SELECT rel, {COLUMNS} FROM photo WHERE inbox = ? AND (rel = ? OR (rel >= ? AND rel < ?)) AND rel > ?"
-            " AND state IN ('done', 'failed', 'skipped') AND code != ? ORDER BY rel LIMIT ?",
+            " AND code != ? ORDER BY rel LIMIT ?",
             (os.fsencode(inbox), os.fsencode(rel), first, last, os.fsencode(after), _NOT_A_PHOTO, limit),
         )
         return [(path_of(row[0]), record_of(row[1:])) for row in rows]

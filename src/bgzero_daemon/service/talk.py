@@ -82,6 +82,12 @@ class Talk:
         self._line_due = math.inf if self.is_subscribed else now + _LINE_SECONDS
         return bytes(line)
 
+    @property
+    def silent_since(self) -> float:
+        """Since when it has had nothing to say or to hear; infinity where it waits for something."""
+        waits = self.is_subscribed or self.is_asking or self._out
+        return math.inf if waits else self._line_due - _LINE_SECONDS
+
     def expect(self, due: float, in_vain: Callable[[], bytes]) -> None:
         """It waits for an answer until `due`; then it gets the one that `in_vain` makes."""
         self.is_asking = True
@@ -128,4 +134,5 @@ class Talk:
             self.reply(self._in_vain())
         if self._is_broken or now >= min(self._line_due, self._read_due):
             return True
-        return self._has_said_all and not (self.is_subscribed or self.is_asking or self._out or self._in)
+        is_silent_for_good = self._has_said_all and not (self.is_asking or self._in)
+        return is_silent_for_good and (self.is_subscribed or not self._out)

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bgzero_daemon.core.errors import BgzeroError
@@ -59,7 +60,12 @@ class Window:
         last = self.board.snapshot
         if last and age < max(_FRESH_SECONDS, _ASKED_SHARE * self._cost) and not self._is_stale:
             return last
-        return self._take(workshop, steering)
+        try:
+            return self._take(workshop, steering)
+        except BgzeroError as error:  # the ledger cannot be asked: what was known, and why nothing newer is
+            if last is None:
+                raise
+            return replace(last, state="trouble", why=str(error), trouble=str(error), taken_at=time.time())
 
     def _take(self, workshop: Workshop, steering: Steering) -> Snapshot:
         began = time.monotonic()

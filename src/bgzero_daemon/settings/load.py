@@ -24,6 +24,7 @@ from bgzero_daemon.settings.schema import Config, Folder
 from bgzero_daemon.settings.versions import bring_forward
 
 PREFIX = "BGZERO_"
+_DEEPEST = 20
 CONFIG_VARIABLE = "BGZERO_CONFIG"
 
 
@@ -140,12 +141,29 @@ def _read(file: Path, named: bool) -> str | None:
 def parse(text: str, file: Path | None) -> dict[str, object]:
     """Read TOML. Raises ConfigError where it is none."""
     try:
-        return tomllib.loads(text)
+        tree = tomllib.loads(text)
+        if _depth(tree) > _DEEPEST:
+            raise ValueError(_("it is nested too deeply"))  # noqa: TRY301 - told as every other mistake is
+        return tree
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets in brackets
         raise ConfigError(
             _("{file} is not valid TOML: {why}.").format(file=display(file or ""), why=display(str(error))),
             hint=_('Text needs quotation marks: name = "u2net".'),
         ) from None
+
+
+def _depth(tree: object) -> int:
+    """Return how deeply tables and lists are nested, without descending by calls."""
+    level, depth = [tree], 0
+    while level:
+        depth += 1
+        level = [
+            inner
+            for node in level
+            if isinstance(node, dict | list)
+            for inner in (node.values() if isinstance(node, dict) else node)
+        ]
+    return depth
 
 
 def _leaves(tree: object, at: Loc = ()) -> list[Loc]:

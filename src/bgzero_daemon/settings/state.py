@@ -77,6 +77,13 @@ class State(Table):
         model = type(config.model).model_validate(config.model.model_dump() | changes)
         return replace(loaded, config=config.model_copy(update={"model": model}), origins=origins)
 
+    def without_former_words(self, loaded: Loaded) -> "State":
+        """Return the state without choices that a configuration's later word has taken the place of, for good."""
+        model = loaded.config.model
+        spoken = {"model": (self.model, model.name), "provider": (self.provider, model.provider)}
+        former = [key for key, (choice, word) in spoken.items() if choice and choice.over != word]
+        return self.model_copy(update=dict.fromkeys(former))
+
 
 def read(file: Path | None) -> State:
     """Read the state. What cannot be used is set aside with a sentence: pause and choices then begin anew."""

@@ -24,8 +24,8 @@ class BadRequest(Exception):
 
 
 def _paths(value: object) -> object:
-    if not isinstance(value, list) or not all(isinstance(path, str) for path in value):
-        raise BadRequest("paths is a list of texts")
+    if not isinstance(value, list) or not all(isinstance(path, str) and path and "\0" not in path for path in value):
+        raise BadRequest("paths is a list of texts that are not empty")
     return value
 
 

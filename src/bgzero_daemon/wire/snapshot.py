@@ -60,7 +60,7 @@ class AtWork:
 class WorkerState:
     """A worker process. `sandbox` is what it measured; `provider` is the one that runs, "" while it loads.
 
-    `steps` maps the jobs it holds to what it does with each.
+    `steps` maps the jobs it holds to what it does with each. `on_trial`: it is to prove a model before any photo.
     """
 
     pid: int
@@ -72,6 +72,7 @@ class WorkerState:
     verified: bool
     memory_mb: int
     steps: Mapping[str, str]
+    on_trial: bool
 
 
 @dataclass(frozen=True, slots=True)
