@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ import pytest
 
 from tests import tiny
 from tests.fault.oracle import Oracle, tag_of
-from tests.home import Daemon, Home, photo, until
+from tests.fault.space import inside, need_namespace
+from tests.home import PROGRAM, Daemon, Home, photo, until
 
 
 class Configured:
@@ -321,3 +323,95 @@ def test_configuration_of_an_older_version_works_and_is_brought_forward_by_comma
             assert done.returncode in (1, 78), command
             assert b"written for a newer version" in done.stderr
         assert configured.file.read_text() == newer
+
+
+def test_inbox_that_is_gone_for_now_keeps_no_change_from_the_others(configured: Configured) -> None:
+    """Unplugged: what changes elsewhere is taken over, photos of others are cut, and it is watched when it is back."""
+    home = configured.home
+    second = home.root / "second"
+    second.mkdir()
+    more = configured.text + f'[[folder]]\ninbox = "{second}"\noutbox = "{home.outbox}"\n'
+    configured.file.write_text(more)
+    with configured.daemon() as daemon:
+        arrives(home, daemon, "a", 1, second)
+        second.rename(home.root / "unplugged")
+        until(lambda: configured.status()["state"] == "trouble", lambda: daemon.log)
+        assert str(second) in str(configured.status()["why"])
+        configured.replace(more.replace("0.1", "0.2"))
+        until(lambda: "Taken over: watch.settle_seconds." in daemon.log, lambda: daemon.log)
+        arrives(home, daemon, "b", 2)
+        (home.root / "unplugged").rename(second)
+        arrives(home, daemon, "c", 3, second)
+        assert daemon.log.count(": done") == 3
+        assert home.bgzero("run").returncode == 75, "its lock was kept"
+
+
+def test_what_is_asked_for_at_once_is_done_one_after_another(configured: Configured) -> None:
+    """A file that changes, a model, a provider, a typing mistake: each gets its answer, none takes another's place."""
+    home = configured.home
+    tiny.install(home.models, "other")
+    with configured.daemon() as daemon:
+        configured.file.write_text(configured.text.replace("0.1", "0.2"))
+        asked = [
+            subprocess.Popen([*PROGRAM, *words.split()], env=home.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            for words in ("reload", "model use other", "provider cpu", "model use nothing", "reload")
+        ]
+        codes = [process.wait(60) for process in asked]
+        for process in asked:
+            process.communicate()
+        assert codes[::2] == [0, 0, 0]
+        assert codes[3] == 1
+        status = configured.status()
+        assert (status["config_error"], status["switching_to"]) == ("", "")
+        assert status["provider"]["asked"] == "cpu"  # type: ignore[index]
+        until(lambda: "watch.settle_seconds" in daemon.log, lambda: daemon.log)
+        arrives(home, daemon, "a", 1)
+        # the mistake may have come while `other` still waited for its turn, and is then the later word of its kind
+        assert (tag_of(home.outbox / "a.png")["model"] == "other") == (codes[1] == 0)
+
+
+def test_mistake_is_told_until_it_is_mended_whatever_else_is_asked_for(configured: Configured) -> None:
+    """Another model is no better configuration."""
+    home = configured.home
+    tiny.install(home.models, "other")
+    with configured.daemon() as daemon:
+        configured.replace(configured.text + "[wach]\n")
+        until(lambda: configured.status()["config_error"], lambda: daemon.log)
+        assert home.bgzero("model", "use", "other").returncode == 0
+        assert "wach" in str(configured.status()["config_error"])
+        assert home.bgzero("status", "--check").returncode == 1
+
+
+def test_choice_that_the_configuration_has_overruled_does_not_come_back(configured: Configured) -> None:
+    """Over tiny other was chosen; the file said third, and then tiny again: that is what it means."""
+    home = configured.home
+    for name in ("other", "third"):
+        tiny.install(home.models, name)
+    with configured.daemon() as daemon:
+        home.bgzero("model", "use", "other")
+        for name in ("third", "tiny"):
+            configured.replace(configured.text.replace("tiny", name))
+            until(lambda: configured.status()["model"]["value"] == name, lambda: daemon.log)  # type: ignore[index]  # noqa: B023
+        assert configured.status()["model"] == {"value": "tiny", "origin": "file:2"}
+
+
+def test_ledger_that_cannot_be_written_keeps_no_command_from_its_answer(configured: Configured) -> None:
+    """The disk of the state is full: it is told as trouble, the daemon is steered, stopped, and nothing is lost."""
+    home = configured.home
+    need_namespace()
+    state = home.root / "state"
+    state.mkdir()
+    command = f"mount -t tmpfs -o size=600k tmpfs {state} && exec {PROGRAM[0]} run"
+    with home.started_by(["unshare", "-Urm", "sh", "-c", command]) as daemon:
+        until(lambda: "Drop photos" in daemon.log, lambda: daemon.log)
+        inside(daemon.process.pid, f"dd if=/dev/zero of={state}/fill bs=4k 2>/dev/null || true")
+        for number in range(3):
+            photo(home.inbox / f"{number}.jpg", seed=number)
+        until(lambda: "ledger" in str(configured.status().get("trouble")), lambda: daemon.log)
+        assert configured.status()["state"] == "trouble"
+        began = time.monotonic()
+        assert home.bgzero("pause").returncode == 0
+        assert home.bgzero("stop").returncode == 0
+        assert time.monotonic() - began < 30
+        assert daemon.process.wait(10) == 0
+    assert len(list(home.inbox.iterdir())) == 3

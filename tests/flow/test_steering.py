@@ -435,3 +435,45 @@ def test_reading_command_tells_programs_with_a_schema_number(home: Home, command
     objects = [json.loads(line) for line in told.splitlines()] if command == "logs" else [json.loads(told)]
     assert [one["schema"] for one in objects] == [1] * (2 if command == "logs" else 1)
     assert all(len(one) > 1 for one in objects)
+
+
+def test_watchers_that_went_away_are_forgotten(home: Home) -> None:
+    """In a daemon that has nothing to tell: `stop` needs no place among them, and no descriptor is left."""
+    with home.daemon(**QUICK) as daemon:
+        places = Path(f"/proc/{daemon.process.pid}/fd")
+        until(lambda: Oracle(home).status().get("state") == "watching", lambda: daemon.log)
+        before = len(list(places.iterdir()))
+        for _round in range(2):
+            watchers = [
+                subprocess.Popen([*PROGRAM, "status", "--watch"], env=home.env, stdout=subprocess.PIPE)
+                for _number in range(20)
+            ]
+            for watcher in watchers:
+                assert watcher.stdout
+                assert watcher.stdout.readline()
+                watcher.kill()
+                watcher.communicate()
+        until(lambda: len(list(places.iterdir())) <= before + 1, "they are forgotten")
+        told(home, "stop")
+
+
+def test_command_whose_daemon_dies_meanwhile_says_so(home: Home) -> None:
+    """Exit 3, as where there is none; no number of an error."""
+    tiny.install(home.models, "other")
+    with home.daemon(**QUICK, BGZERO_CRASH_AT="begins-worker") as daemon:
+        said = told(home, "model", "use", "other", code=3)
+        assert said == "bgzero: The daemon has ended meanwhile.\n"
+        assert daemon.process.wait(10) == -signal.SIGKILL
+
+
+def test_redo_that_waits_for_a_broken_model_can_be_changed(home: Home) -> None:
+    """Whoever asked for it asks for another, or for the folder's own."""
+    tiny.install(home.models, "other")
+    (home.models / "other.onnx").write_bytes(b"no network")
+    with home.daemon(**QUICK) as daemon:
+        cut(home, daemon, "a")
+        told(home, "redo", "--model", "other", home.inbox / "a.jpg")
+        until(lambda: "other.onnx" in daemon.log, lambda: daemon.log)
+        assert told(home, "redo", home.inbox / "a.jpg") == "1 photos are cut again.\n"
+        until(lambda: daemon.log.count(": done") == 2, lambda: daemon.log)
+        assert model_of(home, "a.png") == "tiny"

@@ -147,6 +147,27 @@ def test_nobody_who_answers_costs_a_sentence_and_the_status_is_the_last_one(
         assert refused["sentence"] == "The daemon is too busy to answer."
 
 
+def test_what_was_refused_is_not_done_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A main thread that was held up does not stop a daemon half a minute after it said that it could not."""
+    monkeypatch.setattr(control, "_ANSWER_SECONDS", 0.2)
+    heard: list[object] = []
+    held_up = threading.Event()
+
+    def slow(request: dict[str, object]) -> dict[str, object]:
+        heard.append(request["verb"])
+        held_up.wait()
+        return {}
+
+    with desk(tmp_path, slow) as made, caller(made) as first, caller(made) as second:
+        first.sendall(b'{"verb":"resume"}\n')
+        until(lambda: heard, "it is held up")
+        assert not said(second, b'{"verb":"stop"}\n')[0]["ok"]
+        held_up.set()
+        with caller(made) as third:
+            assert said(third, b'{"verb":"pause"}\n')[0]["ok"]
+    assert heard == ["resume", "pause"]
+
+
 def test_mistake_of_ours_is_told_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Whoever asked is not left waiting."""
 
@@ -190,9 +211,7 @@ def test_subscriber_stays_where_nothing_happens_and_goes_when_it_goes(
             assert silent.recv(10) == half.recv(10) == b""
             made.board.post(picture(waiting=9))
             assert said(watcher, b"")[0]["waiting"] == 9
-        made.board.post(picture(waiting=10))
-        made.board.post(picture(waiting=11))
-        until(lambda: not made.server.is_watched, "it is forgotten")
+        until(lambda: not made.server.is_watched, "it is forgotten, though there is nothing to tell it")
 
 
 def test_who_reads_nothing_is_put_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +267,19 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """One desk for all that is thrown at it."""
     with desk(tmp_path_factory.mktemp("fuzz")) as made:
         yield made
-    assert not made.server._talks
+        until(lambda: not made.server._talks, "all are forgotten")
+
+
+def test_who_says_nothing_makes_room_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every place is taken by somebody silent: who asks waits a moment, not until their patience ends."""
+    monkeypatch.setattr(control, "_MOST_TALKS", 5)
+    monkeypatch.setattr(talk, "_LINE_SECONDS", 1000.0)
+    with desk(tmp_path) as made, contextlib.ExitStack() as stack:
+        for _number in range(10):
+            stack.enter_context(caller(made))
+        until(lambda: len(made.server._talks) == 5, "all places are taken")
+        with caller(made) as sock:
+            assert said(sock, b'{"verb":"resume"}\n') == [{"ok": True, "heard": "resume"}]
 
 
 def test_too_long_a_line_is_told_so_and_ends(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit
 from bgzero_daemon.core.names import display, from_wire
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.change import models_in
 from bgzero_daemon.service.failures import FOLDER
 from bgzero_daemon.settings.folders import done_folder
 from bgzero_daemon.settings.load import Loaded, load
@@ -107,6 +108,9 @@ def _configuration(flag: Path | None, veil: Veil) -> list[str]:
     except ConfigError as error:
         return str(error).splitlines()
     _learn_folders(loaded, veil)
+    for model in models_in(loaded.config):
+        if "/" in model:  # a weight file by its path
+            veil.know_path(model)
     return [
         f"{key} = {json.dumps(value, ensure_ascii=False)}  # {loaded.origins.get(key, 'default')}"
         for key, value in flat(loaded.config.model_dump(mode="json", exclude_none=True))

@@ -1,7 +1,8 @@
 """A thread that runs errands one after another: for file systems that may take their time, or hang for good."""
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
@@ -48,3 +49,9 @@ class Errands:
             self._thread.join(seconds)
             return not self._thread.is_alive()
         return True
+
+
+def close_all(errands: Sequence[Errands], seconds: float) -> set[int]:
+    """Run what was submitted to any of them, for at most this long in all. Returns the numbers of those that hang."""
+    deadline = time.monotonic() + seconds
+    return {number for number, one in enumerate(errands) if not one.close(max(0.1, deadline - time.monotonic()))}

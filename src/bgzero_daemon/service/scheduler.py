@@ -25,6 +25,7 @@ from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.backlog import Backlog
 from bgzero_daemon.service.company import Company
 from bgzero_daemon.service.decisions import Decisions, Tally, fields
+from bgzero_daemon.service.errand import close_all
 from bgzero_daemon.service.last_steps import Ending, LastSteps
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.pace import Pace
@@ -290,12 +291,7 @@ class Scheduler:
     def close(self) -> None:
         """Wait for what is being published, and let go of the rest: it is waiting in its folder as before."""
         self._is_closing = True
-        deadline = time.monotonic() + 10.0
-        hung = {
-            number
-            for number, place in enumerate(self.places)
-            if not place.errands.close(max(0.1, deadline - time.monotonic()))
-        }
+        hung = close_all([place.errands for place in self.places], 10.0)
         try:
             self.collect(time.monotonic())
         except BgzeroError as error:
