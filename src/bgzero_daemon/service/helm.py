@@ -176,6 +176,7 @@ class Helm:
         else:
             self._succeed(change)
         workshop.scheduler.is_held = False
+        self._wake()  # the next wish has its turn
 
     def _succeed(self, change: Change) -> None:
         if change.configured:
