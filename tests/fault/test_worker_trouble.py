@@ -73,7 +73,7 @@ def test_photo_on_which_the_network_fails_is_put_aside_alone(home: Home) -> None
         until(lambda: failures(home), lambda: daemon.log)
         assert list(failures(home)) == ["black.png"]
         assert "the kernel cannot" in failures(home)["black.png"]
-        assert b"the kernel cannot" not in home.bgzero("status").stdout, "no trouble of the daemon's"
+        assert Oracle(home).status()["trouble"] == "", "no trouble of the daemon's"
     home.env |= env
     cut = home.bgzero(
         "cut",

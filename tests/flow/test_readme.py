@@ -71,7 +71,7 @@ def test_commands_to_a_running_daemon_work_as_printed(home: Home) -> None:
 
     def type_in(command: str) -> "subprocess.CompletedProcess[bytes]":
         shell = ["/bin/bash", "-c", command]
-        return subprocess.run(shell, env=home.env | {"PATH": path}, capture_output=True, timeout=60)
+        return subprocess.run(shell, cwd=home.root, env=home.env | {"PATH": path}, capture_output=True, timeout=60)
 
     assert type_in(STEERING[0]).returncode == 3
     assert len(STEERING) == 21

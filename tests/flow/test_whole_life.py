@@ -63,7 +63,7 @@ def test_whole_life_through_the_commands_alone(home: Home) -> None:
         said = told(home, "reload", code=1)
         assert "watch.setle_seconds: unknown key. Did you mean settle_seconds?" in said
         assert f"{file}:" in said
-        assert "the last good one holds" in told(home, "status")
+        assert "not taken over" in told(home, "status")
         file.write_text(good)
         told(home, "config set watch.settle_seconds 0.2 log.level debug")
         until(lambda: not status(home)["config_error"], "it is taken over by itself")

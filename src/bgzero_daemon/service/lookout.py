@@ -1,91 +1,73 @@
-"""Noticing that the configuration file has changed. Editors replace files, so its folder is watched."""
+"""Noticing that the configuration file has changed.
+
+Its path is looked at every second: that finds files that editors replace, that links lead to, that lie on network
+mounts, and that were not there before, and takes no watch from the inboxes, which the kernel counts.
+"""
 
 import hashlib
 import logging
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-
-from watchdog.events import (
-    DirCreatedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
 
 from bgzero_daemon.core.names import display
 
 log = logging.getLogger(__name__)
 
+_LOOK_SECONDS = 1.0
 _QUIET_SECONDS = 0.3  # editors write in several steps
+
+_Sight = tuple[int, ...] | None
 
 
 class Lookout:
-    """Calls `on_change` from a thread of its own, a while after the file's bytes have become others than those read.
+    """Calls `on_change` from a thread of its own, once the file's bytes have become others than those read.
 
     `note_reading` is called from any thread before the file is read.
-
-    A file that is a link is watched where it is and where it leads, one that is not there where it would be. Where
-    nothing can be watched, a signal or a command has to do.
     """
 
     def __init__(self, file: Path | None, on_change: Callable[[], None]) -> None:
         self._file, self._on_change = file, on_change
         self._read = ""
-        self._watched: set[Path] = set()
-        self._timer: threading.Timer | None = None
-        self._lock = threading.Lock()
-        self._observer: BaseObserver | None = None
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._live, name="bgzero-lookout", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
-        if self._file is None:
-            return
-        observer = Observer()
-        try:
-            observer.start()
-        except OSError as error:
-            log.debug("%s is not watched: %s", display(self._file), error)
-            return
-        self._observer = observer
-        self._arm(self._file)
-        self._on_change()  # it may have changed since it was read
-
-    def _arm(self, file: Path) -> None:
-        """Watch the folders of the file and of what it leads to, or those in which these would appear."""
-        kinds = [FileCreatedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent, DirCreatedEvent, DirMovedEvent]
-        for folder in {_nearest(file.absolute().parent), _nearest(file.resolve().parent)} - self._watched:
-            try:
-                assert self._observer
-                self._observer.schedule(_Hints(self._note), str(folder), event_filter=kinds)
-                self._watched.add(folder)
-            except OSError as error:
-                log.debug("%s is not watched: %s", display(folder), error)
+        """Begin to look. It may have changed since it was read: that is found out at once."""
+        if self._file:
+            self._on_change()
+            self._thread.start()
 
     def note_reading(self) -> None:
         """Remember which bytes are read now."""
         self._read = self._digest()
 
-    def _note(self) -> None:
-        with self._lock:
-            if self._timer:
-                self._timer.cancel()
-            self._timer = threading.Timer(_QUIET_SECONDS, self._compare)
-            self._timer.daemon = True
-            self._timer.start()
+    def _live(self) -> None:
+        seen = self._look()
+        while not self._is_over.wait(_LOOK_SECONDS):
+            try:
+                seen = self._turn(seen)
+            except Exception:  # a mistake of ours may cost a change, not all that follow
+                log.exception("%s was not looked at", display(self._file or ""))
 
-    def _compare(self) -> None:
-        if self._file and self._observer:
-            self._arm(self._file)  # its folder may be there by now
-        found = self._digest()
-        if found and found != self._read:  # one that is gone is on its way, most likely
+    def _turn(self, seen: _Sight) -> _Sight:
+        now = self._look()
+        if now == seen:
+            return seen
+        while not self._is_over.wait(_QUIET_SECONDS) and (later := self._look()) != now:
+            now = later
+        digest = self._digest()
+        if digest and digest != self._read:  # one that is gone is on its way, most likely
             self._on_change()
+        return now
+
+    def _look(self) -> _Sight:
+        try:
+            found = os.stat(self._file or "")
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
     def _digest(self) -> str:
         try:
@@ -94,28 +76,7 @@ class Lookout:
             return ""
 
     def close(self) -> None:
-        """Stop watching."""
-        with self._lock:
-            if self._timer:
-                self._timer.cancel()
-        if self._observer:
-            self._observer.stop()
-            self._observer.join(5.0)
-
-
-def _nearest(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that exists."""
-    return next((place for place in (folder, *folder.parents) if place.is_dir()), Path("/"))
-
-
-class _Hints(FileSystemEventHandler):
-    """Anything that happened in the folder is a reason to look at the file: an exception here would end the thread."""
-
-    def __init__(self, note: Callable[[], None]) -> None:
-        self._note = note
-
-    def on_any_event(self, _event: FileSystemEvent) -> None:
-        try:
-            self._note()
-        except Exception:
-            log.exception("a change of the configuration was not noted")
+        """Stop looking. A thread that hangs at a dead mount is left behind."""
+        self._is_over.set()
+        if self._thread.is_alive():
+            self._thread.join(2.0)
