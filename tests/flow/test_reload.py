@@ -176,6 +176,19 @@ def test_signal_and_command_reload(configured: Configured) -> None:
         until(lambda: configured.status()["needs_restart"] == [], lambda: daemon.log)
 
 
+def test_terminal_that_is_closed_ends_what_was_started_in_it(configured: Configured) -> None:
+    """There SIGHUP is no wish for another configuration."""
+    leader, follower = os.openpty()
+    with subprocess.Popen([*PROGRAM, "run"], env=configured.home.env, stdin=follower, stderr=follower) as process:
+        os.close(follower)
+        said = b""
+        while b"Drop photos" not in said:
+            said += os.read(leader, 4096)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(30) == 0
+    os.close(leader)
+
+
 def test_model_of_the_configuration_changes_while_photos_are_cut(configured: Configured) -> None:
     """As by command; one that fails its test is not taken over, and the configuration's mistake is told."""
     home = configured.home

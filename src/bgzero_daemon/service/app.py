@@ -6,6 +6,7 @@ their own, which leave a message and wake it.
 
 import logging
 import math
+import os
 import signal
 import threading
 import time
@@ -115,7 +116,9 @@ class Service:
         self._workshop.catch_up(self._ask)  # before the signals are ours: whoever is asked may answer with Ctrl-C
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        signal.signal(signal.SIGHUP, self._on_hangup)
+        # who closes the terminal that it was started in means its end; anybody else a new configuration
+        is_typed = self._once or os.isatty(0)
+        signal.signal(signal.SIGHUP, self._on_signal if is_typed else self._on_hangup)
         try:
             if not self._once:
                 self._control.start()
