@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +51,7 @@ class Portrait:
     _started: float = field(default_factory=time.time)
     _provider: tuple[str, str] = ("", "")
     _measured: tuple[int, float] = (0, 0.0)
+    _measuring: list["Future[None]"] = field(default_factory=list)
     _memory: psutil.Process = field(default_factory=psutil.Process)
 
     def take(self, workshop: Workshop, steering: Steering) -> Snapshot:
@@ -63,10 +65,11 @@ class Portrait:
         steps = {job: step for worker in workers for job, step in worker.steps.items()}
         running = [
             AtWork(
-                job.id, display(job.key.rel), to_wire(job.key.rel), job.recipe.model, steps.get(job.id, step), seconds
+                job.id, display(job.key.rel), to_wire(workshop.places[job.key.folder].inbox / job.key.rel),
+                job.recipe.model, steps.get(job.id, step), seconds,
             )
             for job, step, seconds in scheduler.company.steps(time.monotonic())
-        ]
+        ]  # fmt: skip
         waiting = max(0, counts[JobState.WAITING] - len(running))
         arriving = sum(intake.waiting for intake in workshop.intakes)
         folders = _folders(workshop)
@@ -103,10 +106,10 @@ class Portrait:
         """Have the outboxes' free space measured, in threads that a dead mount may hold up."""
         now = time.monotonic()
         house, moment = self._measured
-        if house != id(workshop.house) or now >= moment + _MEASURE_SECONDS:
+        is_due = now >= moment + _MEASURE_SECONDS and all(one.done() for one in self._measuring)
+        if house != id(workshop.house) or is_due:
             self._measured = id(workshop.house), now
-            for place in workshop.places:
-                place.errands.submit(place.outbox.measure)
+            self._measuring = [place.errands.submit(place.outbox.measure) for place in workshop.places]
 
 
 def _state(steering: Steering, troubles: Sequence[str], running: Sequence[AtWork]) -> tuple[str, str]:

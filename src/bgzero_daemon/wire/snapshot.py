@@ -46,7 +46,10 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class AtWork:
-    """A photo on its way: `step` is opening, waiting (for a worker), reading, cutting or publishing."""
+    """A photo on its way, `photo` below its inbox and `path` in full.
+
+    `step` is opening, waiting (for a worker), reading, cutting or publishing.
+    """
 
     job: str
     photo: str
