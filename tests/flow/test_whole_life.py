@@ -40,7 +40,7 @@ def test_whole_life_through_the_commands_alone(home: Home) -> None:
         told(home, "config init")
         pairs = {
             "folder.0.inbox": home.inbox, "folder.0.outbox": home.outbox, "model.name": "tiny",
-            "watch.settle_seconds": 0.1, "output.keep_free": 0,
+            "watch.settle_seconds": 0.1, "watch.max_wait_seconds": 0, "output.keep_free": 0,
         }  # fmt: skip
         told(home, "config set " + " ".join(f"{key} {value}" for key, value in pairs.items()))
         assert "is fine" in told(home, "config check")
