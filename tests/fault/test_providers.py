@@ -1,5 +1,6 @@
 """Accelerators that are not what they seem: rows F45 and F46. No GPU here: ONNX Runtime has to lie to the worker."""
 
+import json
 import os
 from pathlib import Path
 
@@ -17,17 +18,25 @@ if "bgzero_daemon.worker.main" in sys.orig_argv:
     onnxruntime.get_available_providers = lambda: [GPU, CPU]
 """
 OUT_OF_MEMORY = """
+    import time
+
     class Session(onnxruntime.InferenceSession):
         def __init__(self, weights, options, providers):
-            self.first, self.runs = providers[0], 0
+            first = providers[0]
+            self.first, self.runs = first if isinstance(first, str) else first[0], 0
             super().__init__(weights, options, providers=[CPU])
 
         def get_providers(self):
             return [self.first, CPU]
 
+        def get_provider_graph_assignment_info(self):
+            return []
+
         def run(self, *arguments):
             self.runs += 1
-            if self.first == GPU and self.runs > 3:  # a test picture, and two photos
+            if self.first == CPU:
+                time.sleep(0.03)
+            if self.first == GPU and self.runs > 5 + {photos}:  # its proof, and so many photos
                 raise RuntimeError("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer")
             return super().run(*arguments)
 
@@ -53,7 +62,7 @@ def worker_of(home: Home) -> dict[str, str]:
 @pytest.mark.fault("F45")
 def test_accelerator_out_of_memory_costs_no_photo(home: Home) -> None:
     """Two photos run on it, the third finds its memory full: that one and all others run on the CPU, and it is said."""
-    with home.daemon(**lying(home, LIES + OUT_OF_MEMORY)) as daemon:
+    with home.daemon(**lying(home, LIES + OUT_OF_MEMORY.replace("{photos}", "2"))) as daemon:
         for number in range(2):
             photo(home.inbox / f"{number}.jpg", seed=number)
         daemon.wait_for("0.png", "1.png")
@@ -68,6 +77,50 @@ def test_accelerator_out_of_memory_costs_no_photo(home: Home) -> None:
         assert worker_of(home)["provider"] == "CPUExecutionProvider"
         assert b"on CPUExecutionProvider" in home.bgzero("status").stdout
         assert b"(CUDAExecutionProvider failed)" in home.bgzero("status").stdout
+
+
+@pytest.mark.fault("F45")
+def test_accelerator_that_fails_at_the_17th_of_50_photos_changes_nothing_but_the_provider(home: Home) -> None:
+    """In the sandboxed worker: 50 cut-outs, byte for byte those of the CPU, one sentence in the log; it is shown."""
+    for number in range(50):
+        photo(home.inbox / f"{number}.png", (40, 30), number)
+    env = lying(home, LIES + OUT_OF_MEMORY.replace("{photos}", "16"))
+    with home.daemon(**env, BGZERO_WORKER__LANES="1") as daemon:
+        until(lambda: len(home.visible()) == 50, lambda: daemon.log)
+        until(lambda: daemon.log.count(": done, ") == 50, lambda: daemon.log)
+        assert daemon.log.count("done, tiny on CUDAExecutionProvider,") == 16
+        assert daemon.log.count("CUDAExecutionProvider failed") == 1
+        worker = worker_of(home)
+        assert (worker["provider"], worker["sandbox"]) == ("CPUExecutionProvider", "closed")
+        provider = Oracle(home).status()["provider"]
+        assert (provider["asked"], provider["ran"]) == ("auto", "CPUExecutionProvider")
+        assert "CUDAExecutionProvider failed" in provider["why"]
+    on_gpu = {name: (home.outbox / name).read_bytes() for name in home.visible()}
+    for name in on_gpu:
+        (home.outbox / name).unlink()
+    (home.root / "state").rename(home.root / "former-state")
+    assert home.once(BGZERO_MODEL__PROVIDER="cpu").returncode == 0
+    assert {name: (home.outbox / name).read_bytes() for name in home.visible()} == on_gpu
+
+
+def test_proof_is_remembered(home: Home) -> None:
+    """Beside the ledger, with its figures: the next worker asks the CPU for nothing."""
+    env = lying(home, LIES + OUT_OF_MEMORY.replace("{photos}", "1000"))
+    file = home.root / "state" / "bgzero" / "proofs.json"
+    for seed in range(2):
+        with home.daemon(**env) as daemon:
+            photo(home.inbox / f"{seed}.png", seed=seed)
+            daemon.wait_for(f"{seed}.png")
+            until(lambda: "done, tiny on CUDAExecutionProvider" in daemon.log, lambda: daemon.log)
+            assert daemon.log.count("times as fast") == (1 if seed == 0 else 0)
+    (entry,) = json.loads(file.read_text()).values()
+    assert entry["proof"]["cpu_seconds"] > entry["proof"]["seconds"]
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    file.write_text("{")
+    with home.daemon(**env) as daemon:
+        photo(home.inbox / "x.png", seed=9)
+        daemon.wait_for("x.png")
+        until(lambda: "times as fast" in daemon.log, lambda: daemon.log)
 
 
 @pytest.mark.fault("F46")

@@ -315,3 +315,19 @@ def test_large_photos_are_not_given_to_one_worker_together(pair: Pair) -> None:
     assert not child.has_room_for(task("2", 9_000_000))
     assert not child.has_room_for(task("2", 0)), "unknown: a usual camera's"
     assert not child.has_room_for(task("2", 1 << 40)), "a header that exaggerates"
+
+
+def test_provider_that_failed_is_tried_again_after_a_while(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its worker is renewed once it has nothing in its hands: after a minute, then two, an hour at most."""
+    child, _theirs = pair
+    said(pair, READY)
+    child.provider = "CUDAExecutionProvider"
+    given(child, "1")
+    said(pair, work.Begun(job="1"), work.Hashed(job="1", sha256="ab" * 32), DONE)
+    now = time.monotonic()
+    assert child.note == "CUDAExecutionProvider failed"
+    assert 50 < child.mend_due - now <= 60
+    assert not child.has_served(now, WANTED)
+    assert child.next_look(now, WANTED) == child.mend_due
+    assert child.has_served(child.mend_due, WANTED)
+    assert [child.mending.pause() for _time in range(8)] == [120, 240, 480, 960, 1920, 3600, 3600, 3600]

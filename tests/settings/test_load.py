@@ -78,7 +78,7 @@ def test_key_unlike_any_other_gets_no_suggestion(tmp_path: Path) -> None:
         ("[limits]\nmegapixels = inf\n", "FILE:2: limits.megapixels: ", "10000"),
         ("[model]\nname = 5\n", "FILE:2: model.name: ", "string"),
         ('[model]\nname = ""\n', "FILE:2: model.name: ", "1 character"),
-        ('[model]\nprovider = "gpu"\n', "FILE:2: model.provider: ", "'auto' or 'cpu'"),
+        ('[model]\nprovider = "gpu"\n', "FILE:2: model.provider: ", "there is no provider 'gpu'"),
         ('[output]\nmetadata = "all"\n', "FILE:2: output.metadata: ", "'no-location'"),
         ('[log]\nlevel = "INFO"\n', "FILE:2: log.level: ", "'info'"),
         ('model = "u2net"\n', "FILE:1: model: ", "'u2net'"),

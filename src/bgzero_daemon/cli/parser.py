@@ -68,7 +68,9 @@ def _add_steering(verbs: Verbs, common: Parser) -> None:
     pause = verbs.add_parser("pause", parents=[common], help=_("cut nothing more for now; photos still arrive"))
     pause.set_defaults(serve="bgzero_daemon.cli.steer:pause")
     provider = verbs.add_parser("provider", parents=[common], help=_("run the network on another provider"))
-    provider.add_argument("name", choices=["auto", "cpu", "configured"], help=_("configured: what the file says"))
+    provider.add_argument(
+        "name", metavar="NAME", help=_("auto, cpu, cuda ... or some, with commas; configured: what the file says")
+    )
     provider.set_defaults(serve="bgzero_daemon.cli.steer:use_provider")
     quiet = verbs.add_parser("notifications", parents=[common], help=_("let the tray speak, or keep it quiet"))
     quiet.add_argument("mode", choices=["on", "off"])

@@ -1,29 +1,92 @@
-"""The only room that knows execution providers."""
+"""The only room that knows execution providers: which there are, how each is set up, and what it really took.
+
+Beside those that are built into ONNX Runtime there are plug-ins: packages `onnxruntime_ep_*`, which bring a library
+that is registered here. Options that differ from ONNX Runtime's own are explained where they stand. All but the CPU:
+never run here, no machine at hand had such a device.
+"""
+
+import importlib
+import logging
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 
 import onnxruntime
 
+from bgzero_daemon.core import providers as names
 from bgzero_daemon.core.errors import ModelError
+from bgzero_daemon.core.texts import _
 
-CPU = "CPUExecutionProvider"
+log = logging.getLogger(__name__)
 
-# What "auto" tries, best first. Never run here: no machine at hand had one of these devices.
-_ACCELERATORS = (
-    "CUDAExecutionProvider",
-    "MIGraphXExecutionProvider",
-    "ROCMExecutionProvider",
-    "CoreMLExecutionProvider",
-)
+CPU = names.RUNTIME_NAMES[names.CPU]
 
+# What "auto" tries, best first. TensorRT has to be asked for: it builds an engine for minutes, and may write no cache.
+_AUTO = ("cuda", "migraphx", "rocm", "openvino", "coreml")
 
-def candidates(asked: str) -> list[str]:
-    """Return the providers to try for "auto" or "cpu", best first; the CPU is always last."""
-    if asked == "cpu":
-        return [CPU]
-    built_in = set(onnxruntime.get_available_providers())
-    return [*(provider for provider in _ACCELERATORS if provider in built_in), CPU]
+_OPTIONS: Mapping[str, Mapping[str, str]] = {
+    # memory grows by what is asked for, not by powers of two: it is to be given back to others; and the search for the
+    # best convolution (EXHAUSTIVE) takes minutes and gigabytes at the first photo
+    "cuda": {"arena_extend_strategy": "kSameAsRequested", "cudnn_conv_algo_search": "HEURISTIC"},
+    "rocm": {"arena_extend_strategy": "kSameAsRequested"},
+    "coreml": {"ModelFormat": "MLProgram", "MLComputeUnits": "ALL"},
+}
 
 
-def open_session(weights: bytes, provider: str, threads: int) -> onnxruntime.InferenceSession:
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A provider that may be tried: what people call it, and ONNX Runtime. `devices` are a plug-in's."""
+
+    name: str
+    runtime_name: str
+    devices: tuple[onnxruntime.OrtEpDevice, ...] = ()
+
+
+def candidates(asked: str) -> tuple[list[Candidate], list[str]]:
+    """Return the providers to try, best first, and a sentence for each that was asked for and is not here.
+
+    The CPU is the last one. `asked` is what `core.providers.read_order` takes.
+    """
+    order = names.read_order(asked)
+    if order == (names.AUTO,):
+        found = [offered for name in _AUTO if (offered := _offered(name, only_accelerators=True))]
+        return [*found, Candidate(names.CPU, CPU)], []
+    found, missing = [], []
+    for name in order:
+        if offered := _offered(name):
+            found.append(offered)
+        else:
+            here = ", ".join(onnxruntime.get_available_providers())
+            missing.append(_("{name} is not in this ONNX Runtime, which offers {here}").format(name=name, here=here))
+    return found, missing
+
+
+def _offered(name: str, *, only_accelerators: bool = False) -> Candidate | None:
+    runtime_name = names.RUNTIME_NAMES[name]
+    if runtime_name in onnxruntime.get_available_providers():
+        return Candidate(name, runtime_name)
+    devices = [device for device in _plugged_in() if device.ep_name == runtime_name]
+    if only_accelerators:
+        cpu = onnxruntime.OrtHardwareDeviceType.CPU
+        devices = [device for device in devices if device.device.type != cpu]
+    return Candidate(name, runtime_name, tuple(devices)) if devices else None
+
+
+@cache
+def _plugged_in() -> tuple[onnxruntime.OrtEpDevice, ...]:
+    """Register every plug-in that is installed, once; return the devices that they offer."""
+    found = [module.name for module in pkgutil.iter_modules() if module.name.startswith("onnxruntime_ep_")]
+    for name in found:
+        try:
+            module = importlib.import_module(name)
+            onnxruntime.register_execution_provider_library(name, module.get_library_path())
+        except Exception as error:  # noqa: BLE001 - a library of somebody else's
+            log.warning("%s cannot be used: %s", name, _short(error))
+    return tuple(onnxruntime.get_ep_devices()) if found else ()
+
+
+def open_session(weights: bytes, candidate: Candidate, threads: int) -> onnxruntime.InferenceSession:
     """Load `weights` on exactly this provider, with the CPU behind it for nodes it does not know.
 
     Raises ModelError where it does not load, or where ONNX Runtime went to another provider.
@@ -34,14 +97,35 @@ def open_session(weights: bytes, provider: str, threads: int) -> onnxruntime.Inf
     options.log_severity_level = 3  # errors; its warnings are about graph clean-up nobody can act on
     # A waiting pool must not burn a core.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers = [provider] if provider == CPU else [provider, CPU]
+    # what really ran where is asked for afterwards: the list of providers says nothing about it
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    name = candidate.runtime_name
+    settings = dict(_OPTIONS.get(candidate.name, {}))
     try:
-        session = onnxruntime.InferenceSession(weights, options, providers=providers)
+        if candidate.devices:
+            options.add_provider_for_devices(list(candidate.devices), settings)
+            return onnxruntime.InferenceSession(weights, options)
+        if candidate.name == "cuda":
+            onnxruntime.preload_dlls()  # those of the nvidia-* packages, which nothing else finds
+        wanted = [name] if name == CPU else [(name, settings), CPU] if settings else [name, CPU]
+        session = onnxruntime.InferenceSession(weights, options, providers=wanted)
     except Exception as error:  # onnxruntime raises classes of its own that share no base but Exception
-        raise ModelError(f"{provider}: {_short(error)}") from error
-    if session.get_providers()[0] != provider:
-        raise ModelError(f"{provider}: ONNX Runtime went to {session.get_providers()[0]} instead")
+        raise ModelError(f"{name}: {_short(error)}") from error
+    if session.get_providers()[0] != name:
+        raise ModelError(f"{name}: ONNX Runtime went to {session.get_providers()[0]} instead")
     return session
+
+
+def share_of(session: onnxruntime.InferenceSession, candidate: Candidate) -> float:
+    """Return which part of the network's nodes this provider took, from 0 to 1; 1 where ONNX Runtime does not say."""
+    try:
+        parts = session.get_provider_graph_assignment_info()
+    except Exception as error:  # noqa: BLE001 - older versions, and sessions that were not asked to note it
+        log.debug("%s", error)
+        return 1.0
+    counts = [(len(part.get_nodes()), part.ep_name) for part in parts]
+    whole = sum(count for count, _name in counts)
+    return sum(count for count, name in counts if name == candidate.runtime_name) / whole if whole else 1.0
 
 
 def _short(error: Exception) -> str:

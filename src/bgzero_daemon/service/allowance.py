@@ -8,6 +8,7 @@ _UNKNOWN_NETWORK_SECONDS = 10.0  # of a model that nobody measured
 _SECONDS_PER_PIXEL = 0.1e-6  # decoding, composing and encoding, on one core
 _READ_BYTES_PER_SECOND = 1e6  # of a slow network share
 _LOAD_BYTES_PER_SECOND = 5e6  # of weights, with graph optimisation, on a small machine
+_PROOF_RUNS = 12  # of the network, on the CPU and elsewhere
 _WEIGHT = 0.1  # of the latest photo in the moving average
 
 
@@ -28,6 +29,11 @@ class Allowance:
     def note(self, network_seconds: float) -> None:
         """Count how long the network really took for a photo."""
         self._seen += _WEIGHT * (network_seconds - self._seen) if self._seen else network_seconds
+
+    def to_prove(self, provider: str) -> float:
+        """Return the time that providers may take to prove themselves against the CPU: none where that is asked for."""
+        runs = 0 if provider == "cpu" else _PROOF_RUNS
+        return runs * _MARGIN * (self.card_seconds or _UNKNOWN_NETWORK_SECONDS)
 
     def to_load(self, weights_bytes: int) -> float:
         """Return how long loading a model may take."""

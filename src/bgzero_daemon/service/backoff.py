@@ -10,6 +10,8 @@ from bgzero_daemon.core.errors import WorkforceLost
 log = logging.getLogger(__name__)
 
 _LONGEST_SECONDS = 60.0
+_MENDING_SECONDS = 60.0
+_LONGEST_MENDING_SECONDS = 3600.0
 
 
 @dataclass(slots=True)
@@ -48,6 +50,18 @@ class Backoff:
     def next_due(self) -> float:
         """Return when a pause ends, infinity where there is none."""
         return self.until if self.until > 0 else math.inf
+
+
+@dataclass(slots=True)
+class Mending:
+    """How long a provider that failed in the middle of work is left alone: a minute, then longer, an hour at most."""
+
+    failures: int = 0
+
+    def pause(self) -> float:
+        """Return the seconds until it is worth another try."""
+        self.failures += 1
+        return min(_LONGEST_MENDING_SECONDS, _MENDING_SECONDS * 2.0 ** (self.failures - 1))
 
 
 class Backoffs:

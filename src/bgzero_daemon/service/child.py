@@ -5,6 +5,7 @@ import logging
 import math
 import socket
 import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -15,13 +16,15 @@ from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service import answers, blame
 from bgzero_daemon.service.allowance import Allowance
+from bgzero_daemon.service.backoff import Mending
 from bgzero_daemon.service.given import Given
 from bgzero_daemon.service.launch import launch
 from bgzero_daemon.service.meter import Meter
 from bgzero_daemon.service.murmur import Murmur
+from bgzero_daemon.service.plan import Plan
 from bgzero_daemon.service.process import WorkerProcess
 from bgzero_daemon.service.sizes import Sizes
-from bgzero_daemon.settings.schema import Config, Worker
+from bgzero_daemon.settings.schema import Worker
 from bgzero_daemon.wire import work
 
 log = logging.getLogger(__name__)
@@ -34,7 +37,7 @@ class Child:
     `name` is what recipes call its model. Moments are seconds of the monotonic clock, which stands still while the
     machine sleeps. `photos` counts what it was given; `is_proven`: it began with one; `rest_since`: when it last had
     nothing to do; `is_retiring`: it is to get nothing more; `is_dismissed`: sent away with nothing to do, or by us;
-    `plan`: the number of the plan that it was started by.
+    `plan`: the number of the plan that it was started by; `mend_due`: when a provider that failed is worth another try.
     """
 
     name: str
@@ -57,27 +60,29 @@ class Child:
     is_retiring: bool = False
     is_dismissed: bool = False
     plan: int = 0
+    mending: Mending = field(default_factory=Mending)
+    mend_due: float = math.inf
+    on_proofs: Callable[[Mapping[str, work.ProofFrame]], None] = lambda _found: None
     held: dict[str, Given] = field(default_factory=dict)
     _why: BgzeroError | None = None
     _culprit: str = ""
     _receiver: work.Receiver = field(default_factory=work.Receiver)
 
     @classmethod
-    def start(
-        cls, name: str, model: Model, config: Config, sizes: Sizes, allowance: Allowance, weights: int, *, nice: int
-    ) -> "Child":
+    def start(cls, name: str, model: Model, plan: Plan, weights: int) -> "Child":
         """Spawn a worker and tell it its model; `weights`, a descriptor, is closed here.
 
         Raises WorkforceLost where that is impossible.
         """
-        sock, popen, weights_bytes = launch(model, config, sizes, weights, nice=nice)
+        sock, popen, weights_bytes = launch(model, plan, weights)
         log.debug("worker %d started for %s", popen.pid, model.name)
-        now = time.monotonic()
-        due = now + allowance.to_load(weights_bytes)
+        now, allowance = time.monotonic(), plan.allowances[name]
+        due = now + allowance.to_load(weights_bytes) + allowance.to_prove(plan.config.model.provider)
         assert popen.stderr
         return cls(
-            name, model, sock, WorkerProcess(popen), Murmur(popen.pid, popen.stderr), allowance, sizes,
-            Meter(popen.pid, sizes.memory_bytes), ready_due=due, rest_since=now,
+            name, model, sock, WorkerProcess(popen), Murmur(popen.pid, popen.stderr), allowance, plan.sizes,
+            Meter(popen.pid, plan.sizes.memory_bytes), ready_due=due, rest_since=now, plan=plan.number,
+            mending=plan.mendings[name], on_proofs=plan.proofs.note,
         )  # fmt: skip
 
     @property
@@ -172,6 +177,8 @@ class Child:
         self.allowance.note(frame.network_seconds)
         self.provider, self.note, self.sandbox = frame.provider, frame.note, frame.sandbox
         self.is_verified = frame.is_verified
+        mine = self.model.card.sha256[:16]  # it speaks for its own model only
+        self.on_proofs({key: found for key, found in frame.proofs.items() if key.startswith(mine)})
         log.info("model %s on %s, loaded in %.1f s", self.model.name, frame.provider, frame.seconds)
 
     def _on_hashed(self, held: Given, frame: work.Hashed) -> None:
@@ -194,6 +201,7 @@ class Child:
         if provider != self.provider:
             self.note = _("{provider} failed").format(provider=self.provider)
             self.provider = provider
+            self.mend_due = time.monotonic() + self.mending.pause()
 
     def _release(self, job: str) -> Given:
         self.meter.note_photo()
@@ -206,7 +214,7 @@ class Child:
         if self.process.is_leaving:
             return self.process.next_look(now)
         if not self.held and self.is_ready:
-            return self._end_of_rest(wanted)
+            return min(self._end_of_rest(wanted), self.mend_due)
         moments = [self.ready_due, self.take_due, self.meter.next_sample()]
         return min(moments + [held.due for held in self.held.values()])
 
@@ -234,7 +242,7 @@ class Child:
 
     def has_served(self, now: float, wanted: Worker) -> bool:
         """Say whether it is to be sent away: it rests for long, or it is to be renewed and has nothing in its hands."""
-        if self.meter.has_grown or (wanted.renew_after and self.photos >= wanted.renew_after):
+        if self.meter.has_grown or now >= self.mend_due or (wanted.renew_after and self.photos >= wanted.renew_after):
             self.is_retiring = True
         if self.held or not (self.is_retiring or now >= self._end_of_rest(wanted)):
             return False

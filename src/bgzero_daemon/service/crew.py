@@ -44,8 +44,7 @@ class Crew:
             return None
         crash.point("begins-worker")
         self._warn(plan.sizes.check(model))
-        child = Child.start(name, model, plan.config, plan.sizes, plan.allowances[name], weights, nice=plan.nice)
-        child.plan = plan.number
+        child = Child.start(name, model, plan, weights)
         self.children.append(child)
         self._selector.register(child.sock, selectors.EVENT_READ, partial(self._listen, child))
         self._selector.register(child.murmur.pipe, selectors.EVENT_READ, partial(self._hear, child))

@@ -10,8 +10,7 @@ from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import WorkforceLost
 from bgzero_daemon.core.names import to_wire
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.sizes import Sizes
-from bgzero_daemon.settings.schema import Config
+from bgzero_daemon.service.plan import Plan
 from bgzero_daemon.wire import work
 
 _PASSED_ON = (
@@ -21,14 +20,13 @@ _PASSED_ON = (
 _FRAME_SECONDS = 10.0  # half a frame, or a full buffer, for longer than this: nobody is there any more
 
 
-def launch(
-    model: Model, config: Config, sizes: Sizes, weights: int, *, nice: int
-) -> "tuple[socket.socket, subprocess.Popen[bytes], int]":
+def launch(model: Model, plan: Plan, weights: int) -> "tuple[socket.socket, subprocess.Popen[bytes], int]":
     """Spawn a worker and tell it its model; return the socket to it, the process, and the weights' length in bytes.
 
     `weights` is a descriptor, which is closed here. Raises WorkforceLost where that is impossible. Call it from a
     thread that lives as long as the worker may.
     """
+    config, sizes = plan.config, plan.sizes
     setup = work.Setup(
         model=to_wire(model.name),
         card=model.card,
@@ -37,7 +35,8 @@ def launch(
         lanes=sizes.lanes,
         max_pixels=int(config.limits.megapixels * 1e6),
         max_bytes=int(config.limits.megabytes * 1e6),
-        nice=nice,
+        nice=plan.nice,
+        known_proofs=plan.proofs.known(),
         sandbox=config.worker.sandbox,
         allow_unverified=config.model.allow_unverified,
     )

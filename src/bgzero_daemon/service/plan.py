@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.service.allowance import Allowance
-from bgzero_daemon.service.backoff import Backoffs
+from bgzero_daemon.service.backoff import Backoffs, Mending
+from bgzero_daemon.service.proofs import Proofs
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Config
 
@@ -23,11 +24,19 @@ class Plan:
     allowances: Mapping[str, Allowance]
     backoffs: Backoffs
     nice: int
+    proofs: Proofs
+    mendings: Mapping[str, Mending]
     number: int = field(default_factory=lambda: next(_numbers))
 
     @classmethod
     def of(
-        cls, config: Config, models: Mapping[str, Model], *, nice: int, former: Mapping[str, Model] | None = None
+        cls,
+        config: Config,
+        models: Mapping[str, Model],
+        *,
+        nice: int,
+        proofs: Proofs,
+        former: Mapping[str, Model] | None = None,
     ) -> "Plan":
         """Plan for `models`, and keep `former` ones for photos that are on their way.
 
@@ -36,7 +45,7 @@ class Plan:
         sizes = Sizes.of(config)
         for model in models.values():
             sizes.check(model)
-        return cls(config, {}, sizes, {}, Backoffs(()), nice).knowing({**(former or {}), **models})
+        return cls(config, {}, sizes, {}, Backoffs(()), nice, proofs, {}).knowing({**(former or {}), **models})
 
     def knowing(self, models: Mapping[str, Model]) -> "Plan":
         """Return the same plan with more models; what it knows already stays as it is."""
@@ -44,4 +53,10 @@ class Plan:
         deadline = self.config.worker.deadline_seconds
         allowances = {name: Allowance(one.card.seconds, self.sizes.lanes, deadline) for name, one in more.items()}
         self.backoffs.know(more)
-        return replace(self, models={**self.models, **more}, allowances={**self.allowances, **allowances})
+        mendings = {name: Mending() for name in more}
+        return replace(
+            self,
+            mendings={**self.mendings, **mendings},
+            models={**self.models, **more},
+            allowances={**self.allowances, **allowances},
+        )

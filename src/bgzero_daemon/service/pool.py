@@ -24,6 +24,7 @@ from bgzero_daemon.service.crew import Crew
 from bgzero_daemon.service.dealing import deal
 from bgzero_daemon.service.doors import Doors
 from bgzero_daemon.service.plan import Plan
+from bgzero_daemon.service.proofs import Proofs
 from bgzero_daemon.service.trials import Trials
 from bgzero_daemon.settings.schema import Config
 
@@ -50,7 +51,7 @@ class LocalWorkforce:
         on_change: Callable[[], None] = lambda: None,
         nice: int = 0,
     ) -> None:
-        self._trials = Trials(Plan.of(config, models, nice=nice))
+        self._trials = Trials(Plan.of(config, models, nice=nice, proofs=Proofs.of_account()))
         self._on_change = on_change
         self._counter = Counter()
         self._is_closing = self._is_killing = False

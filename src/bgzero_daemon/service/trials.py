@@ -49,7 +49,7 @@ class Trials:
 
     def wish(self, config: Config, models: Mapping[str, Model], name: str, *, nice: int) -> "Future[None]":
         """Have a worker tried out. Raises ModelError for a model that needs more memory than it may have."""
-        self._wanted = Trial(Plan.of(config, models, nice=nice, former=self.plan.models), name)
+        self._wanted = Trial(Plan.of(config, models, nice=nice, proofs=self.plan.proofs, former=self.plan.models), name)
         return self._wanted.future
 
     def adopt(self) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
+from bgzero_daemon.core.providers import read_order
 from bgzero_daemon.core.recipe import Metadata
 from bgzero_daemon.core.texts import _
 
@@ -33,7 +34,19 @@ MetadataPolicy = Annotated[
 
 
 VERSION: Final = 2
-ProviderName = Literal["auto", "cpu"]
+
+
+def _order_of(value: object) -> object:
+    """Take a list of names for what it is in one text."""
+    is_list = isinstance(value, list | tuple) and value and all(isinstance(name, str) for name in value)
+    text = ",".join(map(str, value)) if is_list and isinstance(value, list | tuple) else value
+    if not isinstance(text, str):
+        return text
+    order = read_order(text)
+    return ",".join(order if "cpu" in text.lower() or len(order) == 1 else order[:-1])
+
+
+ProviderName = Annotated[str, BeforeValidator(_order_of)]
 
 
 class Table(BaseModel):
@@ -75,7 +88,10 @@ class Model(Table):
     name: str = Field(
         default="u2netp", min_length=1, description="name of a card (bgzero model list) or path of a weight file"
     )
-    provider: ProviderName = Field(default="auto", description="auto: a GPU where one works, else the CPU")
+    provider: ProviderName = Field(
+        default="auto",
+        description="auto: a GPU where one proves itself, else the CPU; or a name, or names in their order",
+    )
     allow_unverified: bool = Field(default=False, description="use weights that are not what their card describes")
 
 

@@ -23,7 +23,7 @@ from bgzero_daemon.core.errors import Code
 from bgzero_daemon.core.names import display_line
 from bgzero_daemon.core.recipe import Metadata, Product
 
-VERSION = 5
+VERSION = 6
 MAX_BODY_BYTES = 64 * 1024
 _HEADER = struct.Struct(">3sBI")
 _MAX_DESCRIPTORS = 2
@@ -38,6 +38,7 @@ Line = Annotated[str, Field(max_length=4000), AfterValidator(display_line)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=1 << 40)]
+ProofKey = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_. +-]+$")]
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_. -]+$")]
 
 
@@ -45,13 +46,15 @@ class Setup(_Frame):
     """Service: the model to load. Descriptor: the weights, open for reading.
 
     `nice` is the niceness that the worker gives itself, 0 for none. `sandbox` says whether it has to be closed,
-    `allow_unverified` whether weights that are not their card's are used all the same.
+    `allow_unverified` whether weights that are not their card's are used all the same. `known_proofs` maps keys of
+    earlier proofs to "" or why that provider is not used.
     """
 
     kind: Literal["setup"] = "setup"
     model: str
     card: ModelCard
-    provider: Literal["auto", "cpu"]
+    provider: str
+    known_proofs: dict[str, Line] = {}
     threads: int
     lanes: int
     max_pixels: int
@@ -82,6 +85,17 @@ class Verdict(_Frame):
     go: bool
 
 
+class ProofFrame(_Frame):
+    """What came out of a provider's proof: see `engine.proof.Proof`."""
+
+    provider: Name
+    share: float = Field(ge=0, le=1)
+    difference: float = Field(ge=0, le=1)
+    seconds: Seconds
+    cpu_seconds: Seconds
+    reason: Line = ""
+
+
 class Ready(_Frame):
     """Worker: the model is loaded and has run on `provider`; `note` says why not on a better one.
 
@@ -96,6 +110,7 @@ class Ready(_Frame):
     network_seconds: Seconds
     sandbox: Line
     is_verified: bool
+    proofs: dict[ProofKey, ProofFrame] = Field(default={}, max_length=16)
 
 
 class Unfit(_Frame):

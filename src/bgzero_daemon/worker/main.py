@@ -12,8 +12,10 @@ import socket
 import sys
 import time
 import warnings
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from bgzero_daemon.core.providers import read_order
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.sandbox import closing
 from bgzero_daemon.wire import work
@@ -43,7 +45,9 @@ def main() -> int:
         raise work.ProtocolError(f"expected setup, got {setup.kind}")
     manners.give_way(setup.nice)
     closed = (
-        closing.close(gpu=setup.provider != "cpu", largest_file=_largest(setup)) if setup.sandbox != "off" else None
+        closing.close(gpu=read_order(setup.provider) != ("cpu",), largest_file=_largest(setup))
+        if setup.sandbox != "off"
+        else None
     )
     if closed and not closed.is_closed and setup.sandbox == "require":
         hint = _('Mend that, or set worker.sandbox to "auto": photos are cut without it then.')
@@ -77,8 +81,9 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -
         with os.fdopen(weights, "rb") as file:
             content = file.read()
         engine = Engine(
-            content, setup.card, asked=setup.provider, threads=setup.threads, allow_unverified=setup.allow_unverified
-        )
+            content, setup.card, asked=setup.provider, threads=setup.threads, allow_unverified=setup.allow_unverified,
+            known=setup.known_proofs,
+        )  # fmt: skip
     except ModelError as error:
         return _give_up(sock, str(error), error.hint)
     pipeline = Pipeline(engine, setup.model, setup.card, max_pixels=setup.max_pixels)
@@ -87,6 +92,7 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -
         provider=engine.provider, note=engine.note[:_LONGEST], seconds=round(time.monotonic() - started, 3),
         network_seconds=round(engine.seconds, 3), sandbox=sandbox[:_LONGEST],
         is_verified=engine.is_verified,
+        proofs={key: work.ProofFrame(**asdict(found)) for key, found in engine.proofs.items()},
     )  # fmt: skip
     work.send(sock, ready)
     try:
