@@ -34,8 +34,8 @@ OUT_OF_MEMORY = """
 
         def run(self, *arguments):
             self.runs += 1
-            if self.first == CPU:
-                time.sleep(0.03)
+            if self.first == CPU and self.runs <= 5:  # while it is compared with
+                time.sleep(0.3)
             if self.first == GPU and self.runs > 5 + {photos}:  # its proof, and so many photos
                 raise RuntimeError("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer")
             return super().run(*arguments)
@@ -134,3 +134,18 @@ def test_accelerator_that_is_listed_and_not_there_is_never_claimed(home: Home) -
         assert worker["provider"] == "CPUExecutionProvider"
         assert "CUDAExecutionProvider" in worker["note"]
         assert Path(home.outbox / "a.png").exists()
+
+
+def test_bench_measures_every_provider_anew(home: Home) -> None:
+    """With figures and the verdict; as JSON for programs; a provider that is none is told."""
+    home.env |= lying(home, LIES + OUT_OF_MEMORY.replace("{photos}", "1000"))
+    done = home.bgzero("model", "bench", "tiny")
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.decode()
+    assert text.startswith("tiny on CUDAExecutionProvider: 0.")
+    assert "sandbox closed" in text
+    assert "masks differ by 0.0000; 100% of the network; used" in text
+    told = json.loads(home.bgzero("model", "bench", "--provider", "cpu", "--json").stdout)
+    assert (told["schema"], told["provider"], told["proofs"]) == (1, "CPUExecutionProvider", [])
+    assert home.bgzero("model", "bench", "--provider", "gpu").returncode == 78
+    assert not (home.root / "state" / "bgzero" / "proofs.json").exists()

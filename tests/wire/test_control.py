@@ -93,7 +93,7 @@ def picture(**changes: object) -> Snapshot:
         "seconds_left": 2.5, "photos_per_minute": None, "at_work": (AtWork("1", "a", "a", "m", "cutting", 0.5),),
         "latest": (Outcome("b", "b", "done", "", "b.png", "b.png", "m", 1.0),),
         "folders": (Folder("/i", "/o", "/i", "/o", "m", False, 0, None, ("gone",)),),
-        "workers": (WorkerState(5, "m", "p", "", "closed", 3, True, 100, {"1": "cutting"}, False),),
+        "workers": (WorkerState(5, "m", "p", "", "closed", 3, True, 100, {"1": "cutting"}, False, 0.1),),
         "sandbox": "closed",
         "memory_mb": 120, "trouble": "", "config_file": "", "config_error": "", "needs_restart": (),
     }  # fmt: skip

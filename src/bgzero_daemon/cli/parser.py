@@ -128,6 +128,16 @@ def _add_models(verbs: Verbs, common: Parser) -> None:
     form.add_argument("--json", action="store_true", help=_("as JSON"))
     form.add_argument("--card", action="store_true", help=_("as a model card to start from"))
     info.set_defaults(serve="bgzero_daemon.cli.models:info")
+    bench = model.add_parser("bench", parents=[common], help=_("measure a model here, and what providers do with it"))
+    bench.add_argument(
+        "name", nargs="?", default="", metavar="NAME", help=_("name of a model; without, the one in use")
+    )
+    bench.add_argument(
+        "--provider", default="", metavar="NAME", help=_("ask for this provider, or for some, with commas")
+    )
+    bench.add_argument("--config", type=Path, metavar="FILE", help=_("configuration file to use"))
+    _add_json(bench)
+    bench.set_defaults(serve="bgzero_daemon.cli.bench:bench")
     use = model.add_parser("use", parents=[common], help=_("cut the next photos with another model"))
     use.add_argument("name", nargs="?", default="", metavar="NAME", help=_("name of a model"))
     use.add_argument("--configured", action="store_true", help=_("go back to the one that the configuration names"))

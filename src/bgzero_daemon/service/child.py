@@ -55,6 +55,7 @@ class Child:
     note: str = ""
     sandbox: str = ""
     is_verified: bool = True
+    network_seconds: float = 0.0
     photos: int = 0
     is_proven: bool = False
     is_retiring: bool = False
@@ -95,7 +96,7 @@ class Child:
         return {
             "pid": self.process.pid, "model": display(self.model.name), "provider": self.provider,
             "note": display(self.note), "sandbox": display(self.sandbox), "photos": self.photos,
-            "verified": self.is_verified,
+            "verified": self.is_verified, "network_seconds": self.network_seconds,
             "memory_mb": self.meter.resident_bytes // 1_000_000,
             "steps": {job: held.step for job, held in self.held.items()},
         }  # fmt: skip
@@ -174,6 +175,7 @@ class Child:
         if self.meter.is_beyond:
             self._kill_as_too_large()
             return
+        self.network_seconds = frame.network_seconds
         self.allowance.note(frame.network_seconds)
         self.provider, self.note, self.sandbox = frame.provider, frame.note, frame.sandbox
         self.is_verified = frame.is_verified

@@ -40,7 +40,8 @@ class LocalWorkforce:
     A task for another model than those that are loaded waits until a worker is empty; then a new
     worker takes over. `models` holds every model that a recipe may name. `on_change` is called from the
     pool's thread when `told` says something new, and when there are places again after workers could not be
-    started. `nice` is the workers' niceness. Raises ModelError for a model that needs more memory than it may have.
+    started. `nice` is the workers' niceness, `proofs` what providers have proved before,
+    those of the account without. Raises ModelError for a model that needs more memory than it may have.
     """
 
     def __init__(
@@ -50,8 +51,9 @@ class LocalWorkforce:
         *,
         on_change: Callable[[], None] = lambda: None,
         nice: int = 0,
+        proofs: Proofs | None = None,
     ) -> None:
-        self._trials = Trials(Plan.of(config, models, nice=nice, proofs=Proofs.of_account()))
+        self._trials = Trials(Plan.of(config, models, nice=nice, proofs=proofs or Proofs.of_account()))
         self._on_change = on_change
         self._counter = Counter()
         self._is_closing = self._is_killing = False

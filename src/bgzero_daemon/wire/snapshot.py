@@ -63,7 +63,8 @@ class AtWork:
 class WorkerState:
     """A worker process. `sandbox` is what it measured; `provider` is the one that runs, "" while it loads.
 
-    `steps` maps the jobs it holds to what it does with each. `on_trial`: it is to prove a model before any photo.
+    `steps` maps the jobs it holds to what it does with each. `on_trial`: it is to prove a model before any
+    photo. `network_seconds` is what one run of the network took at its start.
     """
 
     pid: int
@@ -76,6 +77,7 @@ class WorkerState:
     memory_mb: int
     steps: Mapping[str, str]
     on_trial: bool
+    network_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
