@@ -21,12 +21,12 @@ def model(weights: Path | None) -> Model:
 
 def opened(made: Doors, wanted: Model, rung: threading.Event) -> int:
     """Ask until they are open: after the first time whenever it rings."""
-    descriptor = made.open(wanted)
-    while descriptor is None:
+    weights = made.open(wanted)
+    while weights is None:
         assert rung.wait(10)
         rung.clear()
-        descriptor = made.open(wanted)
-    return descriptor
+        weights = made.open(wanted)
+    return weights.descriptor
 
 
 def test_weights_are_opened_beside_whoever_asks(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ FRAMES: list[work.Frame] = [
         max_bytes=2**40,
         sandbox="require",
         allow_unverified=False,
+        prepared_sha256="ab" * 32,
     ),
     work.Cut(job="1", name="Caf%C3%A9/%FF.jpg", metadata=Metadata.NO_LOCATION, product=Product.CUTOUT),
     work.Verdict(job="1", go=False),

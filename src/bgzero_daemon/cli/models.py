@@ -1,11 +1,12 @@
 """`bgzero model`: which models there are, and what is known of each."""
 
 import argparse
+import subprocess
 import sys
 
 import tomli_w
 
-from bgzero_daemon.catalog import shelf
+from bgzero_daemon.catalog import prepared, shelf
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.cli.steer import print_json
 from bgzero_daemon.core.errors import Exit
@@ -65,9 +66,16 @@ def info(arguments: argparse.Namespace) -> int:
                     or _("not installed; put {file} into {folder}").format(file=card.file, folder=shelf.folders()[0])
                 ),
             ),
+            (_("prepared"), _("for the CPU") if prepared.is_there(card) else _("no")),
         ):
             print(f"{label + ':':16} {value}")
     return Exit.OK
+
+
+def prepare(arguments: argparse.Namespace) -> int:
+    """Prepare a model's graph, in a process that ends with that: this one loads no network."""
+    command = [sys.executable, "-P", "-m", "bgzero_daemon.engine.prepare", arguments.name]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
 
 
 def _size(model: Model) -> str:

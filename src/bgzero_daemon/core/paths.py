@@ -38,6 +38,12 @@ def cache_home() -> Path | None:
     return Path(platformdirs.user_cache_dir()) if os.environ.get("XDG_CACHE_HOME") or home() else None
 
 
+def prepared_dir() -> Path | None:
+    """Return the folder of graphs that were prepared from weights; None without a home."""
+    cache = cache_home()
+    return cache / APP / "prepared" if cache else None
+
+
 def config_file() -> Path | None:
     """Return the configuration file's place, whether it exists or not; None without a home."""
     folder = _place("XDG_CONFIG_HOME", "user_config_dir")

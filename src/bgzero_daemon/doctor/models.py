@@ -1,12 +1,18 @@
 """Whether every model that the configuration names is here, is what its card describes, and fits into memory."""
 
-from bgzero_daemon.catalog import shelf
+from importlib.util import find_spec
+
+from bgzero_daemon.catalog import prepared, shelf
 from bgzero_daemon.catalog.card import Model
+from bgzero_daemon.catalog.runtime import runs_on_cpu
+from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import BgzeroError, ModelError
-from bgzero_daemon.core.names import display
+from bgzero_daemon.core.names import display, quoted
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.doctor.findings import Finding, note, ok, wrong
 from bgzero_daemon.doctor.ground import Ground
+from bgzero_daemon.doctor.remedies import pip
+from bgzero_daemon.engine.contents import NotOnnx, contents
 from bgzero_daemon.service.sizes import Sizes
 
 _SHIPPED = "u2netp"
@@ -25,6 +31,7 @@ def _named(ground: Ground) -> dict[str, str]:
 def check(ground: Ground) -> list[Finding]:
     """Hash every weight file that would be loaded."""
     found = [finding for name, key in _named(ground).items() if (finding := _look_at(ground, name, key))]
+    found = found or [finding for name in _named(ground) if (finding := _to_prepare(ground, name))]
     return found or [
         ok(_("{names}: here, and what the card describes.").format(names=", ".join(map(display, _named(ground)))))
     ]
@@ -45,6 +52,26 @@ def _look_at(ground: Ground, name: str, key: str) -> Finding | None:
     )
     hint = _("`bgzero model info {name}` tells where the right file comes from.").format(name=display(name))
     return (note if ground.config.model.allow_unverified else wrong)(sentence, other, hint)
+
+
+def _to_prepare(ground: Ground, name: str) -> Finding | None:
+    """Say what would be won: a CPU has no half precision, and converts every layer to and fro on every photo."""
+    model = shelf.find(name)
+    if not runs_on_cpu(ground.config.model.provider) or prepared.is_there(model.card) or paths.prepared_dir() is None:
+        return None
+    try:
+        assert model.weights
+        if not contents(model.weights.read_bytes()).is_half:
+            return None
+    except (OSError, NotOnnx):
+        return None  # the worker says so
+    prepare = f"bgzero model prepare {quoted(name)}"
+    missing = find_spec("onnx") is None
+    return note(
+        _("{name} has weights of half precision, which a CPU converts for every photo.").format(name=display(name)),
+        f"{pip('install', 'bgzero-daemon[prepare]')} && {prepare}" if missing else prepare,
+        _("Prepared once, IS-Net was 1.2 times as fast, for twice the space on disk."),
+    )
 
 
 def memory(ground: Ground) -> list[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib import metadata
 
+from bgzero_daemon.catalog.runtime import FLAVOURS, PLAIN
 from bgzero_daemon.core.errors import ModelError
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.doctor.findings import CannotLook, Finding, ok, wrong
@@ -14,15 +15,6 @@ from bgzero_daemon.doctor.ground import Ground
 from bgzero_daemon.doctor.remedies import pip
 
 _SELF = "bgzero-daemon"
-_PLAIN = "onnxruntime"
-# All of them install the same module, over one another.
-FLAVOURS = frozenset(
-    f"{_PLAIN}{ending}"
-    for ending in (
-        "", "-gpu", "-openvino", "-directml", "-rocm", "-migraphx", "-qnn", "-silicon", "-training", "-cann",
-        "-vitisai",
-    )
-)  # fmt: skip
 _REQUIREMENT = re.compile(r"\s*(?P<name>[\w.-]+)(\[[^\]]*\])?\s*\(?(?P<bounds>[^;)]*)\)?\s*(;(?P<marker>.*))?")
 _BOUND = re.compile(r"\s*(?P<sign>>=|<=|==|!=|~=|>|<)\s*(?P<version>[\w.]+)\s*")
 _PLATFORM = re.compile(r"\s*sys_platform\s*(?P<sign>==|!=)\s*['\"](?P<name>\w+)['\"]\s*")
@@ -47,7 +39,7 @@ def runtime(ground: Ground) -> list[Finding]:
     """Find ONNX Runtimes that lie over one another, and load what is there in a process of its own."""
     flavours = sorted(_flavours())
     if len(flavours) > 1:
-        kept = next((name for name in flavours if name != _PLAIN), _PLAIN) if _has_gpu() else _PLAIN
+        kept = next((name for name in flavours if name != PLAIN), PLAIN) if _has_gpu() else PLAIN
         return [
             wrong(
                 _("{names} are installed over one another: which of them runs is chance.").format(
@@ -60,7 +52,7 @@ def runtime(ground: Ground) -> list[Finding]:
     try:
         providers = ground.runtime()
     except ModelError as error:
-        again = pip("install --force-reinstall --no-deps", _wanted(*flavours[:1] or [_PLAIN]))
+        again = pip("install --force-reinstall --no-deps", _wanted(*flavours[:1] or [PLAIN]))
         return [wrong(str(error), again)]
     if not flavours:
         return [ok(_("ONNX Runtime can be loaded; no package says whose it is."))]
@@ -76,7 +68,7 @@ def _has_gpu() -> bool:
 def _wanted(flavour: str) -> str:
     """Return a flavour as pip takes it, with the bounds that this program sets for the plain one."""
     for name, bounds in _requirements():
-        if name == _PLAIN:
+        if name == PLAIN:
             return f"{flavour}{bounds}"
     return flavour
 
@@ -140,7 +132,7 @@ def versions(_ground: Ground) -> list[Finding]:
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
-            if name == _PLAIN and _flavours():
+            if name == PLAIN and _flavours():
                 continue
             found.append(wrong(_("{name} is not installed.").format(name=name), pip("install", name + bounds)))
             continue

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL = 1
+_HALF = 10  # TensorProto.DataType.FLOAT16
 _DEEPEST = 64  # graphs within graphs
 _ORT_MARK = b"ORTM"  # the identifier of ONNX Runtime's own format, at offset 4 as in any flatbuffer
 
@@ -23,7 +24,7 @@ _MESSAGES: dict[str, dict[int, str]] = {
     "node": {5: "attribute", 7: "domain"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
-    "tensor": {13: "external", 14: "location"},
+    "tensor": {2: "type", 13: "external", 14: "location"},
 }
 
 
@@ -33,13 +34,14 @@ class NotOnnx(Exception):
 
 @dataclass(slots=True)
 class Contents:
-    """The operators' domains ("" is ONNX itself), those of functions that it brings along, and whether tensors lie in
-    other files.
+    """The operators' domains ("" is ONNX itself), those of functions that it brings along, whether tensors lie in
+    other files, and whether any is of half precision.
     """
 
     domains: set[str] = field(default_factory=set)
     own: set[str] = field(default_factory=set)
     has_external_data: bool = False
+    is_half: bool = False
 
 
 def contents(model: bytes) -> Contents:
@@ -64,6 +66,8 @@ def _walk(message: memoryview, kind: str, found: Contents, depth: int) -> None:
                 continue
             case "location":
                 found.has_external_data = found.has_external_data or value == _EXTERNAL
+            case "type":
+                found.is_half = found.is_half or value == _HALF
             case _ if isinstance(value, int):
                 raise ValueError("a number where a message is")
             case "domain":

@@ -61,10 +61,17 @@ class Engine:
 
     def __init__(
         self, weights: bytes, card: ModelCard, *, asked: str, threads: int, allow_unverified: bool = False,
-        known: Mapping[str, str] | None = None,
+        known: Mapping[str, str] | None = None, prepared_sha256: str = "",
     ) -> None:  # fmt: skip
-        """Check and load the weights: these very bytes. Raises ModelError where they may not, or cannot, be run."""
-        self.is_verified = _is_verified(weights, card, allow_unverified=allow_unverified)
+        """Check and load the weights: these very bytes. Raises ModelError where they may not, or cannot, be run.
+
+        With `prepared_sha256` they have to be that graph, which was made from the card's weights.
+        """
+        if prepared_sha256:
+            verify(weights, _as_prepared(card, prepared_sha256))
+            self.is_verified = True
+        else:
+            self.is_verified = _is_verified(weights, card, allow_unverified=allow_unverified)
         self._weights, self._card, self._threads, self._known = weights, card, threads, known or {}
         self._picture = proof.test_picture(card.input.size_px)
         self.provider, self.seconds = "", 0.0
@@ -133,6 +140,11 @@ class Engine:
             self._session = _Session(self._weights, self._card, Candidate("cpu", providers.CPU), self._threads)
             self.provider = providers.CPU
             return self.run(tensor)
+
+
+def _as_prepared(card: ModelCard, sha256: str) -> ModelCard:
+    changed = {"file": f"{card.file} (prepared)", "sha256": sha256, "size_bytes": None}
+    return card.model_copy(update=changed)
 
 
 def _is_verified(weights: bytes, card: ModelCard, *, allow_unverified: bool) -> bool:

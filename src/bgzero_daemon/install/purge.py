@@ -26,7 +26,10 @@ _WRITTEN = {
     "locks": re.compile(r"[0-9a-f]+-[0-9a-f]+"),
     "models": re.compile(r".*\.(onnx|toml)"),
     "failed": re.compile(r".*\.json"),
+    "prepared": re.compile(r"(?!)"),
+    "prepared/*": re.compile(r"(graph\.onnx|manifest\.json)(\.new)?"),
 }
+_HASHED = re.compile(r"\Aprepared/[0-9a-f]{64}-[0-9a-f]{16}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ def make_plan(folders: Sequence[Folder]) -> Plan:
     """Return what there is of ours on this machine: our folders, and `.bgzero` beside the cut-outs."""
     config = paths.config_file()
     ours = [config.parent if config else None, paths.state_dir(), paths.runtime_dir(), paths.data_dir()]
+    ours += [prepared.parent] if (prepared := paths.prepared_dir()) else []
     ours += [folder.outbox / BESIDE for folder in folders]
     # a service's environment may name folders of that service: ours are called after this program
     named = [place for place in ours if place and place.name.startswith((paths.APP, BESIDE))]
@@ -132,14 +136,19 @@ def _reason_to_keep(plan: Plan, inside: tuple[str, ...], found: os.stat_result, 
     if not stat.S_ISDIR(found.st_mode):
         if inside and has_photo_suffix(inside[-1]):
             return _("it is called like a photo")
-        names = _WRITTEN.get("/".join(inside[:-1]))
+        names = _WRITTEN.get(_kind(inside[:-1]))
         is_link = stat.S_ISLNK(found.st_mode)
         return "" if is_link or (names and names.fullmatch(inside[-1])) else _("this program did not write it")
     if (found.st_dev, found.st_ino) in plan.kept:
         return _("it is a folder of yours")
-    if inside and "/".join(inside) not in _WRITTEN:
+    if inside and _kind(inside) not in _WRITTEN:
         return _("this program did not make it")
     return _("something is mounted there") if found.st_dev != device else ""
+
+
+def _kind(inside: tuple[str, ...]) -> str:
+    """Return a folder's key in _WRITTEN: folders of prepared graphs are called after hashes."""
+    return _HASHED.sub("prepared/*", "/".join(inside))
 
 
 def _visit_inside(plan: Plan, act: _Act, parent: int, path: Path, inside: tuple[str, ...], device: int) -> list[Kept]:

@@ -17,6 +17,7 @@ from bgzero_daemon.core.texts import _
 from bgzero_daemon.service import answers, blame
 from bgzero_daemon.service.allowance import Allowance
 from bgzero_daemon.service.backoff import Mending
+from bgzero_daemon.service.doors import Weights
 from bgzero_daemon.service.given import Given
 from bgzero_daemon.service.launch import launch
 from bgzero_daemon.service.meter import Meter
@@ -70,8 +71,8 @@ class Child:
     _receiver: work.Receiver = field(default_factory=work.Receiver)
 
     @classmethod
-    def start(cls, name: str, model: Model, plan: Plan, weights: int) -> "Child":
-        """Spawn a worker and tell it its model; `weights`, a descriptor, is closed here.
+    def start(cls, name: str, model: Model, plan: Plan, weights: Weights) -> "Child":
+        """Spawn a worker and tell it its model; the descriptor of `weights` is closed here.
 
         Raises WorkforceLost where that is impossible.
         """

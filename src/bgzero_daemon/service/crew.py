@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from bgzero_daemon.catalog.runtime import runs_on_cpu
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import WorkforceLost
 from bgzero_daemon.core.texts import _
@@ -14,6 +15,7 @@ from bgzero_daemon.service.child import Child
 from bgzero_daemon.service.doors import Doors
 from bgzero_daemon.service.plan import Plan
 from bgzero_daemon.service.trials import Trials
+from bgzero_daemon.settings.schema import Config
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class Crew:
     def begin(self, name: str, plan: Plan) -> Child | None:
         """Start a worker; None where its weights are not open yet. Raises WorkforceLost where that is impossible."""
         model = plan.models[name]
-        weights = self._doors.open(model)
+        weights = self._doors.open(model, may_be_prepared=_may_be_prepared(plan.config))
         if weights is None:
             return None
         crash.point("begins-worker")
@@ -111,6 +113,11 @@ class Crew:
         )
         if [_news(one) for one in former] != [_news(one) for one in self.told]:
             self._on_change()
+
+
+def _may_be_prepared(config: Config) -> bool:
+    """Say whether workers may load a prepared graph: where the CPU is what they run on, and the card's word counts."""
+    return not config.model.allow_unverified and runs_on_cpu(config.model.provider)
 
 
 def _news(told: dict[str, object]) -> dict[str, object]:

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
+from bgzero_daemon.catalog import prepared
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import WorkforceLost
 from bgzero_daemon.core.names import display
@@ -20,9 +22,17 @@ log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 20.0
 
 
+class Weights(NamedTuple):
+    """A descriptor of a model's weights; of a graph that was prepared from them, if `prepared_sha256` names one."""
+
+    descriptor: int
+    prepared_sha256: str = ""
+
+
 @dataclass(slots=True)
 class _Door:
-    opened: "Future[int]"
+    opened: "Future[Weights]"
+    may_be_prepared: bool
     due: float
     is_left: bool = False
 
@@ -37,15 +47,17 @@ class Doors:
         self._ring = ring
         self._doors: dict[str, _Door] = {}
 
-    def open(self, model: Model) -> int | None:
-        """Return a descriptor of a model's weights, which is the caller's; None where they are not open yet: ask again.
+    def open(self, model: Model, *, may_be_prepared: bool = False) -> Weights | None:
+        """Return a model's weights, whose descriptor is the caller's; None where they are not open yet: ask again.
+
+        With `may_be_prepared` it is a graph that was prepared from them, where there is one and it is whole.
 
         Raises WorkforceLost where they cannot be had, or have not been for long.
         """
         if model.weights is None:
             raise WorkforceLost(_("The weights of {name} are not installed.").format(name=model.name))
         place, now = str(model.weights), time.monotonic()
-        door = self._doors.get(place) or self._begin(place, now)
+        door = self._doors.get(place) or self._begin(model, place, now, may_be_prepared=may_be_prepared)
         if not door.opened.done():
             if now < door.due:
                 return None
@@ -57,6 +69,10 @@ class Doors:
                 hint=_("Look at the mount that they lie on."),
             )
         del self._doors[place]
+        if door.may_be_prepared and not may_be_prepared:  # the provider has changed meanwhile
+            door.opened.add_done_callback(_let_go)
+            self._begin(model, place, now, may_be_prepared=False)
+            return None
         try:
             return door.opened.result()
         except OSError as error:
@@ -64,16 +80,17 @@ class Doors:
                 _("The weights of {name} cannot be read: {why}.").format(name=model.name, why=error.strerror)
             ) from error
 
-    def _begin(self, place: str, now: float) -> _Door:
-        door = self._doors[place] = _Door(Future(), now + _PATIENCE_SECONDS)
-        threading.Thread(target=partial(self._open, place, door.opened), name="bgzero-weights", daemon=True).start()
+    def _begin(self, model: Model, place: str, now: float, *, may_be_prepared: bool) -> _Door:
+        door = self._doors[place] = _Door(Future(), may_be_prepared, now + _PATIENCE_SECONDS)
+        threading.Thread(target=partial(self._open, model, place, door), name="bgzero-weights", daemon=True).start()
         return door
 
-    def _open(self, place: str, opened: "Future[int]") -> None:
+    def _open(self, model: Model, place: str, door: _Door) -> None:
         try:
-            opened.set_result(os.open(place, os.O_RDONLY | os.O_CLOEXEC))
+            found = _prepared(model) if door.may_be_prepared else None
+            door.opened.set_result(found or Weights(os.open(place, os.O_RDONLY | os.O_CLOEXEC)))
         except OSError as error:
-            opened.set_exception(error)
+            door.opened.set_exception(error)
         self._ring()
 
     def next_due(self) -> float:
@@ -87,6 +104,24 @@ class Doors:
             door.opened.add_done_callback(_let_go)
 
 
-def _let_go(opened: "Future[int]") -> None:
+def _prepared(model: Model) -> Weights | None:
+    """Open the graph that was prepared from a model's weights; None where there is none that can be used."""
+    try:
+        found = prepared.open_graph(model.card)
+    except prepared.NotPrepared as why:
+        log.warning(
+            "%s",
+            _(
+                "The prepared graph of {name} is passed over: {why}. `bgzero model prepare {name}` makes it anew."
+            ).format(name=display(model.name), why=why),
+        )
+        return None
+    if found is None:
+        return None
+    log.info("%s", _("{name} is loaded as it was prepared for the CPU.").format(name=display(model.name)))
+    return Weights(found.descriptor, found.sha256)
+
+
+def _let_go(opened: "Future[Weights]") -> None:
     if not opened.exception():
-        os.close(opened.result())
+        os.close(opened.result().descriptor)

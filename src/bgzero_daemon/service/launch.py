@@ -10,6 +10,7 @@ from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import WorkforceLost
 from bgzero_daemon.core.names import to_wire
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.doors import Weights
 from bgzero_daemon.service.plan import Plan
 from bgzero_daemon.wire import work
 
@@ -20,10 +21,10 @@ _PASSED_ON = (
 _FRAME_SECONDS = 10.0  # half a frame, or a full buffer, for longer than this: nobody is there any more
 
 
-def launch(model: Model, plan: Plan, weights: int) -> "tuple[socket.socket, subprocess.Popen[bytes], int]":
+def launch(model: Model, plan: Plan, weights: Weights) -> "tuple[socket.socket, subprocess.Popen[bytes], int]":
     """Spawn a worker and tell it its model; return the socket to it, the process, and the weights' length in bytes.
 
-    `weights` is a descriptor, which is closed here. Raises WorkforceLost where that is impossible. Call it from a
+    The descriptor of `weights` is closed here. Raises WorkforceLost where that is impossible. Call it from a
     thread that lives as long as the worker may.
     """
     config, sizes = plan.config, plan.sizes
@@ -39,9 +40,10 @@ def launch(model: Model, plan: Plan, weights: int) -> "tuple[socket.socket, subp
         known_proofs=plan.proofs.known(),
         sandbox=config.worker.sandbox,
         allow_unverified=config.model.allow_unverified,
+        prepared_sha256=weights.prepared_sha256,
     )
     try:
-        with contextlib.ExitStack() as on_trouble, open(weights, "rb") as file:
+        with contextlib.ExitStack() as on_trouble, open(weights.descriptor, "rb") as file:
             ours, theirs = socket.socketpair()
             on_trouble.callback(ours.close)
             ours.settimeout(_FRAME_SECONDS)

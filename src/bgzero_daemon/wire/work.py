@@ -47,7 +47,8 @@ class Setup(_Frame):
 
     `nice` is the niceness that the worker gives itself, 0 for none. `sandbox` says whether it has to be closed,
     `allow_unverified` whether weights that are not their card's are used all the same. `known_proofs` maps keys of
-    earlier proofs to "" or why that provider is not used.
+    earlier proofs to "" or why that provider is not used. `prepared_sha256`: the descriptor is a graph that was
+    prepared from the card's weights and has to have this hash; "": the weights.
     """
 
     kind: Literal["setup"] = "setup"
@@ -62,6 +63,7 @@ class Setup(_Frame):
     nice: int
     sandbox: Literal["require", "auto", "off"]
     allow_unverified: bool
+    prepared_sha256: Sha256 | Literal[""] = ""
 
 
 class Cut(_Frame):
