@@ -38,22 +38,29 @@ def picture(photo: Path | None, card: ModelCard) -> F32:
 def alternate(card: ModelCard, engines: tuple[Engine, Engine], tensors: list[F32], pairs: int) -> dict[str, object]:
     """Run both in turns, the first one changing; return ratios of neighbours and the masks' differences."""
     seconds: tuple[list[float], list[float]] = ([], [])
+    cpu_seconds: tuple[list[float], list[float]] = ([], [])
     differences = []
     for number in range(pairs + 1):
         masks: list[F32] = [np.empty(0, np.float32)] * 2
         for which in (0, 1) if number % 2 else (1, 0):
-            began = time.perf_counter()
+            began, cpu_began = time.perf_counter(), time.process_time()
             raw = engines[which].run(tensors[number % len(tensors)])
             if number:  # the first round does not count
                 seconds[which].append(time.perf_counter() - began)
+                cpu_seconds[which].append(time.process_time() - cpu_began)
             masks[which] = to_mask(raw, card.output.spec())
         differences.append(float(np.abs(masks[0] - masks[1]).mean()))
-    ratios = [published / prepared for published, prepared in zip(*seconds, strict=True)]
+    ratios, cpu_ratios = (
+        [published / prepared for published, prepared in zip(*measured, strict=True)]
+        for measured in (seconds, cpu_seconds)
+    )
     return {
         "published_seconds": round(statistics.median(seconds[0]), 3),
         "prepared_seconds": round(statistics.median(seconds[1]), 3),
         "ratios": [round(ratio, 3) for ratio in ratios],
         "median_ratio": round(statistics.median(ratios), 3),
+        "cpu_ratios": [round(ratio, 3) for ratio in cpu_ratios],
+        "median_cpu_ratio": round(statistics.median(cpu_ratios), 3),
         "largest_mean_difference": max(differences),
     }
 

@@ -11,13 +11,15 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from bgzero_daemon.catalog import prepared, shelf
+from bgzero_daemon.catalog import prepared, runtime, shelf
 from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core.errors import ModelError
 from bgzero_daemon.engine import recipe
 from bgzero_daemon.engine.contents import contents
 from bgzero_daemon.engine.session import Engine
 from bgzero_daemon.install import purge
+from bgzero_daemon.service import crew
+from bgzero_daemon.settings.schema import Config
 from tests import tiny
 from tests.home import Home, photo
 
@@ -242,6 +244,31 @@ def test_other_outputs_and_circles(tmp_path: Path) -> None:
         recipe.prepare(b"no model", "", tmp_path)
 
 
+def test_workplaces_of_the_killed_are_swept_up_later(tmp_path: Path) -> None:
+    """Somebody may be at work in one that is fresh."""
+    workplace = tmp_path / f"{prepared.WORKPLACE}abc"
+    workplace.mkdir()
+    (workplace / prepared.FOLDED).touch()
+    now = workplace.stat().st_mtime
+    prepared.sweep(tmp_path, now + 60)
+    assert workplace.exists()
+    prepared.sweep(tmp_path, now + 4000)
+    assert not workplace.exists()
+
+
+def test_only_what_ends_on_the_cpu_is_prepared_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for, or because nothing else is installed; and where the card's hash counts."""
+    config = Config()
+    monkeypatch.setattr(runtime, "versions", lambda: {"onnxruntime": "1.32.0"})
+    assert runtime.runs_on_cpu("auto")
+    assert crew._may_be_prepared(config)
+    unverified = config.model_copy(update={"model": config.model.model_copy(update={"allow_unverified": True})})
+    assert not crew._may_be_prepared(unverified)
+    monkeypatch.setattr(runtime, "versions", lambda: {"onnxruntime-gpu": "1.32.0"})
+    assert runtime.runs_on_cpu("cpu")
+    assert not runtime.runs_on_cpu("auto")
+
+
 def test_purge_takes_prepared_graphs_and_leaves_what_is_not_ours(
     halved: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,6 +284,9 @@ def test_purge_takes_prepared_graphs_and_leaves_what_is_not_ours(
     )  # fmt: skip
     folder = prepared.store(card, graph, manifest)
     (folder / "letter.txt").write_text("mine")
+    workplace = folder.parent / f"{prepared.WORKPLACE}a_1b"
+    workplace.mkdir()
+    (workplace / prepared.FOLDED).touch()
     assert [kept.path.name for kept in purge.carry_out(purge.make_plan([]))] == ["letter.txt"]
     (folder / "letter.txt").unlink()
     assert purge.carry_out(purge.make_plan([])) == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bgzero_daemon.catalog import shelf
+from bgzero_daemon.catalog import prepared, shelf
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import WorkforceLost
 from bgzero_daemon.service import doors
@@ -78,3 +78,41 @@ def test_weights_that_do_not_answer_are_given_up_and_had_when_they_do(
     with pipe.open("wb"):
         until(lambda: not any(thread.name == "bgzero-weights" for thread in threading.enumerate()), "it is opened")
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_graph_that_was_asked_for_before_the_provider_changed_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A prepared graph is for the CPU; whoever asks later, for another, gets the weights."""
+    graph, weights = tmp_path / "graph", tmp_path / "a.onnx"
+    graph.write_bytes(b"graph")
+    weights.write_bytes(b"weights")
+    may_go = threading.Event()
+
+    def open_graph(_card: object) -> prepared.Opened:
+        assert may_go.wait(10)
+        return prepared.Opened(os.open(graph, os.O_RDONLY | os.O_CLOEXEC), "ab" * 32)
+
+    monkeypatch.setattr(prepared, "open_graph", open_graph)
+    rung = threading.Event()
+    made, wanted = Doors(rung.set), model(weights)
+    before = len(os.listdir("/proc/self/fd"))
+    assert made.open(wanted, may_be_prepared=True) is None
+    may_go.set()
+    assert rung.wait(10)
+    found = made.open(wanted, may_be_prepared=True)
+    assert found
+    assert (os.read(found.descriptor, 10), found.prepared_sha256) == (b"graph", "ab" * 32)
+    os.close(found.descriptor)
+
+    may_go.clear()
+    rung.clear()
+    assert made.open(wanted, may_be_prepared=True) is None
+    may_go.set()
+    assert rung.wait(10)
+    rung.clear()
+    descriptor = opened(made, wanted, rung)
+    assert os.read(descriptor, 10) == b"weights"
+    os.close(descriptor)
+    assert len(os.listdir("/proc/self/fd")) == before
+    made.close()

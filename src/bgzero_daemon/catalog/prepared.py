@@ -20,6 +20,8 @@ from bgzero_daemon.core import paths
 
 RECIPE = 1  # counts up whenever another graph would come out of the same weights
 GRAPH, MANIFEST = "graph.onnx", "manifest.json"
+WORKPLACE, FOLDED = ".new-", "folded.onnx"  # a folder beside the others, and what ONNX Runtime writes there
+_LONGEST_WORK_SECONDS = 3600.0
 _LONGEST_MANIFEST = 10_000
 
 
@@ -154,9 +156,17 @@ def _write(folder: Path, name: str, content: bytes) -> None:
         os.close(place)
 
 
+def sweep(top: Path, now: float) -> None:
+    """Take away the workplaces that a killed process has left, once nobody can be at work there any more."""
+    for left in top.glob(f"{WORKPLACE}*"):
+        with suppress(OSError):
+            if now - left.stat().st_mtime > _LONGEST_WORK_SECONDS:
+                remove(left)
+
+
 def remove(folder: Path) -> None:
     """Take a prepared graph away, the manifest first; what somebody else has put there stays."""
-    for name in (MANIFEST, GRAPH, f"{MANIFEST}.new", f"{GRAPH}.new"):
+    for name in (MANIFEST, GRAPH, f"{MANIFEST}.new", f"{GRAPH}.new", FOLDED):
         with suppress(OSError):
             os.unlink(folder / name)
     with suppress(OSError):

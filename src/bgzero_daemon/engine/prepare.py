@@ -6,6 +6,7 @@ Its one argument is the model's name. It says in one sentence what it did, or wh
 import hashlib
 import sys
 import tempfile
+import time
 from importlib import metadata
 from pathlib import Path
 
@@ -57,8 +58,8 @@ def prepare(name: str) -> str:
     try:
         weights = model.weights.read_bytes()
         verify(weights, card)
-        paths.make_private(top)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=top) as workplace:
+        prepared.sweep(paths.make_private(top), time.time())
+        with tempfile.TemporaryDirectory(prefix=prepared.WORKPLACE, dir=top) as workplace:
             graph = recipe.prepare(weights, card.output.output, Path(workplace))
         digits = hashlib.sha256(graph).hexdigest()
         if (difference := _difference(weights, graph, digits, card)) > LIKENESS:

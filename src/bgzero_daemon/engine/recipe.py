@@ -13,6 +13,8 @@ import onnx
 import onnxruntime
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, numpy_helper
 
+from bgzero_daemon.catalog.prepared import FOLDED
+
 _HALF, _SINGLE = TensorProto.FLOAT16, TensorProto.FLOAT
 
 
@@ -131,7 +133,7 @@ def _fold(model: bytes, workplace: Path) -> bytes:
     """Let ONNX Runtime do once what it would do at every start."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = os.fspath(workplace / "folded.onnx")
+    options.optimized_model_filepath = os.fspath(workplace / FOLDED)
     options.log_severity_level = 3
     onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return (workplace / "folded.onnx").read_bytes()
+    return (workplace / FOLDED).read_bytes()

@@ -27,9 +27,9 @@ _WRITTEN = {
     "models": re.compile(r".*\.(onnx|toml)"),
     "failed": re.compile(r".*\.json"),
     "prepared": re.compile(r"(?!)"),
-    "prepared/*": re.compile(r"(graph\.onnx|manifest\.json)(\.new)?"),
+    "prepared/*": re.compile(r"(graph\.onnx|manifest\.json)(\.new)?|folded\.onnx"),
 }
-_HASHED = re.compile(r"\Aprepared/[0-9a-f]{64}-[0-9a-f]{16}\Z")
+_HASHED = re.compile(r"\Aprepared/([0-9a-f]{64}-[0-9a-f]{16}|\.new-\w+)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _reason_to_keep(plan: Plan, inside: tuple[str, ...], found: os.stat_result, 
 
 
 def _kind(inside: tuple[str, ...]) -> str:
-    """Return a folder's key in _WRITTEN: folders of prepared graphs are called after hashes."""
+    """Return a folder's key in _WRITTEN: folders of prepared graphs are called after hashes, or begun."""
     return _HASHED.sub("prepared/*", "/".join(inside))
 
 
