@@ -70,7 +70,7 @@ def _to_prepare(ground: Ground, name: str) -> Finding | None:
     return note(
         _("{name} has weights of half precision, which a CPU converts for every photo.").format(name=display(name)),
         f"{pip('install', 'bgzero-daemon[prepare]')} && {prepare}" if missing else prepare,
-        _("Prepared once, IS-Net was 1.2 times as fast, for twice the space on disk."),
+        _("Prepared once, IS-Net was 1.2 times as fast; the graph is twice as large as the weights."),
     )
 
 
