@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from bgzero_daemon.doctor.packages import fits, normal
+from bgzero_daemon.doctor.packages import _wanted, fits, normal
 from bgzero_daemon.doctor.remedies import pip, setting
 from bgzero_daemon.settings.load import load
 
@@ -49,3 +49,9 @@ def test_command_of_pip_is_one_line_of_a_shell() -> None:
     """Bounds are no redirections."""
     words = shlex.split(pip("install", "onnxruntime>=1.32"))
     assert words[-1] == "onnxruntime>=1.32"
+
+
+def test_cure_asks_for_a_flavour_that_exists() -> None:
+    """The newest onnxruntime-gpu is older than the plain one this program asks for; the runtimes are gone by then."""
+    assert _wanted("onnxruntime").startswith("onnxruntime>=")
+    assert _wanted("onnxruntime-gpu") == "onnxruntime-gpu"

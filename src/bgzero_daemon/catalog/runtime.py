@@ -1,5 +1,6 @@
 """Which ONNX Runtime is installed, without loading it."""
 
+import pkgutil
 import sys
 from contextlib import suppress
 from importlib import metadata
@@ -27,6 +28,7 @@ def versions() -> dict[str, str]:
 def runs_on_cpu(provider: str) -> bool:
     """Say whether what is asked for ends on the CPU in any case: asked for, or nothing else is installed.
 
-    The plain package knows the CPU alone, but on a Mac.
+    The plain package knows the CPU alone, but on a Mac, or where plug-ins are beside it.
     """
-    return provider == "cpu" or (sys.platform != "darwin" and set(versions()) <= {PLAIN})
+    has_plug_ins = any(module.name.startswith("onnxruntime_ep_") for module in pkgutil.iter_modules())
+    return provider == "cpu" or (sys.platform != "darwin" and set(versions()) <= {PLAIN} and not has_plug_ins)

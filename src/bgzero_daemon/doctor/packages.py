@@ -66,11 +66,8 @@ def _has_gpu() -> bool:
 
 
 def _wanted(flavour: str) -> str:
-    """Return a flavour as pip takes it, with the bounds that this program sets for the plain one."""
-    for name, bounds in _requirements():
-        if name == PLAIN:
-            return f"{flavour}{bounds}"
-    return flavour
+    """Return a flavour as pip takes it; only the plain one has bounds: the others lag behind it by months."""
+    return flavour + next((bounds for name, bounds in _requirements() if name == flavour), "")
 
 
 def _requirements() -> Iterator[tuple[str, str]]:
