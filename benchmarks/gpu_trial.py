@@ -47,9 +47,9 @@ class Album:
 
 
 class Watch(threading.Thread):
-    """Asks for the status, and the card for its memory, again and again until `end`."""
+    """Asks the card for its memory, and a daemon that answers for its status, again and again until `end`."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path | None = None) -> None:
         super().__init__(name="watch", daemon=True)
         self._place, self._over = place, threading.Event()
         self.seen: set[tuple[str, str]] = set()
@@ -58,7 +58,8 @@ class Watch(threading.Thread):
     def run(self) -> None:
         """What the thread does."""
         while not self._over.wait(0.3):
-            self.seen |= {(worker["provider"], worker["sandbox"]) for worker in workers(self._place)}
+            told = workers(self._place) if self._place else []
+            self.seen |= {(worker["provider"], worker["sandbox"]) for worker in told}
             if (used := gpu_card.used_mib()) is not None:
                 self.most_mib = max(self.most_mib or 0, used)
 
@@ -112,7 +113,7 @@ class Trial:
         place = self._place()
         self._album.fill(place / "in", range(photos))
         before = gpu_card.used_mib()
-        watch = Watch(place)
+        watch = Watch()
         watch.start()
         began = time.monotonic()
         said = self._once(place)
