@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import tiny
 from tests.home import SHARED, Home
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no mistake of the code's
+settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

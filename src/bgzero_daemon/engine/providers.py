@@ -83,7 +83,9 @@ def _plugged_in() -> tuple[onnxruntime.OrtEpDevice, ...]:
             onnxruntime.register_execution_provider_library(name, module.get_library_path())
         except Exception as error:  # noqa: BLE001 - a library of somebody else's
             log.warning("%s cannot be used: %s", name, _short(error))
-    return tuple(onnxruntime.get_ep_devices()) if found else ()
+    devices = onnxruntime.get_ep_devices() if found else []
+    # some offer devices that are not there, for compiling ahead
+    return tuple(one for one in devices if "is_virtual" not in {**one.ep_metadata, **one.device.metadata})
 
 
 def open_session(weights: bytes, candidate: Candidate, threads: int) -> onnxruntime.InferenceSession:
