@@ -36,7 +36,7 @@ OUT_OF_MEMORY = """
             self.runs += 1
             if self.first == CPU and self.runs <= 5:  # while it is compared with
                 time.sleep(0.3)
-            if self.first == GPU and self.runs > 5 + {photos}:  # its proof, and so many photos
+            if self.first == GPU and self.runs > 4 + {photos}:  # its proof, and so many photos
                 raise RuntimeError("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer")
             return super().run(*arguments)
 

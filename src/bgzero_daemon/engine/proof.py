@@ -18,6 +18,7 @@ from bgzero_daemon.photo.matte import to_mask
 
 F32 = NDArray[np.float32]
 Run = Callable[[F32], NDArray[np.generic]]
+Measured = tuple[NDArray[np.generic], float]  # what a session says of the test picture, and the seconds of a run
 
 MOST_DIFFERENCE = 0.01  # of the masks' mean; half precision stays below a third of it
 LEAST_SHARE = 0.5  # of the nodes; shape arithmetic stays on the CPU by design
@@ -49,7 +50,7 @@ def test_picture(side: int) -> F32:
     return np.ascontiguousarray(np.broadcast_to(picture, (1, 3, side, side)), np.float32)
 
 
-def measure(run: Run, picture: F32) -> tuple[NDArray[np.generic], float]:
+def measure(run: Run, picture: F32) -> Measured:
     """Return what a session says, and the seconds of the quickest of a few runs after one that warms up.
 
     The quickest: whatever else the machine does makes a run slower, never quicker.
@@ -62,10 +63,10 @@ def measure(run: Run, picture: F32) -> tuple[NDArray[np.generic], float]:
     return raw, min(seconds)
 
 
-def judge(provider: str, run: Run, cpu_run: Run, share: float, picture: F32, spec: OutputSpec) -> Proof:
+def judge(provider: str, run: Run, cpu: Measured, share: float, picture: F32, spec: OutputSpec) -> Proof:
     """Compare a provider with the CPU on the test picture."""
     raw, seconds = measure(run, picture)
-    cpu_raw, cpu_seconds = measure(cpu_run, picture)
+    cpu_raw, cpu_seconds = cpu
     try:
         expected = to_mask(cpu_raw, spec)
         difference = float(np.abs(to_mask(raw, spec) - expected).mean())

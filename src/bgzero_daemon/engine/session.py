@@ -13,7 +13,7 @@ from bgzero_daemon.core.errors import ModelError
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.engine import proof, providers
 from bgzero_daemon.engine.driver import driver_of
-from bgzero_daemon.engine.proof import Proof
+from bgzero_daemon.engine.proof import Measured, Proof
 from bgzero_daemon.engine.providers import Candidate
 from bgzero_daemon.engine.verify import verify
 from bgzero_daemon.photo.matte import to_mask
@@ -75,6 +75,7 @@ class Engine:
         self._weights, self._card, self._threads, self._known = weights, card, threads, known or {}
         self._picture = proof.test_picture(card.input.size_px)
         self.provider, self.seconds = "", 0.0
+        self._reference: Measured | None = None
         self.proofs: dict[str, Proof] = {}
         found, why_not = providers.candidates(asked)
         for candidate in found:
@@ -105,16 +106,24 @@ class Engine:
         if name == providers.CPU or key in self._known:
             to_mask(raw, self._card.output.spec())
             return session
-        cpu = _Session(self._weights, self._card, Candidate("cpu", providers.CPU), self._threads)
+        del session  # two networks at once may be more memory than a worker may have
+        reference = self._reference or self._measure_cpu()
+        session = _Session(self._weights, self._card, candidate, self._threads)
         share = providers.share_of(session.session, candidate)
         try:
-            found = proof.judge(name, session.run, cpu.run, share, self._picture, self._card.output.spec())
+            found = proof.judge(name, session.run, reference, share, self._picture, self._card.output.spec())
         except Exception as error:  # as above: it has worked once, and does not any more
             raise ModelError(f"{name}: {error}") from error
         self.proofs[key] = found
         if found.reason:
             raise ModelError(f"{name}: {found.reason}")
         return session
+
+    def _measure_cpu(self) -> Measured:
+        """Have the CPU say what it thinks of the test picture, once for all providers."""
+        cpu = _Session(self._weights, self._card, Candidate("cpu", providers.CPU), self._threads)
+        self._reference = proof.measure(cpu.run, self._picture)
+        return self._reference
 
     def _key(self, candidate: Candidate) -> str:
         """Return what a proof is of: it holds as long as model, versions and driver are these."""

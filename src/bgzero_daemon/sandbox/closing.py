@@ -1,6 +1,7 @@
 """Closing the sandbox: everything that a worker gives up, in the order in which it can, and what came of it."""
 
 import os
+import pkgutil
 import resource
 import signal
 import sys
@@ -108,7 +109,9 @@ def _readable() -> Iterator[Path]:
 
 
 def _has_gpu_provider() -> bool:
-    """Say whether the ONNX Runtime that would be loaded has a provider for a GPU, without loading it."""
+    """Say whether the ONNX Runtime that would be loaded has a provider for a GPU, or a plug-in, without loading it."""
+    if any(module.name.startswith("onnxruntime_ep_") for module in pkgutil.iter_modules()):
+        return True
     spec = find_spec("onnxruntime")
     places = spec.submodule_search_locations if spec else None
     return any(
