@@ -156,7 +156,7 @@ def test_picture_tells_any_turn_from_another() -> None:
     [
         ("auto", ("auto",)), ("cpu", ("cpu",)), ("cuda", ("cuda", "cpu")),
         ("TensorRT, cuda", ("tensorrt", "cuda", "cpu")),
-        ("cuda,cuda,cpu", ("cuda", "cpu")),
+        ("cuda,cuda,cpu", ("cuda", "cpu")), ("cpu, cuda", ("cpu",)),
     ],
 )  # fmt: skip
 def test_order_is_read_as_people_write_it(text: str, order: tuple[str, ...]) -> None:
@@ -165,7 +165,8 @@ def test_order_is_read_as_people_write_it(text: str, order: tuple[str, ...]) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "word"), [("gpu", "cpu"), ("cudaa", "did you mean cuda"), ("auto,cpu", "alone"), ("", "''")]
+    ("text", "word"),
+    [("gpu", "there is no provider 'gpu'"), ("cudaa", "did you mean cuda"), ("auto,cpu", "alone"), ("", "''")],
 )
 def test_what_is_no_provider_is_told(text: str, word: str) -> None:
     """With all there are, and the nearest."""

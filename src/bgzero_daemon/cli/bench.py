@@ -15,7 +15,10 @@ from bgzero_daemon.settings.state import in_force
 
 
 def bench(arguments: argparse.Namespace) -> int:
-    """Load a model in a worker as the daemon does, have every provider prove itself anew, and print what came out."""
+    """Load a model in a worker as the daemon does, and print what came out.
+
+    Providers prove themselves anew, in their order, until one is used.
+    """
     config = in_force(load(arguments.config)).config
     name = arguments.name or config.model.name
     asked = _asking(config, name, arguments.provider)

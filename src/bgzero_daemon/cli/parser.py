@@ -128,7 +128,9 @@ def _add_models(verbs: Verbs, common: Parser) -> None:
     form.add_argument("--json", action="store_true", help=_("as JSON"))
     form.add_argument("--card", action="store_true", help=_("as a model card to start from"))
     info.set_defaults(serve="bgzero_daemon.cli.models:info")
-    bench = model.add_parser("bench", parents=[common], help=_("measure a model here, and what providers do with it"))
+    bench = model.add_parser(
+        "bench", parents=[common], help=_("measure a model here, and see which provider runs it, and why")
+    )
     bench.add_argument(
         "name", nargs="?", default="", metavar="NAME", help=_("name of a model; without, the one in use")
     )

@@ -29,4 +29,6 @@ def read_order(text: str) -> tuple[str, ...]:
             nearest = difflib.get_close_matches(name, [AUTO, *RUNTIME_NAMES], n=1)
             hint = f"; did you mean {nearest[0]}?" if nearest else ""
             raise ValueError(f"there is no provider {name!r}, but {', '.join([AUTO, *RUNTIME_NAMES])}{hint}")
-    return names if names[-1] in (AUTO, CPU) else (*names, CPU)
+    if names == (AUTO,):
+        return names
+    return (*names[: names.index(CPU)], CPU) if CPU in names else (*names, CPU)

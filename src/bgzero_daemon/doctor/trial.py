@@ -10,6 +10,7 @@ from bgzero_daemon.core.errors import ModelError, WorkforceLost
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.pool import LocalWorkforce
+from bgzero_daemon.service.proofs import Proofs
 from bgzero_daemon.settings.schema import Config
 
 _IMPORT_SECONDS = 60.0
@@ -28,7 +29,7 @@ class Tried:
 def try_worker(config: Config, name: str, model: Model) -> Tried:
     """Start a worker and end it. Raises WorkforceLost where it fails, ModelError where it cannot fit."""
     models = {name: model}
-    workforce = LocalWorkforce(config, models)
+    workforce = LocalWorkforce(config, models, proofs=Proofs(None))
     try:
         workforce.try_out(config, models, name, nice=config.worker.nice).result()
         for worker in workforce.told:

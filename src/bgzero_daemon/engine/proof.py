@@ -22,6 +22,7 @@ Measured = tuple[NDArray[np.generic], float]  # what a session says of the test 
 
 MOST_DIFFERENCE = 0.01  # of the masks' mean; half precision stays below a third of it
 LEAST_SHARE = 0.5  # of the nodes; shape arithmetic stays on the CPU by design
+_LARGEST_PART = 0.9  # of the CPU's time: a session that is the CPU's own is as quick, now and then quicker
 _RUNS = 3
 
 
@@ -77,6 +78,6 @@ def judge(provider: str, run: Run, cpu: Measured, share: float, picture: F32, sp
         reason = _("it left {share:.0f} % of the network to the CPU").format(share=100 * (1 - share))
     elif difference > MOST_DIFFERENCE:
         reason = _("its mask differs from the CPU's by {difference:.3f}").format(difference=difference)
-    elif seconds > cpu_seconds:
+    elif seconds > _LARGEST_PART * cpu_seconds:
         reason = _("it takes {seconds:.3f} s where the CPU takes {cpu:.3f} s").format(seconds=seconds, cpu=cpu_seconds)
     return Proof(provider, share, difference, seconds, cpu_seconds, reason)

@@ -106,11 +106,13 @@ def open_session(weights: bytes, candidate: Candidate, threads: int) -> onnxrunt
     try:
         if candidate.devices:
             options.add_provider_for_devices(list(candidate.devices), settings)
-            return onnxruntime.InferenceSession(weights, options)
-        if candidate.name == "cuda":
-            onnxruntime.preload_dlls()  # those of the nvidia-* packages, which nothing else finds
-        wanted = [name] if name == CPU else [(name, settings), CPU] if settings else [name, CPU]
-        session = onnxruntime.InferenceSession(weights, options, providers=wanted)
+            session = onnxruntime.InferenceSession(weights, options)
+        else:
+            if candidate.name in ("cuda", "tensorrt"):
+                onnxruntime.preload_dlls()  # those of the nvidia-* packages, which nothing else finds
+            wanted = [name] if name == CPU else [(name, settings), CPU] if settings else [name, CPU]
+            session = onnxruntime.InferenceSession(weights, options, providers=wanted)
+        session.disable_fallback()  # it would go to the CPU in the middle of a run, and say nothing
     except Exception as error:  # onnxruntime raises classes of its own that share no base but Exception
         raise ModelError(f"{name}: {_short(error)}") from error
     if session.get_providers()[0] != name:

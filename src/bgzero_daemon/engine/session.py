@@ -86,6 +86,8 @@ class Engine:
             except ModelError as error:
                 log.warning("%s", error)
                 why_not.append(str(error))
+        if self.provider == providers.CPU:
+            self._weights = b""  # nothing else is loaded from them
         self.note = "; ".join(why_not)
         if not self.provider:
             raise ModelError(_("The model cannot be loaded ({why}).").format(why=self.note))
@@ -136,19 +138,24 @@ class Engine:
         Where a provider other than the CPU fails, or says what is no number, this and all later photos run on the
         CPU and `note` says why. Raises ModelError where the CPU fails too.
         """
+        if self.provider == providers.CPU:
+            try:
+                return self._session.run(tensor)
+            except Exception as error:
+                raise ModelError(_("The network failed ({why}).").format(why=error)) from error
         try:
             raw = self._session.run(tensor)
-            if self.provider != providers.CPU and not np.isfinite(raw).all():
-                raise ModelError(_("its output holds values that are no numbers"))  # noqa: TRY301 - as any failure
+            why = "" if np.isfinite(raw).all() else _("its output holds values that are no numbers")
+        except Exception as error:  # noqa: BLE001 - drivers raise what they like
+            why = str(error)
+        if not why:
             return raw
-        except Exception as error:  # drivers raise what they like
-            if self.provider == providers.CPU:
-                raise ModelError(_("The network failed ({why}).").format(why=error)) from error
-            log.warning("%s failed, this photo and the next ones run on the CPU: %s", self.provider, error)
-            self.note = f"{self.provider}: {error}"
-            self._session = _Session(self._weights, self._card, Candidate("cpu", providers.CPU), self._threads)
-            self.provider = providers.CPU
-            return self.run(tensor)
+        log.warning("%s failed, this photo and the next ones run on the CPU: %s", self.provider, why)
+        self.note = f"{self.provider}: {why}"
+        del self._session  # before the next one is loaded: both may be more than there is room for
+        self._session = _Session(self._weights, self._card, Candidate("cpu", providers.CPU), self._threads)
+        self._weights, self.provider = b"", providers.CPU
+        return self.run(tensor)
 
 
 def _as_prepared(card: ModelCard, sha256: str) -> ModelCard:

@@ -54,14 +54,24 @@ class Backoff:
 
 @dataclass(slots=True)
 class Mending:
-    """How long a provider that failed in the middle of work is left alone: a minute, then longer, an hour at most."""
+    """How long a provider that failed is left alone, and the CPU runs: a minute, then longer, an hour at most.
+
+    It may have failed in the middle of work, or have brought down the worker that was to prove it. `why` says so.
+    """
 
     failures: int = 0
+    until: float = -math.inf
+    why: str = ""
 
-    def pause(self) -> float:
-        """Return the seconds until it is worth another try."""
-        self.failures += 1
-        return min(_LONGEST_MENDING_SECONDS, _MENDING_SECONDS * 2.0 ** (self.failures - 1))
+    def pause(self, now: float, why: str) -> float:
+        """It failed once more; return when it is worth another try."""
+        self.failures, self.why = self.failures + 1, why
+        self.until = now + min(_LONGEST_MENDING_SECONDS, _MENDING_SECONDS * 2.0 ** (self.failures - 1))
+        return self.until
+
+    def note_good(self) -> None:
+        """It has worked for a while."""
+        self.failures, self.why = 0, ""
 
 
 class Backoffs:

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from bgzero_daemon.catalog.card import Model
+from bgzero_daemon.catalog.runtime import runs_on_cpu
 from bgzero_daemon.core.errors import BgzeroError, PhotoCrashed, PhotoDelayed, WorkforceLost
 from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.names import display
@@ -30,6 +31,9 @@ from bgzero_daemon.wire import work
 
 log = logging.getLogger(__name__)
 
+_GOOD_PHOTOS = 100
+_TURNED_DOWN_SECONDS = 3600.0
+
 
 @dataclass(slots=True)
 class Child:
@@ -38,7 +42,8 @@ class Child:
     `name` is what recipes call its model. Moments are seconds of the monotonic clock, which stands still while the
     machine sleeps. `photos` counts what it was given; `is_proven`: it began with one; `rest_since`: when it last had
     nothing to do; `is_retiring`: it is to get nothing more; `is_dismissed`: sent away with nothing to do, or by us;
-    `plan`: the number of the plan that it was started by; `mend_due`: when a provider that failed is worth another try.
+    `plan`: the number of the plan that it was started by; `asked`: the provider
+    that it was to try; `mend_due`: when one that failed is worth another try.
     """
 
     name: str
@@ -62,6 +67,8 @@ class Child:
     is_retiring: bool = False
     is_dismissed: bool = False
     plan: int = 0
+    asked: str = "cpu"
+    is_unfit: bool = False
     mending: Mending = field(default_factory=Mending)
     mend_due: float = math.inf
     on_proofs: Callable[[Mapping[str, work.ProofFrame]], None] = lambda _found: None
@@ -76,15 +83,17 @@ class Child:
 
         Raises WorkforceLost where that is impossible.
         """
-        sock, popen, weights_bytes = launch(model, plan, weights)
+        now, allowance, mending = time.monotonic(), plan.allowances[name], plan.mendings[name]
+        asked = "cpu" if now < mending.until else plan.config.model.provider
+        sock, popen, weights_bytes = launch(model, plan, weights, asked)
         log.debug("worker %d started for %s", popen.pid, model.name)
-        now, allowance = time.monotonic(), plan.allowances[name]
-        due = now + allowance.to_load(weights_bytes) + allowance.to_prove(plan.config.model.provider)
+        due = now + allowance.to_load(weights_bytes) + allowance.to_prove(asked)
         assert popen.stderr
         return cls(
             name, model, sock, WorkerProcess(popen), Murmur(popen.pid, popen.stderr), allowance, plan.sizes,
             Meter(popen.pid, plan.sizes.memory_bytes), ready_due=due, rest_since=now, plan=plan.number,
-            mending=plan.mendings[name], on_proofs=plan.proofs.note,
+            mending=mending, on_proofs=plan.proofs.note, asked=asked,
+            mend_due=mending.until if now < mending.until else math.inf,
         )  # fmt: skip
 
     @property
@@ -152,7 +161,7 @@ class Child:
             case work.Ready() if not self.is_ready:
                 self._on_ready(frame)
             case work.Unfit() if not self.is_ready:
-                self._why = WorkforceLost(frame.sentence, hint=frame.hint)
+                self._why, self.is_unfit = WorkforceLost(frame.sentence, hint=frame.hint), True
             case work.Begun() if (held := self.held.get(frame.job)) and not held.has_begun:
                 held.has_begun = self.is_proven = True
                 held.due = now + self.allowance.to_read(held.task.size_bytes)
@@ -178,7 +187,10 @@ class Child:
             return
         self.network_seconds = frame.network_seconds
         self.allowance.note(frame.network_seconds)
-        self.provider, self.note, self.sandbox = frame.provider, frame.note, frame.sandbox
+        why = "" if self.mend_due == math.inf else self.mending.why
+        self.provider, self.note, self.sandbox = frame.provider, frame.note or why, frame.sandbox
+        if frame.note and not runs_on_cpu(self.asked):  # turned down, or not there now: it may be in an hour
+            self.mend_due = min(self.mend_due, time.monotonic() + _TURNED_DOWN_SECONDS)
         self.is_verified = frame.is_verified
         mine = self.model.card.sha256[:16]  # it speaks for its own model only
         self.on_proofs({key: found for key, found in frame.proofs.items() if key.startswith(mine)})
@@ -201,10 +213,12 @@ class Child:
 
     def _note_provider(self, provider: str) -> None:
         """Say which one really ran: a GPU that fails in the middle leaves its photos to the CPU."""
-        if provider != self.provider:
+        if provider != self.provider and self.mend_due == math.inf:  # a lane that is slow may still speak of before
             self.note = _("{provider} failed").format(provider=self.provider)
             self.provider = provider
-            self.mend_due = time.monotonic() + self.mending.pause()
+            self.mend_due = self.mending.pause(time.monotonic(), self.note)
+        elif self.mend_due == math.inf and self.photos % _GOOD_PHOTOS == 0:
+            self.mending.note_good()
 
     def _release(self, job: str) -> Given:
         self.meter.note_photo()
@@ -290,6 +304,12 @@ class Child:
     def lost(self) -> WorkforceLost:
         """The same for photos that cannot have had to do with it."""
         return blame.nobodys(self.why)
+
+    def note_failed_proof(self) -> None:
+        """It ended while it was to prove a provider: the next one leaves that alone for a while."""
+        if not (self.is_ready or self.is_unfit or self.is_dismissed or runs_on_cpu(self.asked)):
+            why = _("{asked}: the worker ended while it was tried").format(asked=self.asked)
+            self.mending.pause(time.monotonic(), why)
 
     def bury(self) -> None:
         """Answer for every task that the worker still held when it ended.

@@ -95,6 +95,7 @@ class Crew:
         child.leave(kill=kill)
 
     def _bury(self, child: Child) -> None:
+        child.note_failed_proof()
         if child is self._trials.child:
             self._trials.fail(child.lost)
         elif not (child.is_proven or child.is_dismissed):

@@ -91,6 +91,9 @@ class Doors:
             door.opened.set_result(found or Weights(os.open(place, os.O_RDONLY | os.O_CLOEXEC)))
         except OSError as error:
             door.opened.set_exception(error)
+        except Exception as error:  # a mistake of ours may cost this start, not all that follow
+            log.exception("%s could not be opened", display(place))
+            door.opened.set_exception(OSError(0, str(error)))
         self._ring()
 
     def next_due(self) -> float:

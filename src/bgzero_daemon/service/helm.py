@@ -114,7 +114,7 @@ class Helm:
             raise BgzeroError(_("There is no provider {name}.").format(name=display(value))) from error
         wanted = self.state.model_copy(update={field: choice})
         loaded = wanted.laid_over(self._configured)
-        if value and getattr(loaded.config.model, key) != value:
+        if choice and getattr(loaded.config.model, key) != choice.value:
             raise BgzeroError(
                 _("{flag} on the daemon's command line says otherwise.").format(flag=loaded.origins[f"model.{key}"]),
                 hint=_("Start it without that."),

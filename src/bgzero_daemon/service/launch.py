@@ -21,7 +21,9 @@ _PASSED_ON = (
 _FRAME_SECONDS = 10.0  # half a frame, or a full buffer, for longer than this: nobody is there any more
 
 
-def launch(model: Model, plan: Plan, weights: Weights) -> "tuple[socket.socket, subprocess.Popen[bytes], int]":
+def launch(
+    model: Model, plan: Plan, weights: Weights, provider: str
+) -> "tuple[socket.socket, subprocess.Popen[bytes], int]":
     """Spawn a worker and tell it its model; return the socket to it, the process, and the weights' length in bytes.
 
     The descriptor of `weights` is closed here. Raises WorkforceLost where that is impossible. Call it from a
@@ -31,13 +33,13 @@ def launch(model: Model, plan: Plan, weights: Weights) -> "tuple[socket.socket, 
     setup = work.Setup(
         model=to_wire(model.name),
         card=model.card,
-        provider=config.model.provider,
+        provider=provider,
         threads=sizes.threads,
         lanes=sizes.lanes,
         max_pixels=int(config.limits.megapixels * 1e6),
         max_bytes=int(config.limits.megabytes * 1e6),
         nice=plan.nice,
-        known_proofs=plan.proofs.known(),
+        known_proofs=plan.proofs.known(model.card.sha256[:16]),
         sandbox=config.worker.sandbox,
         allow_unverified=config.model.allow_unverified,
         prepared_sha256=weights.prepared_sha256,

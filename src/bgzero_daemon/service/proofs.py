@@ -42,14 +42,15 @@ class Proofs:
         folder = paths.state_dir()
         return cls(folder / FILE if folder else None)
 
-    def known(self) -> dict[str, str]:
-        """Return what still holds: keys, and "" or why that provider is not used."""
+    def known(self, model: str) -> dict[str, str]:
+        """Return what still holds of a model, whose keys begin so: keys, and "" or why that provider is not used."""
         now = time.time()
         with self._lock:
             return {
                 key: proof.reason
                 for key, (moment, proof) in self._found.items()
-                if 0 <= now - moment < (_REJECTED_SECONDS if proof.reason else _ACCEPTED_SECONDS)
+                if key.startswith(model)
+                and 0 <= now - moment < (_REJECTED_SECONDS if proof.reason else _ACCEPTED_SECONDS)
             }
 
     def note(self, found: Mapping[str, ProofFrame]) -> None:

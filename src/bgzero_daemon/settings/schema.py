@@ -8,7 +8,16 @@ import os
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from bgzero_daemon.core.providers import read_order
 from bgzero_daemon.core.recipe import Metadata
@@ -46,7 +55,8 @@ def _order_of(value: object) -> object:
     return ",".join(order if "cpu" in text.lower() or len(order) == 1 else order[:-1])
 
 
-ProviderName = Annotated[str, BeforeValidator(_order_of)]
+_ONE_OR_MORE: dict[str, JsonValue] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+ProviderName = Annotated[str, BeforeValidator(_order_of), WithJsonSchema(_ONE_OR_MORE)]
 
 
 class Table(BaseModel):

@@ -95,7 +95,7 @@ class ProofFrame(_Frame):
     difference: float = Field(ge=0, le=1)
     seconds: Seconds
     cpu_seconds: Seconds
-    reason: Line = ""
+    reason: Annotated[str, Field(max_length=300), AfterValidator(display_line)] = ""
 
 
 class Ready(_Frame):

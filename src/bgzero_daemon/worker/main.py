@@ -22,6 +22,7 @@ from bgzero_daemon.wire import work
 from bgzero_daemon.worker import manners
 
 if TYPE_CHECKING:
+    from bgzero_daemon.engine.proof import Proof
     from bgzero_daemon.worker.lanes import Lanes
 
 
@@ -93,7 +94,7 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -
         provider=engine.provider, note=engine.note[:_LONGEST], seconds=round(time.monotonic() - started, 3),
         network_seconds=round(engine.seconds, 3), sandbox=sandbox[:_LONGEST],
         is_verified=engine.is_verified,
-        proofs={key: work.ProofFrame(**asdict(found)) for key, found in engine.proofs.items()},
+        proofs={key: _as_frame(found) for key, found in engine.proofs.items()},
     )  # fmt: skip
     work.send(sock, ready)
     try:
@@ -103,6 +104,10 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -
     finally:
         # Nobody waits for what the lanes still hold, and an ordinary exit would wait for the lanes.
         os._exit(0)
+
+
+def _as_frame(found: "Proof") -> work.ProofFrame:
+    return work.ProofFrame(**asdict(found) | {"reason": found.reason[:300]})
 
 
 def _obey(sock: socket.socket, lanes: "Lanes") -> None:
