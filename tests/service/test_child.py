@@ -321,20 +321,20 @@ def test_provider_that_failed_is_tried_again_after_a_while(pair: Pair) -> None:
     """Its worker is renewed once it has nothing in its hands; a lane that speaks of before changes nothing."""
     child, _theirs = pair
     said(pair, READY)
-    child.provider = "CUDAExecutionProvider"
+    child.footing.provider = "CUDAExecutionProvider"
     late = DONE.model_copy(update={"job": "2", "provider": "CUDAExecutionProvider"})
     for job in ("1", "2"):
         given(child, job)
         said(pair, work.Begun(job=job), work.Hashed(job=job, sha256="ab" * 32))
     said(pair, DONE, late)
     now = time.monotonic()
-    assert (child.provider, child.note) == ("cpu", "CUDAExecutionProvider failed")
-    assert 50 < child.mend_due - now <= 60
-    assert child.mending.failures == 1
+    assert (child.footing.provider, child.footing.note) == ("cpu", "CUDAExecutionProvider failed")
+    assert 50 < child.footing.due - now <= 60
+    assert child.footing.mending.failures == 1
     assert not child.has_served(now, WANTED)
-    assert child.next_look(now, WANTED) == child.mend_due
-    assert child.has_served(child.mend_due, WANTED)
-    assert [child.mending.pause(0.0, "") for _time in range(8)] == [120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    assert child.next_look(now, WANTED) == child.footing.due
+    assert child.has_served(child.footing.due, WANTED)
+    assert [child.footing.mending.pause(0.0, "") for _time in range(8)] == [120, 240, 480, 960, 1920, 3600, 3600, 3600]
 
 
 def test_worker_that_ends_while_it_tries_a_provider_leaves_the_next_one_to_the_cpu(
@@ -342,11 +342,11 @@ def test_worker_that_ends_while_it_tries_a_provider_leaves_the_next_one_to_the_c
 ) -> None:
     """A driver that crashes or hangs in its proof: not for ever."""
     child, theirs = pair
-    monkeypatch.setattr("bgzero_daemon.service.child.runs_on_cpu", lambda asked: asked == "cpu")
-    child.asked = "auto"
+    monkeypatch.setattr("bgzero_daemon.service.mending.runs_on_cpu", lambda asked: asked == "cpu")
+    child.footing.asked = "auto"
     theirs.close()
     child.process.kill(time.monotonic())
     until(lambda: child.process.is_over(time.monotonic()), "it ends")
     child.note_failed_proof()
-    assert child.mending.until > time.monotonic() + 50
-    assert child.mending.why == "auto: the worker ended while it was tried"
+    assert child.footing.mending.until > time.monotonic() + 50
+    assert child.footing.mending.why == "auto: the worker ended while it was tried"

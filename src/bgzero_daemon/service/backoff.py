@@ -10,8 +10,6 @@ from bgzero_daemon.core.errors import WorkforceLost
 log = logging.getLogger(__name__)
 
 _LONGEST_SECONDS = 60.0
-_MENDING_SECONDS = 60.0
-_LONGEST_MENDING_SECONDS = 3600.0
 
 
 @dataclass(slots=True)
@@ -50,28 +48,6 @@ class Backoff:
     def next_due(self) -> float:
         """Return when a pause ends, infinity where there is none."""
         return self.until if self.until > 0 else math.inf
-
-
-@dataclass(slots=True)
-class Mending:
-    """How long a provider that failed is left alone, and the CPU runs: a minute, then longer, an hour at most.
-
-    It may have failed in the middle of work, or have brought down the worker that was to prove it. `why` says so.
-    """
-
-    failures: int = 0
-    until: float = -math.inf
-    why: str = ""
-
-    def pause(self, now: float, why: str) -> float:
-        """It failed once more; return when it is worth another try."""
-        self.failures, self.why = self.failures + 1, why
-        self.until = now + min(_LONGEST_MENDING_SECONDS, _MENDING_SECONDS * 2.0 ** (self.failures - 1))
-        return self.until
-
-    def note_good(self) -> None:
-        """It has worked for a while."""
-        self.failures, self.why = 0, ""
 
 
 class Backoffs:

@@ -51,3 +51,14 @@ def beside(culprit: PhotoCrashed) -> PhotoCrashed:
 def nobodys(why: BgzeroError) -> WorkforceLost:
     """The same for photos that cannot have had to do with it."""
     return why if isinstance(why, WorkforceLost) else WorkforceLost(str(why), hint=why.hint)
+
+
+def share(why: BgzeroError, *, has_begun: bool, is_culprit: bool) -> BgzeroError:
+    """Return what a photo that the worker still held is told.
+
+    One that a lane had begun with may have killed the worker: one strike. One that was still waiting in the worker
+    cannot have: no strike. `is_culprit` where it was the one that was not finished in time, or there is none.
+    """
+    if not has_begun:
+        return nobodys(why)
+    return beside(why) if isinstance(why, PhotoCrashed) and not is_culprit else why

@@ -10,17 +10,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from bgzero_daemon.catalog.card import Model
-from bgzero_daemon.catalog.runtime import runs_on_cpu
-from bgzero_daemon.core.errors import BgzeroError, PhotoCrashed, PhotoDelayed, WorkforceLost
+from bgzero_daemon.core.errors import BgzeroError, PhotoDelayed, WorkforceLost
 from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service import answers, blame
 from bgzero_daemon.service.allowance import Allowance
-from bgzero_daemon.service.backoff import Mending
 from bgzero_daemon.service.doors import Weights
 from bgzero_daemon.service.given import Given
 from bgzero_daemon.service.launch import launch
+from bgzero_daemon.service.mending import Footing
 from bgzero_daemon.service.meter import Meter
 from bgzero_daemon.service.murmur import Murmur
 from bgzero_daemon.service.plan import Plan
@@ -31,9 +30,6 @@ from bgzero_daemon.wire import work
 
 log = logging.getLogger(__name__)
 
-_GOOD_PHOTOS = 100
-_TURNED_DOWN_SECONDS = 3600.0
-
 
 @dataclass(slots=True)
 class Child:
@@ -42,8 +38,7 @@ class Child:
     `name` is what recipes call its model. Moments are seconds of the monotonic clock, which stands still while the
     machine sleeps. `photos` counts what it was given; `is_proven`: it began with one; `rest_since`: when it last had
     nothing to do; `is_retiring`: it is to get nothing more; `is_dismissed`: sent away with nothing to do, or by us;
-    `plan`: the number of the plan that it was started by; `asked`: the provider
-    that it was to try; `mend_due`: when one that failed is worth another try.
+    `plan`: the number of the one that it was started by.
     """
 
     name: str
@@ -57,8 +52,7 @@ class Child:
     ready_due: float
     rest_since: float
     take_due: float = math.inf
-    provider: str = ""
-    note: str = ""
+    footing: Footing = field(default_factory=Footing)
     sandbox: str = ""
     is_verified: bool = True
     network_seconds: float = 0.0
@@ -67,10 +61,7 @@ class Child:
     is_retiring: bool = False
     is_dismissed: bool = False
     plan: int = 0
-    asked: str = "cpu"
     is_unfit: bool = False
-    mending: Mending = field(default_factory=Mending)
-    mend_due: float = math.inf
     on_proofs: Callable[[Mapping[str, work.ProofFrame]], None] = lambda _found: None
     held: dict[str, Given] = field(default_factory=dict)
     _why: BgzeroError | None = None
@@ -83,29 +74,28 @@ class Child:
 
         Raises WorkforceLost where that is impossible.
         """
-        now, allowance, mending = time.monotonic(), plan.allowances[name], plan.mendings[name]
-        asked = "cpu" if now < mending.until else plan.config.model.provider
-        sock, popen, weights_bytes = launch(model, plan, weights, asked)
+        now, allowance = time.monotonic(), plan.allowances[name]
+        footing = Footing.at(now, plan.config.model.provider, plan.mendings[name])
+        sock, popen, weights_bytes = launch(model, plan, weights, footing.asked)
         log.debug("worker %d started for %s", popen.pid, model.name)
-        due = now + allowance.to_load(weights_bytes) + allowance.to_prove(asked)
+        due = now + allowance.to_load(weights_bytes) + allowance.to_prove(footing.asked)
         assert popen.stderr
         return cls(
             name, model, sock, WorkerProcess(popen), Murmur(popen.pid, popen.stderr), allowance, plan.sizes,
             Meter(popen.pid, plan.sizes.memory_bytes), ready_due=due, rest_since=now, plan=plan.number,
-            mending=mending, on_proofs=plan.proofs.note, asked=asked,
-            mend_due=mending.until if now < mending.until else math.inf,
+            footing=footing, on_proofs=plan.proofs.note,
         )  # fmt: skip
 
     @property
     def is_ready(self) -> bool:
         """Say whether its model is loaded."""
-        return bool(self.provider)
+        return bool(self.footing.provider)
 
     def description(self) -> dict[str, object]:
         """Return what the status says of it."""
         return {
-            "pid": self.process.pid, "model": display(self.model.name), "provider": self.provider,
-            "note": display(self.note), "sandbox": display(self.sandbox), "photos": self.photos,
+            "pid": self.process.pid, "model": display(self.model.name), "provider": self.footing.provider,
+            "note": display(self.footing.note), "sandbox": display(self.sandbox), "photos": self.photos,
             "verified": self.is_verified, "network_seconds": self.network_seconds,
             "memory_mb": self.meter.resident_bytes // 1_000_000,
             "steps": {job: held.step for job, held in self.held.items()},
@@ -168,7 +158,7 @@ class Child:
             case work.Hashed() if (held := self.held.get(frame.job)) and held.has_begun and not held.sha256:
                 self._on_hashed(held, frame)
             case work.Done() if (held := self.held.get(frame.job)) and held.sha256:
-                self._note_provider(frame.provider)
+                self.footing.note_ran(now, frame.provider, self.photos)
                 self.allowance.note(frame.seconds.get("network", 0.0))
                 self._release(frame.job)
                 held.future.set_result(answers.staged(frame, held.sha256, self.model.name))
@@ -187,11 +177,8 @@ class Child:
             return
         self.network_seconds = frame.network_seconds
         self.allowance.note(frame.network_seconds)
-        why = "" if self.mend_due == math.inf else self.mending.why
-        self.provider, self.note, self.sandbox = frame.provider, frame.note or why, frame.sandbox
-        if frame.note and not runs_on_cpu(self.asked):  # turned down, or not there now: it may be in an hour
-            self.mend_due = min(self.mend_due, time.monotonic() + _TURNED_DOWN_SECONDS)
-        self.is_verified = frame.is_verified
+        self.footing.note_ready(time.monotonic(), frame.provider, frame.note)
+        self.sandbox, self.is_verified = frame.sandbox, frame.is_verified
         mine = self.model.card.sha256[:16]  # it speaks for its own model only
         self.on_proofs({key: found for key, found in frame.proofs.items() if key.startswith(mine)})
         log.info("model %s on %s, loaded in %.1f s", self.model.name, frame.provider, frame.seconds)
@@ -207,18 +194,8 @@ class Child:
 
     def _on_refused(self, frame: work.Refused) -> None:
         held = self._release(frame.job)
-        error = answers.refusal(frame, held.sha256)
         self.is_retiring = self.is_retiring or frame.verdict == "broken"
-        held.future.set_exception(error)
-
-    def _note_provider(self, provider: str) -> None:
-        """Say which one really ran: a GPU that fails in the middle leaves its photos to the CPU."""
-        if provider != self.provider and self.mend_due == math.inf:  # a lane that is slow may still speak of before
-            self.note = _("{provider} failed").format(provider=self.provider)
-            self.provider = provider
-            self.mend_due = self.mending.pause(time.monotonic(), self.note)
-        elif self.mend_due == math.inf and self.photos % _GOOD_PHOTOS == 0:
-            self.mending.note_good()
+        held.future.set_exception(answers.refusal(frame, held.sha256))
 
     def _release(self, job: str) -> Given:
         self.meter.note_photo()
@@ -231,9 +208,8 @@ class Child:
         if self.process.is_leaving:
             return self.process.next_look(now)
         if not self.held and self.is_ready:
-            return min(self._end_of_rest(wanted), self.mend_due)
-        moments = [self.ready_due, self.take_due, self.meter.next_sample()]
-        return min(moments + [held.due for held in self.held.values()])
+            return min(self._end_of_rest(wanted), self.footing.due)
+        return min(self.ready_due, self.take_due, self.meter.next_sample(), *(held.due for held in self.held.values()))
 
     def forgive(self, seconds: float) -> None:
         """Move all deadlines: for so long nobody was there to hear the worker, or the worker was stopped with us."""
@@ -259,7 +235,11 @@ class Child:
 
     def has_served(self, now: float, wanted: Worker) -> bool:
         """Say whether it is to be sent away: it rests for long, or it is to be renewed and has nothing in its hands."""
-        if self.meter.has_grown or now >= self.mend_due or (wanted.renew_after and self.photos >= wanted.renew_after):
+        if (
+            self.meter.has_grown
+            or now >= self.footing.due
+            or (wanted.renew_after and self.photos >= wanted.renew_after)
+        ):
             self.is_retiring = True
         if self.held or not (self.is_retiring or now >= self._end_of_rest(wanted)):
             return False
@@ -288,7 +268,7 @@ class Child:
         self.process.kill(time.monotonic())
 
     def leave(self, *, kill: bool = False) -> None:
-        """Close the socket, which ends the worker, or kill it at once. Once its process is over, `bury` it."""
+        """Close the socket, which ends the worker, or kill it at once; `bury` it once its process is over."""
         self.is_retiring = True
         self.sock.close()
         if kill:
@@ -307,23 +287,14 @@ class Child:
 
     def note_failed_proof(self) -> None:
         """It ended while it was to prove a provider: the next one leaves that alone for a while."""
-        if not (self.is_ready or self.is_unfit or self.is_dismissed or runs_on_cpu(self.asked)):
-            why = _("{asked}: the worker ended while it was tried").format(asked=self.asked)
-            self.mending.pause(time.monotonic(), why)
+        if not (self.is_ready or self.is_unfit or self.is_dismissed):
+            self.footing.note_death(time.monotonic())
 
     def bury(self) -> None:
-        """Answer for every task that the worker still held when it ended.
-
-        A photo that a lane had begun with may have killed the worker: one strike. One that was still
-        waiting in the worker cannot have: no strike.
-        """
+        """Answer for every task that the worker still held when it ended."""
         self.murmur.close()
         log.debug("worker %d ended: %s", self.process.pid, self.process.how)
         for job, held in self.held.items():
-            if not (self.is_ready and held.has_begun):
-                held.future.set_exception(self.lost)
-            elif self._culprit not in ("", job) and isinstance(self.why, PhotoCrashed):
-                held.future.set_exception(blame.beside(self.why))
-            else:
-                held.future.set_exception(self.why)
+            has_begun, is_culprit = self.is_ready and held.has_begun, self._culprit in ("", job)
+            held.future.set_exception(blame.share(self.why, has_begun=has_begun, is_culprit=is_culprit))
         self.held.clear()

@@ -1,4 +1,4 @@
-"""What became of photos that were not cut, written down: turned down for good, or put back for a while."""
+"""What became of photos, said and written down: cut, turned down for good, or put back for a while."""
 
 import logging
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import PhotoRefused, PhotoSkipped
-from bgzero_daemon.core.job import Job, JobState, PhotoKey
+from bgzero_daemon.core.job import Job, JobState, PhotoKey, Staged
 from bgzero_daemon.core.names import display
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.place import Place
@@ -18,7 +18,7 @@ _LONGEST_WAIT_SECONDS = 600.0
 _NEVER = float("inf")
 
 
-def fields(job: Job, outcome: JobState) -> dict[str, str]:
+def _fields(job: Job, outcome: JobState) -> dict[str, str]:
     """Return what programs that read the log are told of a photo besides the line."""
     return {"job": job.id, "photo": display(job.key.rel), "outcome": outcome.value}
 
@@ -47,12 +47,20 @@ class Decisions:
         known = self.ledger.get(self.places[job.key.folder].name, job.key.rel)
         return known if known and known.fingerprint == job.fingerprint else None
 
+    def note_done(self, job: Job, staged: Staged, seconds: float) -> None:
+        """Count a photo that was cut, and say so."""
+        self.tally.done += 1
+        log.info(
+            "%s %s: done, %s on %s, %.2f s%s", job.id, display(job.key.rel), staged.model, staged.provider,
+            seconds, f" ({staged.note})" if staged.note else "", extra=_fields(job, JobState.DONE),
+        )  # fmt: skip
+
     def refuse(self, job: Job, error: PhotoRefused) -> bool:
         """Write down why a photo was not cut. Returns False where it is another one by now."""
         state = JobState.SKIPPED if isinstance(error, PhotoSkipped) else JobState.FAILED
         level = logging.ERROR if state is JobState.FAILED else logging.INFO
         log.log(
-            level, "%s %s: %s. %s", job.id, display(job.key.rel), state.value, error, extra=fields(job, state)
+            level, "%s %s: %s. %s", job.id, display(job.key.rel), state.value, error, extra=_fields(job, state)
         )  # fmt: skip
         if known := self.still(job):
             self.turn_down(job.key, replace(known, sha256=error.sha256, model=job.recipe.model), error, state)

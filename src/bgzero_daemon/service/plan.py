@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.service.allowance import Allowance
-from bgzero_daemon.service.backoff import Backoffs, Mending
+from bgzero_daemon.service.backoff import Backoffs
+from bgzero_daemon.service.mending import Mending
 from bgzero_daemon.service.proofs import Proofs
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Config

@@ -19,12 +19,12 @@ from bgzero_daemon.core.errors import (
     PhotoRefused,
     WorkforceLost,
 )
-from bgzero_daemon.core.job import Job, JobState, PhotoKey, Staged
+from bgzero_daemon.core.job import Job, PhotoKey, Staged
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.backlog import Backlog
 from bgzero_daemon.service.company import Company
-from bgzero_daemon.service.decisions import Decisions, Tally, fields
+from bgzero_daemon.service.decisions import Decisions, Tally
 from bgzero_daemon.service.errand import close_all
 from bgzero_daemon.service.last_steps import Ending, LastSteps
 from bgzero_daemon.service.ledger import Ledger
@@ -219,12 +219,8 @@ class Scheduler:
         if ending is Ending.SAME:
             log.debug("%s %s: the same content again", job.id, display(job.key.rel))
             return
-        self.tally.done += 1
         self.pace.note_done(now, is_busy=bool(self._busy))
-        log.info(
-            "%s %s: done, %s on %s, %.2f s%s", job.id, display(job.key.rel), staged.model, staged.provider,
-            now - held.started, f" ({staged.note})" if staged.note else "", extra=fields(job, JobState.DONE),
-        )  # fmt: skip
+        self.decisions.note_done(job, staged, now - held.started)
 
     def _on_trouble(self, held: Held, error: BgzeroError, now: float) -> None:
         job = held.job
