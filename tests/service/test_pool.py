@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -13,10 +14,11 @@ import psutil
 import pytest
 from PIL import Image
 
-from bgzero_daemon.catalog import shelf
+from bgzero_daemon.catalog import prepared, shelf
 from bgzero_daemon.core.errors import WorkforceLost
 from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.recipe import Recipe
+from bgzero_daemon.service import doors
 from bgzero_daemon.service.child import Child
 from bgzero_daemon.service.crew import Crew
 from bgzero_daemon.service.pool import LocalWorkforce
@@ -62,6 +64,22 @@ def test_worker_is_started_as_configured(tmp_path: Path) -> None:
             assert child.base_bytes != child.sizes.expected_bytes(child.model), "it was measured"
             assert child.sizes.most_pixels(given) == child.sizes.photo_pixels == 100_000_000, "size unknown"
     assert threads[1] - threads[0] == 3
+
+
+def test_cache_that_does_not_answer_costs_no_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody but the pool itself notices that the prepared graph's time is over: the published weights are loaded."""
+    answers = threading.Event()
+
+    def hangs(_card: object) -> None:
+        assert answers.wait(60)
+
+    monkeypatch.setattr(prepared, "open_graph", hangs)
+    monkeypatch.setattr(doors, "_PREPARED_PATIENCE_SECONDS", 0.3)
+    with pool() as made, task(tmp_path) as given:
+        try:
+            assert made.submit(given).result(30).width_px == 40
+        finally:
+            answers.set()
 
 
 def test_surprise_of_our_own_fails_nobody_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
