@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from bgzero_daemon.install import purge
 from bgzero_daemon.service import crew
 from bgzero_daemon.settings.schema import Config
 from tests import tiny
-from tests.home import Home, photo
+from tests.fault.test_providers import worker_of
+from tests.home import Home, is_alive, photo, until
 
 SIDE_PX = 320
 COMMAND = ("model", "prepare", "half")
@@ -220,6 +222,26 @@ def test_without_the_extra_a_sentence_says_what_to_install(halved: Home) -> None
         "bgzero: Models are prepared with the package onnx, which is not installed.",
         "Install bgzero-daemon[prepare] where bgzero-daemon is, then try again.",
     ]
+
+
+def kill(pid: int) -> None:
+    """End a process, and wait until it has."""
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not is_alive(pid), "it is gone")
+
+
+def test_status_names_a_worker_that_runs_a_prepared_graph(halved: Home) -> None:
+    """The next worker takes what was prepared meanwhile; programs and people are told."""
+    with halved.daemon() as daemon:
+        for name, is_prepared, shown in (("a", "False", False), ("b", "True", True)):
+            photo(halved.inbox / f"{name}.jpg", seed=ord(name))
+            daemon.wait_for(f"{name}.png")
+            worker = worker_of(halved)
+            assert (worker["provider"], worker["prepared"]) == ("CPUExecutionProvider", is_prepared)
+            said = halved.bgzero("status").stdout.decode()
+            assert ("half on CPUExecutionProvider (prepared), 1 photos" in said) is shown
+            assert halved.bgzero(*COMMAND).returncode == 0
+            kill(int(worker["pid"]))
 
 
 def test_weights_that_are_not_the_cards_are_not_prepared(halved: Home) -> None:

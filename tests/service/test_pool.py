@@ -78,6 +78,7 @@ def test_cache_that_does_not_answer_costs_no_photo(tmp_path: Path, monkeypatch: 
     with pool() as made, task(tmp_path) as given:
         try:
             assert made.submit(given).result(30).width_px == 40
+            assert [told["prepared"] for told in made.told] == [False]
         finally:
             answers.set()
 

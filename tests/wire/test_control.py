@@ -93,7 +93,7 @@ def picture(**changes: object) -> Snapshot:
         "seconds_left": 2.5, "photos_per_minute": None, "at_work": (AtWork("1", "a", "a", "m", "cutting", 0.5),),
         "latest": (Outcome("b", "b", "done", "", "b.png", "b.png", "m", 1.0),),
         "folders": (Folder("/i", "/o", "/i", "/o", "m", False, 0, None, ("gone",)),),
-        "workers": (WorkerState(5, "m", "p", "", "closed", 3, True, 100, {"1": "cutting"}, False, 0.1),),
+        "workers": (WorkerState(5, "m", "p", "", "closed", 3, True, 100, {"1": "cutting"}, False, 0.1, True),),
         "sandbox": "closed",
         "memory_mb": 120, "trouble": "", "config_file": "", "config_error": "", "needs_restart": (),
     }  # fmt: skip
@@ -106,6 +106,8 @@ def test_snapshot_survives_the_way_and_a_newer_daemon() -> None:
     assert snapshot.read(told).told() == picture().told()
     told["folders"][0]["colour"] = told["mood"] = "new"
     assert snapshot.read(told).without_time() == snapshot.read(json.loads(json.dumps(picture().told()))).without_time()
+    del told["workers"][0]["prepared"]  # a daemon that runs since before an update
+    assert not snapshot.read(told).workers[0].prepared
     for broken in ({**told, "schema": 2}, {key: value for key, value in told.items() if key != "model"}):
         with pytest.raises(ValueError, match="snapshot"):
             snapshot.read(broken)

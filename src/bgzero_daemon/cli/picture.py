@@ -58,11 +58,17 @@ def _choices(snapshot: Snapshot) -> Iterator[str]:
 
 def _worker(worker: WorkerState) -> str:
     text = _("worker {pid}: {model} on {provider}, {photos} photos, {memory_mb} MB, sandbox {sandbox}").format(
-        pid=worker.pid, model=worker.model, provider=worker.provider or "…", photos=worker.photos,
+        pid=worker.pid, model=worker.model, provider=_provider(worker), photos=worker.photos,
         memory_mb=worker.memory_mb, sandbox=worker.sandbox or "…",
     )  # fmt: skip
     note = f" ({worker.note})" if worker.note else ""
     return text + note + ("" if worker.verified else " " + _("(unverified model)"))
+
+
+def _provider(worker: WorkerState) -> str:
+    if not worker.provider:
+        return "…"
+    return _("{provider} (prepared)").format(provider=worker.provider) if worker.prepared else worker.provider
 
 
 def _folder(folder: Folder) -> Iterator[str]:

@@ -75,7 +75,7 @@ class Child:
         Raises WorkforceLost where that is impossible.
         """
         now, allowance = time.monotonic(), plan.allowances[name]
-        footing = Footing.at(now, plan.config.model.provider, plan.mendings[name])
+        footing = Footing.at(now, plan.config.model.provider, plan.mendings[name], is_prepared=weights.is_prepared)
         sock, popen, weights_bytes = launch(model, plan, weights, footing.asked)
         log.debug("worker %d started for %s", popen.pid, model.name)
         due = now + allowance.to_load(weights_bytes) + allowance.to_prove(footing.asked)
@@ -97,7 +97,7 @@ class Child:
             "pid": self.process.pid, "model": display(self.model.name), "provider": self.footing.provider,
             "note": display(self.footing.note), "sandbox": display(self.sandbox), "photos": self.photos,
             "verified": self.is_verified, "network_seconds": self.network_seconds,
-            "memory_mb": self.meter.resident_bytes // 1_000_000,
+            "memory_mb": self.meter.resident_bytes // 1_000_000, "prepared": self.footing.is_prepared,
             "steps": {job: held.step for job, held in self.held.items()},
         }  # fmt: skip
 

@@ -40,7 +40,8 @@ class Footing:
 
     Moments are seconds of the monotonic clock. `provider`: the one that ran last, "" before the model is loaded;
     `note`: why it is not `asked`; `due`: when the provider that failed or was turned down may be tried again,
-    infinity where nothing is amiss; `mending`: what all workers with this model know of it.
+    infinity where nothing is amiss; `mending`: what all workers with this model know of it; `is_prepared`: it was given
+    a graph that was prepared for the CPU.
     """
 
     asked: str = "cpu"
@@ -48,11 +49,13 @@ class Footing:
     due: float = math.inf
     provider: str = ""
     note: str = ""
+    is_prepared: bool = False
 
     @classmethod
-    def at(cls, now: float, wanted: str, mending: Mending) -> "Footing":
+    def at(cls, now: float, wanted: str, mending: Mending, *, is_prepared: bool = False) -> "Footing":
         """Return that of a worker which starts now: the CPU's, where the wanted provider is to be left alone."""
-        return cls("cpu", mending, mending.until) if now < mending.until else cls(wanted, mending)
+        asked, due = ("cpu", mending.until) if now < mending.until else (wanted, math.inf)
+        return cls(asked, mending, due, is_prepared=is_prepared)
 
     def note_ready(self, now: float, provider: str, note: str) -> None:
         """The model is loaded. With a note the provider was turned down, or is not there now: it may be in an hour."""

@@ -64,7 +64,8 @@ class WorkerState:
     """A worker process. `sandbox` is what it measured; `provider` is the one that runs, "" while it loads.
 
     `steps` maps the jobs it holds to what it does with each. `on_trial`: it is to prove a model before any
-    photo. `network_seconds` is what one run of the network took at its start.
+    photo. `network_seconds` is what one run of the network took at its start. `prepared`: it runs a graph that
+    `bgzero model prepare` has made of the model's weights.
     """
 
     pid: int
@@ -78,6 +79,7 @@ class WorkerState:
     steps: Mapping[str, str]
     on_trial: bool
     network_seconds: float
+    prepared: bool = False  # a daemon that has not been restarted since an update does not say it
 
 
 @dataclass(frozen=True, slots=True)
