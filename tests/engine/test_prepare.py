@@ -22,7 +22,7 @@ from bgzero_daemon.install import purge
 from bgzero_daemon.service import crew
 from bgzero_daemon.settings.schema import Config
 from tests import tiny
-from tests.fault.test_providers import worker_of
+from tests.fault.test_providers import lying, worker_of
 from tests.home import Home, is_alive, photo, until
 
 SIDE_PX = 320
@@ -222,6 +222,34 @@ def test_without_the_extra_a_sentence_says_what_to_install(halved: Home) -> None
         "bgzero: Models are prepared with the package onnx, which is not installed.",
         "Install bgzero-daemon[prepare] where bgzero-daemon is, then try again.",
     ]
+
+
+def test_without_a_name_every_model_that_the_configuration_names_is_prepared(halved: Home) -> None:
+    """The default one, and those of folders; one that cannot be prepared does not keep the others from it."""
+    tiny.install(halved.models, "third")
+    halved.env |= {"BGZERO_MODEL__NAME": "gone"}
+    file = halved.root / "config.toml"
+    file.write_text("".join(
+        f'[[folder]]\ninbox = "{halved.root / name}"\noutbox = "{halved.root}/out {name}"\nmodel = "{name}"\n'
+        for name in ("half", "third")
+    ))  # fmt: skip
+    done = halved.bgzero("model", "prepare", "--config", file)
+    assert done.returncode == 1
+    assert b"There is no model gone" in done.stderr
+    assert [line.split()[0] for line in done.stdout.decode().splitlines()] == ["half", "third"]
+    folders = (halved.root / "home" / ".cache" / "bgzero" / "prepared").iterdir()
+    made = {json.loads((folder / prepared.MANIFEST).read_text())["source_sha256"] for folder in folders}
+    assert made == {shelf.read_card(halved.models / f"{name}.toml").sha256 for name in ("half", "third")}
+
+
+def test_preparation_that_was_killed_is_told(halved: Home) -> None:
+    """By the kernel, where memory is short: no success, and one sentence."""
+    halved.env |= lying(
+        halved, "import os, sys\nif 'bgzero_daemon.engine.prepare' in sys.orig_argv: os.kill(os.getpid(), 9)\n"
+    )
+    done = halved.bgzero("model", "prepare")
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines() == ["bgzero: half is not prepared: the process ended by signal 9."]
 
 
 def kill(pid: int) -> None:

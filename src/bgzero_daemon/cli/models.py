@@ -10,7 +10,10 @@ from bgzero_daemon.catalog import prepared, shelf
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.cli.steer import print_json
 from bgzero_daemon.core.errors import Exit
+from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.settings.load import load
+from bgzero_daemon.settings.state import in_force
 
 
 def list_models(arguments: argparse.Namespace) -> int:
@@ -73,9 +76,24 @@ def info(arguments: argparse.Namespace) -> int:
 
 
 def prepare(arguments: argparse.Namespace) -> int:
-    """Prepare a model's graph, in a process that ends with that: this one loads no network."""
-    command = [sys.executable, "-P", "-m", "bgzero_daemon.engine.prepare", arguments.name]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
+    """Prepare a model's graph, or that of every model which the configuration in force names.
+
+    One that cannot be prepared does not keep the others from it; the exit status is the worst.
+    """
+    names = [arguments.name] if arguments.name else sorted(in_force(load(arguments.config)).config.models)
+    return max(map(_prepare, names))
+
+
+def _prepare(name: str) -> int:
+    """Prepare one, in a process that ends with that: this one loads no network. Returns its exit status."""
+    command = [sys.executable, "-P", "-m", "bgzero_daemon.engine.prepare", name]
+    status = subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
+    if status < 0:
+        why = _("signal {number}").format(number=-status)
+        print(_("bgzero: {name} is not prepared: the process ended by {why}.").format(name=display(name), why=why),
+              file=sys.stderr)  # fmt: skip
+        return Exit.FAILURE
+    return status
 
 
 def _size(model: Model) -> str:

@@ -141,7 +141,11 @@ def _add_models(verbs: Verbs, common: Parser) -> None:
     _add_json(bench)
     bench.set_defaults(serve="bgzero_daemon.cli.bench:bench")
     prepare = model.add_parser("prepare", parents=[common], help=_("make a graph of a model that a CPU runs faster"))
-    prepare.add_argument("name", metavar="NAME", help=_("name of a model, or path of a weight file"))
+    prepare.add_argument(
+        "name", nargs="?", default="", metavar="NAME",
+        help=_("name of a model, or path of a weight file; without, every one that the configuration names"),
+    )  # fmt: skip
+    prepare.add_argument("--config", type=Path, metavar="FILE", help=_("configuration file to use"))
     prepare.set_defaults(serve="bgzero_daemon.cli.models:prepare")
     use = model.add_parser("use", parents=[common], help=_("cut the next photos with another model"))
     use.add_argument("name", nargs="?", default="", metavar="NAME", help=_("name of a model"))

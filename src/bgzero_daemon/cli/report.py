@@ -25,7 +25,6 @@ from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit
 from bgzero_daemon.core.names import display, from_wire
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.change import models_in
 from bgzero_daemon.service.failures import FOLDER
 from bgzero_daemon.settings.folders import done_folder
 from bgzero_daemon.settings.load import Loaded, load
@@ -108,7 +107,7 @@ def _configuration(flag: Path | None, veil: Veil) -> list[str]:
     except ConfigError as error:
         return str(error).splitlines()
     _learn_folders(loaded, veil)
-    for model in models_in(loaded.config):
+    for model in loaded.config.models:
         if "/" in model:  # a weight file by its path
             veil.know_path(model)
     return [

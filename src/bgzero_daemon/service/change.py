@@ -30,15 +30,10 @@ _WORKFORCE_TABLES = ("model", "worker", "limits")
 _AT_START_ONLY = ("log.to", "log.format")  # where the log goes is settled before anything is said
 
 
-def models_in(config: Config) -> set[str]:
-    """Return the names of the models that a configuration uses."""
-    return {folder.model or config.model.name for folder in config.folder} | {config.model.name}
-
-
 def models_of(config: Config) -> dict[str, Model]:
     """Find every model the configuration names. Raises ConfigError where one cannot be used."""
     try:
-        return {name: shelf.installed(name) for name in sorted(models_in(config))}
+        return {name: shelf.installed(name) for name in sorted(config.models)}
     except ModelError as error:
         raise ConfigError(str(error), hint=error.hint) from error
 
@@ -109,7 +104,7 @@ class Change:
     def needs_workers(self) -> bool:
         """Say whether workers have to be started anew."""
         is_another_way = any(key.split(".")[0] in _WORKFORCE_TABLES for key in self.keys)
-        return is_another_way or not models_in(self.wanted.config) <= models_in(self.former.config)
+        return is_another_way or not self.wanted.config.models <= self.former.config.models
 
     @property
     def needs_workshop(self) -> bool:

@@ -210,6 +210,11 @@ class Config(Table):
     output: Output = Output()
     log: Log = Log()
 
+    @property
+    def models(self) -> set[str]:
+        """The names of all models that it names."""
+        return {self.model.name, *(folder.model for folder in self.folder if folder.model)}
+
 
 def json_schema() -> dict[str, object]:
     """Return the JSON Schema of the configuration file, for editors."""
