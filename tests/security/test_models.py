@@ -129,6 +129,18 @@ def test_model_with_tensors_in_other_files_is_refused(home: Home) -> None:
     assert "tiny.onnx refers to other files" in refused(home)
 
 
+def test_model_that_holds_compiled_code_is_refused(home: Home) -> None:
+    """No hash tells what code for a driver does; and it may name a file instead. Deep inside, too."""
+    compiled = helper.make_node(
+        "EPContext", ["logits"], ["z"], domain="com.microsoft", embed_mode=0, ep_cache_context="../../engine.bin"
+    )
+    model = onnx.load_model_from_string(tiny.network())
+    inner = helper.make_graph([compiled], "inner", [], [helper.make_tensor_value_info("z", TensorProto.FLOAT, [1])])
+    model.graph.node.append(helper.make_node("If", ["logits"], ["y"], then_branch=inner, else_branch=inner))
+    replaced(home, model.SerializeToString())
+    assert "tiny.onnx holds code that was compiled for one device" in refused(home)
+
+
 def test_model_with_foreign_operators_is_refused(home: Home) -> None:
     """Also deep inside a branch."""
     model = onnx.load_model_from_string(tiny.network())

@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL = 1
 _HALF = 10  # TensorProto.DataType.FLOAT16
+_COMPILED = b"EPContext"  # ONNX Runtime's operator for what a provider has compiled, or for a file that holds it
 _DEEPEST = 64  # graphs within graphs
 _ORT_MARK = b"ORTM"  # the identifier of ONNX Runtime's own format, at offset 4 as in any flatbuffer
 
-# message: field number -> what it holds; "domain", "own" and "location" are noted, others are walked into
+# message: field number -> what it holds; "operator", "domain", "own" and "location" are noted, others are walked into
 _MESSAGES: dict[str, dict[int, str]] = {
     "model": {7: "graph", 8: "opset", 20: "training", 25: "function"},
     "opset": {1: "domain"},
     "training": {1: "graph", 2: "graph"},
     "function": {7: "node", 9: "opset", 10: "own", 11: "attribute"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
-    "node": {5: "attribute", 7: "domain"},
+    "node": {4: "operator", 5: "attribute", 7: "domain"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {2: "type", 13: "external", 14: "location"},
@@ -35,13 +36,14 @@ class NotOnnx(Exception):
 @dataclass(slots=True)
 class Contents:
     """The operators' domains ("" is ONNX itself), those of functions that it brings along, whether tensors lie in
-    other files, and whether any is of half precision.
+    other files, whether any is of half precision, and whether a part is compiled for one device.
     """
 
     domains: set[str] = field(default_factory=set)
     own: set[str] = field(default_factory=set)
     has_external_data: bool = False
     is_half: bool = False
+    is_compiled: bool = False
 
 
 def contents(model: bytes) -> Contents:
@@ -70,10 +72,10 @@ def _walk(message: memoryview, kind: str, found: Contents, depth: int) -> None:
                 found.is_half = found.is_half or value == _HALF
             case _ if isinstance(value, int):
                 raise ValueError("a number where a message is")
-            case "domain":
-                found.domains.add(bytes(value).decode("utf-8"))
-            case "own":
-                found.own.add(bytes(value).decode("utf-8"))
+            case "operator":
+                found.is_compiled = found.is_compiled or value == _COMPILED
+            case "domain" | "own" as whose:
+                (found.own if whose == "own" else found.domains).add(bytes(value).decode("utf-8"))
             case "external":
                 found.has_external_data = True
             case inner:

@@ -38,6 +38,13 @@ def verify(weights: bytes, card: ModelCard) -> None:
             _("The weight file {file} refers to other files.").format(file=card.file),
             hint=_("Save the model in one file."),
         )
+    if found.is_compiled:
+        raise ModelError(
+            _(
+                "The weight file {file} holds code that was compiled for one device, or the name of a file with it."
+            ).format(file=card.file),
+            hint=_("Save the model as plain ONNX."),
+        )
     if foreign := found.domains - found.own - _DOMAINS:
         raise ModelError(
             _("The weight file {file} needs operators that are not ONNX Runtime's own ({names}).").format(
