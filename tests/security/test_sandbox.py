@@ -71,6 +71,37 @@ def test_everything_is_measured_and_refused(gpu: bool) -> None:
     assert done.stdout == "closed\n", done.stderr
 
 
+def test_runtimes_of_a_gpu_can_be_read_where_there_is_a_provider_for_one(tmp_path: Path) -> None:
+    """ROCm and OpenVINO live in /opt, which is closed else: here below another root, behind links of versions."""
+    for folder in ("modules", "opt"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "modules" / "onnxruntime_ep_tests.py").touch()
+    for name in ("rocm", "intel"):
+        (tmp_path / "opt" / f"{name}-6.2").mkdir()
+        (tmp_path / "opt" / f"{name}-6.2" / "lib.so").touch()
+        (tmp_path / "opt" / name).symlink_to(f"{name}-6.2")
+    (tmp_path / "opt" / "secret").touch()
+    code = f"""
+import os, sys
+from bgzero_daemon.sandbox import closing
+root = {str(tmp_path)!r}
+closing._GPU_READABLE = tuple(root + place for place in closing._GPU_READABLE)
+sys.path.append(root + "/modules")
+closing.close(gpu=sys.argv[1] == "gpu")
+for name in ("rocm/lib.so", "intel/lib.so", "rocm-6.2/lib.so", "secret"):
+    try:
+        os.close(os.open(f"{{root}}/opt/{{name}}", os.O_RDONLY))
+        print("open", end=" ")
+    except PermissionError:
+        print("closed", end=" ")
+"""
+    said = [
+        subprocess.run([sys.executable, "-c", code, kind], capture_output=True, text=True, timeout=60).stdout
+        for kind in ("gpu", "cpu")
+    ]
+    assert said == ["open open open closed ", "closed closed closed closed "]
+
+
 def test_each_probe_tells_an_open_sandbox_from_a_closed_one() -> None:
     """Without a sandbox everything comes through, so none of them is refused for another reason."""
     allowed = set(probes.allowed(MACHINE))

@@ -28,6 +28,13 @@ _GPU_READABLE = (
     "/sys/bus/pci",
     "/sys/class",
     "/sys/devices",
+    "/sys/module/amdgpu",
+    # where these runtimes are installed; a link's target is what counts
+    "/opt/rocm",
+    "/opt/amdgpu",
+    "/opt/intel",
+    "/opt/cuda",
+    "/etc/OpenCL/vendors",
 )
 _GPU_DEVICES = ("/dev/dri", "/dev/kfd")
 _GPU_LIBRARIES = ("cuda", "tensorrt", "rocm", "migraphx", "openvino", "cann")
