@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from bgzero_daemon.catalog.runtime import may_compile
+
 _LEAST_SECONDS = 30.0
 _MARGIN = 10.0  # a busy or slow machine is no hang
 _UNKNOWN_NETWORK_SECONDS = 10.0  # of a model that nobody measured
@@ -9,6 +11,7 @@ _SECONDS_PER_PIXEL = 0.1e-6  # decoding, composing and encoding, on one core
 _READ_BYTES_PER_SECOND = 1e6  # of a slow network share
 _LOAD_BYTES_PER_SECOND = 5e6  # of weights, with graph optimisation, on a small machine
 _PROOF_RUNS = 12  # of the network, on the CPU and elsewhere
+_COMPILE_SECONDS = 900.0  # of a provider that makes a program for its device of the network; never measured here
 _WEIGHT = 0.1  # of the latest photo in the moving average
 
 
@@ -31,9 +34,13 @@ class Allowance:
         self._seen += _WEIGHT * (network_seconds - self._seen) if self._seen else network_seconds
 
     def to_prove(self, provider: str) -> float:
-        """Return the time that providers may take to prove themselves against the CPU: none where that is asked for."""
+        """Return the time that providers may take to prove themselves against the CPU: none where that is asked for.
+
+        Those that compile may take longer; the others are not to hang for so long.
+        """
         runs = 0 if provider == "cpu" else _PROOF_RUNS
-        return runs * _MARGIN * (self.card_seconds or _UNKNOWN_NETWORK_SECONDS)
+        compiling = _COMPILE_SECONDS if may_compile(provider) else 0.0
+        return compiling + runs * _MARGIN * (self.card_seconds or _UNKNOWN_NETWORK_SECONDS)
 
     def to_load(self, weights_bytes: int) -> float:
         """Return how long loading a model may take."""
