@@ -4,6 +4,7 @@ ONNX Runtime lists providers that do not work, leaves nodes to the CPU without a
 each provider runs a picture that nothing can be confused with, and is compared with the CPU, before any photo.
 """
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,21 +25,31 @@ MOST_DIFFERENCE = 0.01  # of the masks' mean; half precision stays below a third
 LEAST_SHARE = 0.5  # of the nodes; shape arithmetic stays on the CPU by design
 _LARGEST_PART = 0.9  # of the CPU's time: a session that is the CPU's own is as quick, now and then quicker
 _RUNS = 3
+# Another program may have had a card's memory: that says nothing of the provider.
+_SHORTAGE = re.compile(r"out.?of.?memory|alloc|available memory", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What came out: `share` of the nodes it took, mean `difference` from the CPU's mask, seconds of a run.
 
-    `reason` says in a sentence why it is not used, "" where it is.
+    `reason` says in a sentence why it is not used, "" where it is. Where it failed before anything was measured, the
+    figures are those of one that does nothing. `memory_bytes` is what this process grew by, None where that is not
+    known; a card's own memory is not in it.
     """
 
     provider: str
-    share: float
-    difference: float
-    seconds: float
-    cpu_seconds: float
+    share: float = 0.0
+    difference: float = 1.0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
     reason: str = ""
+    memory_bytes: int | None = None
+
+
+def is_passing(reason: str) -> bool:
+    """Say whether a provider failed for what may be over in a minute, so that it is not to be remembered."""
+    return bool(_SHORTAGE.search(reason))
 
 
 def test_picture(side: int) -> F32:

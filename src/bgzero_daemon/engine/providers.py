@@ -11,6 +11,7 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 
 import onnxruntime
 
@@ -36,11 +37,15 @@ _OPTIONS: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A provider that may be tried: what people call it, and ONNX Runtime. `devices` are a plug-in's."""
+    """A provider that may be tried: what people call it, and ONNX Runtime.
+
+    `devices` are a plug-in's, `version` is that of its package, with the kinds of these devices.
+    """
 
     name: str
     runtime_name: str
     devices: tuple[onnxruntime.OrtEpDevice, ...] = ()
+    version: str = ""
 
 
 def candidates(asked: str) -> tuple[list[Candidate], list[str]]:
@@ -63,29 +68,49 @@ def candidates(asked: str) -> tuple[list[Candidate], list[str]]:
 
 
 def _offered(name: str, *, only_accelerators: bool = False) -> Candidate | None:
+    """Return a provider that is here. A plug-in runs on its accelerators; on the CPU where it is asked for by name."""
     runtime_name = names.RUNTIME_NAMES[name]
     if runtime_name in onnxruntime.get_available_providers():
         return Candidate(name, runtime_name)
-    devices = [device for device in _plugged_in() if device.ep_name == runtime_name]
-    if only_accelerators:
-        cpu = onnxruntime.OrtHardwareDeviceType.CPU
-        devices = [device for device in devices if device.device.type != cpu]
-    return Candidate(name, runtime_name, tuple(devices)) if devices else None
+    offers = [offer for offer in _plugged_in() if offer.device.ep_name == runtime_name]
+    cpu = onnxruntime.OrtHardwareDeviceType.CPU
+    accelerators = [offer for offer in offers if offer.device.device.type != cpu]
+    if not (chosen := accelerators if accelerators or only_accelerators else offers):
+        return None
+    kinds = sorted({offer.device.device.type.name for offer in chosen})
+    return Candidate(name, runtime_name, tuple(offer.device for offer in chosen), "+".join([chosen[0].version, *kinds]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A device, and the version of the plug-in that offers it."""
+
+    device: onnxruntime.OrtEpDevice
+    version: str
 
 
 @cache
-def _plugged_in() -> tuple[onnxruntime.OrtEpDevice, ...]:
+def _plugged_in() -> tuple[_Offer, ...]:
     """Register every plug-in that is installed, once; return the devices that they offer."""
-    found = [module.name for module in pkgutil.iter_modules() if module.name.startswith("onnxruntime_ep_")]
-    for name in found:
+    found: list[_Offer] = []
+    for name in [module.name for module in pkgutil.iter_modules() if module.name.startswith("onnxruntime_ep_")]:
         try:
             module = importlib.import_module(name)
+            before = len(onnxruntime.get_ep_devices())
             onnxruntime.register_execution_provider_library(name, module.get_library_path())
+            found += [_Offer(device, _version_of(name)) for device in onnxruntime.get_ep_devices()[before:]]
         except Exception as error:  # noqa: BLE001 - a library of somebody else's
             log.warning("%s cannot be used: %s", name, _short(error))
-    devices = onnxruntime.get_ep_devices() if found else []
     # some offer devices that are not there, for compiling ahead
-    return tuple(one for one in devices if "is_virtual" not in {**one.ep_metadata, **one.device.metadata})
+    return tuple(one for one in found if "is_virtual" not in {**one.device.ep_metadata, **one.device.device.metadata})
+
+
+def _version_of(module: str) -> str:
+    """Return the version of the package that brings a plug-in, "-" where it has none."""
+    try:
+        return metadata.version(module)
+    except (metadata.PackageNotFoundError, KeyError):
+        return "-"
 
 
 def open_session(weights: bytes, candidate: Candidate, threads: int) -> onnxruntime.InferenceSession:

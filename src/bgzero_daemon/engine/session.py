@@ -1,20 +1,21 @@
 """A card's weights, loaded: from a tensor to what the network says."""
 
+import hashlib
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core.errors import ModelError
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.engine import proof, providers
-from bgzero_daemon.engine.driver import driver_of
+from bgzero_daemon.engine import memory, proof, providers
 from bgzero_daemon.engine.proof import Measured, Proof
 from bgzero_daemon.engine.providers import Candidate
+from bgzero_daemon.engine.standing import key_of
 from bgzero_daemon.engine.verify import verify
 from bgzero_daemon.photo.matte import to_mask
 
@@ -54,14 +55,15 @@ class Engine:
     """One ONNX session on one provider. `run` may be called from one thread at a time.
 
     `provider` is the one that runs, not the one that was asked for; `note` says why they differ. `seconds` is the
-    wall time of its first run, that of a test picture. `is_verified` says that the weights are what their card
-    describes, and ask for nothing beside themselves. `proofs` maps keys (model, provider, versions, driver) to what
-    came out of new proofs; `known` are those of earlier ones, with "" or why a provider is not used.
+    wall time of a run with a test picture: the first one, or the quickest where it was measured. `is_verified` says
+    that the weights are what their card describes, and ask for nothing beside themselves. `proofs` maps keys
+    (`engine.standing`) to what came out of new proofs; `known` are those of earlier ones, with "" or why a provider is
+    not used. `measures`: the CPU, where nothing else is asked for, is measured too.
     """
 
     def __init__(
         self, weights: bytes, card: ModelCard, *, asked: str, threads: int, allow_unverified: bool = False,
-        known: Mapping[str, str] | None = None, prepared_sha256: str = "",
+        known: Mapping[str, str] | None = None, prepared_sha256: str = "", measures: bool = False,
     ) -> None:  # fmt: skip
         """Check and load the weights: these very bytes. Raises ModelError where they may not, or cannot, be run.
 
@@ -73,14 +75,18 @@ class Engine:
         else:
             self.is_verified = _is_verified(weights, card, allow_unverified=allow_unverified)
         self._weights, self._card, self._threads, self._known = weights, card, threads, known or {}
+        is_cards = self.is_verified
+        self._loaded = (prepared_sha256 or card.sha256) if is_cards else hashlib.sha256(weights).hexdigest()
         self._picture = proof.test_picture(card.input.size_px)
         self.provider, self.seconds = "", 0.0
         self._reference: Measured | None = None
         self.proofs: dict[str, Proof] = {}
         found, why_not = providers.candidates(asked)
+        self._measures = measures and len(found) == 1
         for candidate in found:
             try:
-                self._session = self._proved(candidate)
+                is_cpu = candidate.runtime_name == providers.CPU
+                self._session = self._on_cpu(candidate) if is_cpu else self._proved(candidate)
                 self.provider = candidate.runtime_name
                 break
             except ModelError as error:
@@ -93,44 +99,63 @@ class Engine:
             raise ModelError(_("The model cannot be loaded ({why}).").format(why=self.note))
 
     def _proved(self, candidate: Candidate) -> _Session:
-        """Load it on a provider, and let it prove itself. Raises ModelError where it is not to be used."""
-        key = self._key(candidate)
-        name = candidate.runtime_name
+        """Load it on a provider, which proves itself first, or has. Raises ModelError where it is not to be used."""
+        key, name = key_of(self._card, self._loaded, candidate, self._threads), candidate.runtime_name
         if reason := self._known.get(key):
             raise ModelError(f"{name}: {reason}")
-        session = _Session(self._weights, self._card, candidate, self._threads)
-        began = time.monotonic()
+        # before the provider is loaded: two networks at once may be more memory than a worker may have
+        cpu = None if key in self._known else self._measure_cpu()
+        before = memory.resident_bytes()
         try:
-            raw = session.run(self._picture)
+            session = _Session(self._weights, self._card, candidate, self._threads)
+            if cpu is None:
+                self._run_once(session)
+                return session
+            share = providers.share_of(session.session, candidate)
+            found = proof.judge(name, session.run, cpu, share, self._picture, self._card.output.spec())
         except Exception as error:  # drivers raise what they like
-            raise ModelError(f"{name}: {error}") from error
-        self.seconds = time.monotonic() - began
-        if name == providers.CPU or key in self._known:
-            to_mask(raw, self._card.output.spec())
-            return session
-        del session  # two networks at once may be more memory than a worker may have
-        reference = self._reference or self._measure_cpu()
-        session = _Session(self._weights, self._card, candidate, self._threads)
-        share = providers.share_of(session.session, candidate)
-        try:
-            found = proof.judge(name, session.run, reference, share, self._picture, self._card.output.spec())
-        except Exception as error:  # as above: it has worked once, and does not any more
-            raise ModelError(f"{name}: {error}") from error
-        self.proofs[key] = found
+            reason = str(error).removeprefix(f"{name}: ")
+            if not proof.is_passing(reason):
+                self.proofs[key] = Proof(name, reason=reason)
+            raise ModelError(f"{name}: {reason}") from error
+        self.proofs[key] = replace(found, memory_bytes=memory.grown_bytes(before))
         if found.reason:
             raise ModelError(f"{name}: {found.reason}")
+        self.seconds = found.seconds
         return session
 
-    def _measure_cpu(self) -> Measured:
-        """Have the CPU say what it thinks of the test picture, once for all providers."""
-        cpu = _Session(self._weights, self._card, Candidate("cpu", providers.CPU), self._threads)
-        self._reference = proof.measure(cpu.run, self._picture)
-        return self._reference
+    def _on_cpu(self, candidate: Candidate) -> _Session:
+        """Load it on the CPU, which has nothing to prove. Raises ModelError where that cannot be."""
+        before = memory.resident_bytes() if self._measures else None
+        session = _Session(self._weights, self._card, candidate, self._threads)
+        try:
+            self._run_once(session)
+            if self._measures:
+                _raw, self.seconds = proof.measure(session.run, self._picture)
+                figures = (1.0, 0.0, self.seconds, self.seconds, "", memory.grown_bytes(before))
+                self.proofs[key_of(self._card, self._loaded, candidate, self._threads)] = Proof(providers.CPU, *figures)
+        except ModelError:
+            raise
+        except Exception as error:  # as above
+            raise ModelError(f"{providers.CPU}: {error}") from error
+        return session
 
-    def _key(self, candidate: Candidate) -> str:
-        """Return what a proof is of: it holds as long as model, versions and driver are these."""
-        versions = (onnxruntime.__version__, driver_of(candidate.name))
-        return " ".join((self._card.sha256[:16], candidate.runtime_name, *versions))
+    def _run_once(self, session: _Session) -> None:
+        """Run the test picture. Raises ModelError where nothing sensible comes out, and whatever providers raise."""
+        began = time.monotonic()
+        raw = session.run(self._picture)
+        self.seconds = time.monotonic() - began
+        to_mask(raw, self._card.output.spec())
+
+    def _measure_cpu(self) -> Measured:
+        """Have the CPU say what it thinks of the test picture, once for all providers. Raises ModelError."""
+        if self._reference is None:
+            cpu = _Session(self._weights, self._card, Candidate("cpu", providers.CPU), self._threads)
+            try:
+                self._reference = proof.measure(cpu.run, self._picture)
+            except Exception as error:  # as above
+                raise ModelError(f"{providers.CPU}: {error}") from error
+        return self._reference
 
     def run(self, tensor: F32) -> NDArray[np.generic]:
         """Return the raw output for a (1, 3, S, S) tensor.

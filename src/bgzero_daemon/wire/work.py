@@ -23,7 +23,7 @@ from bgzero_daemon.core.errors import Code
 from bgzero_daemon.core.names import display_line
 from bgzero_daemon.core.recipe import Metadata, Product
 
-VERSION = 6
+VERSION = 7
 MAX_BODY_BYTES = 64 * 1024
 _HEADER = struct.Struct(">3sBI")
 _MAX_DESCRIPTORS = 2
@@ -38,7 +38,7 @@ Line = Annotated[str, Field(max_length=4000), AfterValidator(display_line)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=1 << 40)]
-ProofKey = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_. +-]+$")]
+ProofKey = Annotated[str, Field(max_length=400, pattern=r"^[A-Za-z0-9_. +-]+$")]
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_. -]+$")]
 
 
@@ -47,7 +47,8 @@ class Setup(_Frame):
 
     `nice` is the niceness that the worker gives itself, 0 for none. `sandbox` says whether it has to be closed,
     `allow_unverified` whether weights that are not their card's are used all the same. `known_proofs` maps keys of
-    earlier proofs to "" or why that provider is not used. `prepared_sha256`: the descriptor is a graph that was
+    earlier proofs to "" or why that provider is not used; `measures`: the CPU is measured like one that has to prove
+    itself, where nothing else is asked for. `prepared_sha256`: the descriptor is a graph that was
     prepared from the card's weights and has to have this hash; "": the weights.
     """
 
@@ -56,6 +57,7 @@ class Setup(_Frame):
     card: ModelCard
     provider: str
     known_proofs: dict[str, Line] = {}
+    measures: bool = False
     threads: int
     lanes: int
     max_pixels: int
@@ -88,20 +90,25 @@ class Verdict(_Frame):
 
 
 class ProofFrame(_Frame):
-    """What came out of a provider's proof: see `engine.proof.Proof`."""
+    """What came out of a provider's proof: see `engine.proof.Proof`.
+
+    `device_bytes` is what a card's driver says of its own memory, asked from outside the worker; None: not known.
+    """
 
     provider: Name
-    share: float = Field(ge=0, le=1)
-    difference: float = Field(ge=0, le=1)
-    seconds: Seconds
-    cpu_seconds: Seconds
+    share: float = Field(default=0.0, ge=0, le=1)
+    difference: float = Field(default=1.0, ge=0, le=1)
+    seconds: Seconds = 0.0
+    cpu_seconds: Seconds = 0.0
     reason: Annotated[str, Field(max_length=300), AfterValidator(display_line)] = ""
+    memory_bytes: Count | None = None
+    device_bytes: Count | None = None
 
 
 class Ready(_Frame):
     """Worker: the model is loaded and has run on `provider`; `note` says why not on a better one.
 
-    `seconds` is the wall time of all that, `network_seconds` that of the one run. `sandbox` is "closed", "off", or
+    `seconds` is the wall time of all that, `network_seconds` that of a run. `sandbox` is "closed", "off", or
     what it still allows, as measured.
     """
 

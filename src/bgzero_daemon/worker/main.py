@@ -83,8 +83,7 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -
             content = file.read()
         engine = Engine(
             content, setup.card, asked=setup.provider, threads=setup.threads, allow_unverified=setup.allow_unverified,
-            known=setup.known_proofs,
-            prepared_sha256=setup.prepared_sha256,
+            known=setup.known_proofs, prepared_sha256=setup.prepared_sha256, measures=setup.measures,
         )  # fmt: skip
     except ModelError as error:
         return _give_up(sock, str(error), error.hint)
