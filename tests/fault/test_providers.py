@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -9,21 +10,25 @@ import pytest
 from tests.fault.oracle import Oracle
 from tests.home import Home, photo, until
 
-# Python runs this at the start of every process of the daemon's; only the worker heeds it.
+# Python runs this at the start of every process; those heed it that load ONNX Runtime, to cut or to look at it.
 LIES = """
 import sys
-if "bgzero_daemon.worker.main" in sys.orig_argv:
+if "bgzero_daemon.worker.main" in sys.orig_argv or any("bgzero_daemon.engine" in word for word in sys.orig_argv):
     import onnxruntime
     GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
     onnxruntime.get_available_providers = lambda: [GPU, CPU]
 """
 OUT_OF_MEMORY = """
-    import time
+    import os, time
 
     class Session(onnxruntime.InferenceSession):
         def __init__(self, weights, options, providers):
             first = providers[0]
             self.first, self.runs = first if isinstance(first, str) else first[0], 0
+            if self.first == GPU and os.path.exists(os.environ.get("ORT_MISSING", "/nowhere")):
+                raise RuntimeError("libcudart.so.13: cannot open shared object file")
+            if self.first == "ROCMExecutionProvider":  # its driver takes the process with it
+                os._exit(7)
             super().__init__(weights, options, providers=[CPU])
 
         def get_providers(self):
@@ -35,7 +40,7 @@ OUT_OF_MEMORY = """
         def run(self, *arguments):
             self.runs += 1
             if self.first == CPU and self.runs <= 5:  # while it is compared with
-                time.sleep(0.3)
+                time.sleep(0.15)
             if self.first == GPU and self.runs > 4 + {photos}:  # its proof, and so many photos
                 raise RuntimeError("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer")
             return super().run(*arguments)
@@ -136,16 +141,100 @@ def test_accelerator_that_is_listed_and_not_there_is_never_claimed(home: Home) -
         assert Path(home.outbox / "a.png").exists()
 
 
-def test_bench_measures_every_provider_anew(home: Home) -> None:
-    """With figures and the verdict; as JSON for programs; a provider that is none is told."""
-    home.env |= lying(home, LIES + OUT_OF_MEMORY.replace("{photos}", "1000"))
+def with_plug_in(home: Home) -> None:
+    """Leave a package beside the lies that makes the daemon believe in accelerators; it brings nothing."""
+    (home.root / "lies" / "onnxruntime_ep_tests.py").touch()
+
+
+def remembered(home: Home) -> dict[str, str]:
+    """Return what is remembered: providers, and "" or why they were turned down."""
+    file = home.root / "state" / "bgzero" / "proofs.json"
+    proofs = [entry["proof"] for entry in json.loads(file.read_text()).values()] if file.exists() else []
+    return {proof["provider"]: proof["reason"] for proof in proofs}
+
+
+def test_provider_that_cannot_be_loaded_is_left_alone_until_somebody_says_so(home: Home) -> None:
+    """Its library is missing: remembered across starts. Once that is mended, `bgzero provider` has it tried anew."""
+    missing = home.root / "missing"
+    missing.touch()
+    env = lying(home, LIES + OUT_OF_MEMORY.replace("{photos}", "1000")) | {"ORT_MISSING": str(missing)}
+    with_plug_in(home)
+    why = "libcudart.so.13: cannot open shared object file"
+    with home.daemon(**env) as daemon:
+        photo(home.inbox / "a.png")
+        daemon.wait_for("a.png")
+        until(lambda: remembered(home) == {"CUDAExecutionProvider": why}, lambda: daemon.log)
+    missing.unlink()
+    with home.daemon(**env) as daemon:
+        photo(home.inbox / "b.png", seed=1)
+        daemon.wait_for("b.png")
+        until(lambda: "b.png: done, tiny on CPUExecutionProvider" in daemon.log, lambda: daemon.log)
+        assert why in worker_of(home)["note"]
+        assert home.bgzero("provider", "auto").returncode == 0
+        until(lambda: remembered(home) == {"CUDAExecutionProvider": ""}, lambda: daemon.log)
+        photo(home.inbox / "c.png", seed=2)
+        daemon.wait_for("c.png")
+        until(lambda: "c.png: done, tiny on CUDAExecutionProvider" in daemon.log, lambda: daemon.log)
+
+
+def test_provider_that_failed_at_work_has_to_prove_itself_anew(home: Home) -> None:
+    """What it proved before is forgotten, in the file too, as soon as a photo went to the CPU instead."""
+    with home.daemon(**lying(home, LIES + OUT_OF_MEMORY.replace("{photos}", "1"))) as daemon:
+        photo(home.inbox / "a.png")
+        daemon.wait_for("a.png")
+        assert remembered(home) == {"CUDAExecutionProvider": ""}
+        photo(home.inbox / "b.png", seed=1)
+        daemon.wait_for("b.png")
+        until(lambda: not remembered(home), lambda: daemon.log)
+
+
+def test_bench_has_every_provider_prove_itself_and_remembers_it(home: Home) -> None:
+    """Anew, with figures and verdicts, the CPU's too; one that kills its worker keeps no other from it.
+
+    The driver is asked for the memory on its card from outside: a worker may start no program.
+    """
+    missing = home.root / "missing"
+    missing.touch()
+    lies = LIES.replace("[GPU, CPU]", '["ROCMExecutionProvider", GPU, CPU]')
+    home.env |= lying(home, lies + OUT_OF_MEMORY.replace("{photos}", "1000")) | {"ORT_MISSING": str(missing)}
+    (home.root / "bin").mkdir()
+    smi = home.root / "bin" / "nvidia-smi"
+    smi.write_text('#!/bin/sh\nfor pid in $(cat /proc/$PPID/task/*/children); do echo "$pid, 300"; done\necho "1, 5"\n')
+    smi.chmod(0o755)
+    home.env["PATH"] = os.pathsep.join([str(smi.parent), home.env["PATH"]])
+
+    told = json.loads(home.bgzero("model", "bench", "--provider", "cuda", "--json").stdout)
+    assert (told["schema"], told["provider"]) == (1, "CPUExecutionProvider")
+    cuda, cpu = told["proofs"]
+    assert (cuda["provider"], cuda["reason"]) == (
+        "CUDAExecutionProvider", "libcudart.so.13: cannot open shared object file",
+    )  # fmt: skip
+    assert told["note"] == f"CUDAExecutionProvider: {cuda['reason']}"
+    assert told["network_seconds"] == cpu["seconds"] == cpu["cpu_seconds"] > 0
+    assert cpu["memory_bytes"] > 0
+    assert remembered(home) == {"CUDAExecutionProvider": cuda["reason"], "CPUExecutionProvider": ""}
+
+    missing.unlink()
     done = home.bgzero("model", "bench", "tiny")
     assert done.returncode == 0, done.stderr
-    text = done.stdout.decode()
-    assert text.startswith("tiny on CUDAExecutionProvider: 0.")
-    assert "sandbox closed" in text
-    assert "masks differ by 0.0000; 100% of the network; used" in text
-    told = json.loads(home.bgzero("model", "bench", "--provider", "cpu", "--json").stdout)
-    assert (told["schema"], told["provider"], told["proofs"]) == (1, "CPUExecutionProvider", [])
+    first, *lines = done.stdout.decode().splitlines()
+    by_name = {line.partition(":")[0].strip(): line for line in lines[:3]}
+    assert re.fullmatch(r"tiny on CUDAExecutionProvider: 0\.\d{3} s a run, \d+ MB, sandbox closed", first)
+    assert re.fullmatch(
+        r"  CUDAExecutionProvider: 0\.\d{3} s, the CPU 0\.\d{3} s; \d+ MB of memory; 315 MB on the device;"
+        r" masks differ by 0\.0000; 100% of the network; used",
+        by_name["CUDAExecutionProvider"],
+    )
+    assert by_name["ROCMExecutionProvider"].startswith("  ROCMExecutionProvider: turned down: ")
+    assert "exit status 7" in by_name["ROCMExecutionProvider"]
+    assert re.fullmatch(
+        r"  CPUExecutionProvider: 0\.\d{3} s; \d+ MB of memory; accepted", by_name["CPUExecutionProvider"]
+    )
+    assert remembered(home) == {"CUDAExecutionProvider": "", "CPUExecutionProvider": ""}
+
+    with home.daemon() as daemon:
+        photo(home.inbox / "a.png")
+        daemon.wait_for("a.png")
+        until(lambda: "a.png: done, tiny on CUDAExecutionProvider" in daemon.log, lambda: daemon.log)
+        assert "times as fast" not in daemon.log, "the daemon goes by it"
     assert home.bgzero("model", "bench", "--provider", "gpu").returncode == 78
-    assert not (home.root / "state" / "bgzero" / "proofs.json").exists()

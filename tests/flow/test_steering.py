@@ -245,6 +245,22 @@ def test_provider_and_notifications_are_chosen_and_kept(home: Home) -> None:
         assert Oracle(home).status()["provider"]["origin"] == "default"
 
 
+def test_order_of_providers_is_chosen_through_the_socket(home: Home) -> None:
+    """As it is typed, and as a program sends it: what is not here is told with the one that runs."""
+    with home.daemon(**QUICK) as daemon:
+        assert "cuda,cpu" in told(home, "provider", "cuda,cpu")
+        assert cut(home, daemon, "a") == "tiny"
+        provider = Oracle(home).status()["provider"]
+        assert (provider["asked"], provider["ran"]) == ("cuda,cpu", "CPUExecutionProvider")
+        assert "cuda is not in this ONNX Runtime" in provider["why"]
+        answer = Oracle(home).ask("set_provider", name="openvino, CUDA")
+        assert answer["provider"] == "openvino,cuda"
+        assert "no provider" in Oracle(home).ask("set_provider", name="cuda,gpu")["sentence"]
+        assert Oracle(home).status()["provider"]["asked"] == "openvino,cuda"
+    with home.daemon(**QUICK):
+        assert Oracle(home).status()["provider"]["asked"] == "openvino,cuda", "kept"
+
+
 def test_redo_with_another_model_is_for_these_photos_alone_and_survives_a_kill(home: Home) -> None:
     """Whatever happens between the wish and its fulfilment; a model that is gone by then gives way, with a sentence."""
     for name in ("other", "third"):

@@ -96,3 +96,8 @@ class Model(_Part):
     name: str
     card: ModelCard
     weights: Path | None
+
+    @property
+    def proof_prefix(self) -> str:
+        """What the keys begin with of all that was proved with this model."""
+        return self.card.sha256[:16]

@@ -1,11 +1,19 @@
 """What a real worker shows: where the network really runs, and what the sandbox really closes."""
 
+import time
+from collections.abc import Iterator
+
+from bgzero_daemon.catalog import shelf
 from bgzero_daemon.core.errors import BgzeroError, ModelError
+from bgzero_daemon.core.names import display, quoted
+from bgzero_daemon.core.providers import CPU
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.doctor.findings import CannotLook, Finding, note, ok, wrong
 from bgzero_daemon.doctor.ground import Ground
 from bgzero_daemon.doctor.trial import Tried
 from bgzero_daemon.doctor.unit import SILENCE, loud
+from bgzero_daemon.service.change import models_in
+from bgzero_daemon.service.proofs import Proofs
 
 
 def _tried(ground: Ground) -> Tried:
@@ -26,14 +34,35 @@ def provider(ground: Ground) -> list[Finding]:
         raise CannotLook(_("This waits for something else: {why}").format(why=error)) from None
     asked = ground.config.model.provider
     if tried.note:
-        return [
-            note(
-                _("It runs on {provider}: {why}.").format(provider=tried.provider, why=tried.note.rstrip(".")),
-                ground.setting("model.provider", "cpu"),
-                _("This says that it is meant so. A driver or a library of the GPU's may be missing."),
-            )
-        ]
-    return [ok(_("It runs on {provider}; asked for: {asked}.").format(provider=tried.provider, asked=asked))]
+        first = note(
+            _("It runs on {provider}: {why}.").format(provider=tried.provider, why=tried.note.rstrip(".")),
+            ground.setting("model.provider", "cpu"),
+            _("This says that it is meant so. A driver or a library of the GPU's may be missing."),
+        )
+    else:
+        first = ok(_("It runs on {provider}; asked for: {asked}.").format(provider=tried.provider, asked=asked))
+    return [first, *(_remembered(ground) if asked != CPU else ())]
+
+
+def _remembered(ground: Ground) -> Iterator[Finding]:
+    """Tell what the daemon goes by with each model in force: what a worker found just now is another matter."""
+    proofs = Proofs.of_account()
+    for name in sorted(models_in(ground.config)):
+        try:
+            model = shelf.find(name)
+        except BgzeroError:
+            continue  # said by the check of models
+        for proved in proofs.latest(model.proof_prefix):
+            proof, day = proved.proof, time.strftime("%Y-%m-%d", time.localtime(proved.moment))
+            told = {"model": display(name), "provider": proof.provider, "day": day}
+            if proof.reason:
+                sentence = _("{model}: {provider} was turned down on {day}: {why}.")
+                yield note(sentence.format(**told, why=proof.reason.rstrip(".")), f"bgzero model bench {quoted(name)}",
+                           _("This has it prove itself anew; else it may in a day."))  # fmt: skip
+            else:
+                faster = proof.cpu_seconds / proof.seconds if proof.seconds else 1.0
+                sentence = _("{model}: {provider} proved itself on {day}, {faster:.1f} times as fast as the CPU.")
+                yield ok(sentence.format(**told, faster=faster))
 
 
 def sandbox(ground: Ground) -> list[Finding]:

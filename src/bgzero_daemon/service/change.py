@@ -73,7 +73,8 @@ class Change:
     """On its way from `former` to `wanted`. Main thread only.
 
     `state` is what is chosen once it is in force; `configured` what was read, None where nothing was. `wake` is called
-    from any thread when `is_ready` has something to do. Moments are of the monotonic clock.
+    from any thread when `is_ready` has something to do. `is_anew`: workers start anew, whatever differs. Moments are of
+    the monotonic clock.
     """
 
     former: Loaded
@@ -82,6 +83,7 @@ class Change:
     configured: Loaded | None
     began: float
     wake: Callable[[], None]
+    is_anew: bool = False
     keys: list[str] = field(init=False)
     checked: "Future[Mapping[str, Model]]" = field(init=False)
     trial: "Future[None] | None" = None
@@ -104,7 +106,7 @@ class Change:
     def needs_workers(self) -> bool:
         """Say whether workers have to be started anew."""
         is_another_way = any(key.split(".")[0] in _WORKFORCE_TABLES for key in self.keys)
-        return is_another_way or not self.wanted.config.models <= self.former.config.models
+        return self.is_anew or is_another_way or not self.wanted.config.models <= self.former.config.models
 
     @property
     def needs_workshop(self) -> bool:

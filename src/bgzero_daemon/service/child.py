@@ -5,7 +5,6 @@ import logging
 import math
 import socket
 import time
-from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -24,6 +23,7 @@ from bgzero_daemon.service.meter import Meter
 from bgzero_daemon.service.murmur import Murmur
 from bgzero_daemon.service.plan import Plan
 from bgzero_daemon.service.process import WorkerProcess
+from bgzero_daemon.service.proofs import Proofs
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Worker
 from bgzero_daemon.wire import work
@@ -62,7 +62,7 @@ class Child:
     is_dismissed: bool = False
     plan: int = 0
     is_unfit: bool = False
-    on_proofs: Callable[[Mapping[str, work.ProofFrame]], None] = lambda _found: None
+    proofs: Proofs = field(default_factory=lambda: Proofs(None))
     held: dict[str, Given] = field(default_factory=dict)
     _why: BgzeroError | None = None
     _culprit: str = ""
@@ -83,7 +83,7 @@ class Child:
         return cls(
             name, model, sock, WorkerProcess(popen), Murmur(popen.pid, popen.stderr), allowance, plan.sizes,
             Meter(popen.pid, plan.sizes.memory_bytes), ready_due=due, rest_since=now, plan=plan.number,
-            footing=footing, on_proofs=plan.proofs.note,
+            footing=footing, proofs=plan.proofs,
         )  # fmt: skip
 
     @property
@@ -158,7 +158,8 @@ class Child:
             case work.Hashed() if (held := self.held.get(frame.job)) and held.has_begun and not held.sha256:
                 self._on_hashed(held, frame)
             case work.Done() if (held := self.held.get(frame.job)) and held.sha256:
-                self.footing.note_ran(now, frame.provider, self.photos)
+                if failed := self.footing.note_ran(now, frame.provider, self.photos):
+                    self.proofs.drop(self.model.proof_prefix, failed)
                 self.allowance.note(frame.seconds.get("network", 0.0))
                 self._release(frame.job)
                 held.future.set_result(answers.staged(frame, held.sha256, self.model.name))
@@ -179,8 +180,7 @@ class Child:
         self.allowance.note(frame.network_seconds)
         self.footing.note_ready(time.monotonic(), frame.provider, frame.note)
         self.sandbox, self.is_verified = frame.sandbox, frame.is_verified
-        mine = self.model.card.sha256[:16]  # it speaks for its own model only
-        self.on_proofs({key: found for key, found in frame.proofs.items() if key.startswith(mine)})
+        self.proofs.note(self.model.proof_prefix, frame.proofs)
         log.info("model %s on %s, loaded in %.1f s", self.model.name, frame.provider, frame.seconds)
 
     def _on_hashed(self, held: Given, frame: work.Hashed) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+from bgzero_daemon.catalog.runtime import runs_on_cpu
 from bgzero_daemon.core.errors import BgzeroError, ConfigError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
@@ -119,7 +120,10 @@ class Helm:
                 _("{flag} on the daemon's command line says otherwise.").format(flag=loaded.origins[f"model.{key}"]),
                 hint=_("Start it without that."),
             )
-        return Change(self.loaded, loaded, wanted, None, time.monotonic(), self._wake)
+        is_anew = key == "provider" and not runs_on_cpu(loaded.config.model.provider)
+        if is_anew:  # whoever says it once more has mended something
+            self._workforce.forget_rejected()
+        return Change(self.loaded, loaded, wanted, None, time.monotonic(), self._wake, is_anew=is_anew)
 
     def reload(self) -> "Future[Reply]":
         """Read the configuration anew and take over what changed; where that fails the last good one holds."""

@@ -63,14 +63,19 @@ class Footing:
         if note and not runs_on_cpu(self.asked):
             self.due = min(self.due, now + _TURNED_DOWN_SECONDS)
 
-    def note_ran(self, now: float, provider: str, photos: int) -> None:
-        """Say which one a photo really ran on: a GPU that fails in the middle leaves its photos to the CPU."""
+    def note_ran(self, now: float, provider: str, photos: int) -> str:
+        """Say which one a photo really ran on: a GPU that fails in the middle leaves its photos to the CPU.
+
+        Returns the provider of which that has just become known, whose proof is worth nothing then; "" for none.
+        """
         if provider != self.provider and self.due == math.inf:  # a lane that is slow may still speak of before
-            self.note = _("{provider} failed").format(provider=self.provider)
-            self.provider = provider
+            failed, self.provider = self.provider, provider
+            self.note = _("{provider} failed").format(provider=failed)
             self.due = self.mending.pause(now, self.note)
-        elif self.due == math.inf and photos % _GOOD_PHOTOS == 0:
+            return failed
+        if self.due == math.inf and photos % _GOOD_PHOTOS == 0:
             self.mending.note_good()
+        return ""
 
     def note_death(self, now: float) -> None:
         """The worker ended while it was to prove a provider: the next one leaves that alone for a while."""

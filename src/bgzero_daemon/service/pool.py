@@ -88,6 +88,10 @@ class LocalWorkforce:
         self._trials.abandon()
         self._bell.ring()
 
+    def forget_rejected(self) -> None:
+        """Let providers that were turned down prove themselves anew, in workers that start from now on."""
+        self._trials.plan.proofs.forget_rejected()
+
     def learn(self, name: str, model: Model) -> None:
         """Let recipes name one model more. Raises ModelError where it needs more memory than it may have."""
         self._trials.learn(name, model)
