@@ -98,15 +98,24 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("onnxruntime_ep_tests", None)
 
 
-def test_plug_in_is_tried_on_the_devices_that_it_offers(plug_in: Path) -> None:
+def test_plug_in_is_tried_on_the_devices_that_it_offers(plug_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its package's version; a device that is the CPU's only where it is asked for by name."""
     offered = providers._offered("cpu")
     assert offered
     assert (offered.runtime_name, offered.version, len(offered.devices)) == (providers.CPU, "3.1+CPU", 1)
     assert providers._offered("cpu", only_accelerators=True) is None
     assert providers._offered("cuda") is None
+    given: list[list[onnxruntime.OrtEpDevice]] = []
+    real = onnxruntime.SessionOptions.add_provider_for_devices
+
+    def add(options: object, devices: list[onnxruntime.OrtEpDevice], settings: dict[str, str]) -> None:
+        given.append(devices)
+        real(options, devices, settings)
+
+    monkeypatch.setattr(onnxruntime.SessionOptions, "add_provider_for_devices", add)
     session = providers.open_session(WEIGHTS, offered, 1)
     assert providers.share_of(session, offered) == 1.0
+    assert given == [list(offered.devices)]
 
 
 def test_plug_in_that_cannot_be_registered_is_passed_over(plug_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,7 +185,7 @@ def test_oversized_frame_is_refused_before_its_body_is_there(pair: Pair) -> None
 def test_error_names_both_versions(pair: Pair) -> None:
     """After an update a daemon may meet an old worker: the message says so."""
     pair[0].sendall(header(2, version=9) + b"{}")
-    with pytest.raises(ProtocolError, match=r"expected protocol 6, got b'BGZ' 9"):
+    with pytest.raises(ProtocolError, match=r"expected protocol 7, got b'BGZ' 9"):
         receive(pair[1])
 
 
