@@ -12,7 +12,6 @@ from bgzero_daemon.doctor.findings import CannotLook, Finding, note, ok, wrong
 from bgzero_daemon.doctor.ground import Ground
 from bgzero_daemon.doctor.trial import Tried
 from bgzero_daemon.doctor.unit import SILENCE, loud
-from bgzero_daemon.service.change import models_in
 from bgzero_daemon.service.proofs import Proofs
 
 
@@ -47,7 +46,7 @@ def provider(ground: Ground) -> list[Finding]:
 def _remembered(ground: Ground) -> Iterator[Finding]:
     """Tell what the daemon goes by with each model in force: what a worker found just now is another matter."""
     proofs = Proofs.of_account()
-    for name in sorted(models_in(ground.config)):
+    for name in sorted(ground.config.models):
         try:
             model = shelf.find(name)
         except BgzeroError:
