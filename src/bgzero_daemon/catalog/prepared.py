@@ -18,7 +18,7 @@ from bgzero_daemon.catalog import runtime
 from bgzero_daemon.catalog.card import ModelCard, Sha256
 from bgzero_daemon.core import paths
 
-RECIPE = 1  # counts up whenever another graph would come out of the same weights
+RECIPE = 2  # counts up whenever another graph would come out of the same weights
 GRAPH, MANIFEST = "graph.onnx", "manifest.json"
 WORKPLACE, FOLDED = ".new-", "folded.onnx"  # a folder beside the others, and what ONNX Runtime writes there
 _LONGEST_WORK_SECONDS = 3600.0

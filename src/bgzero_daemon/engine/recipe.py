@@ -1,21 +1,24 @@
-"""How a published network becomes one that suits a CPU: one output, single precision, constants folded.
+"""How a published network becomes one that suits a CPU: one output, single precision, constants folded, less to copy.
 
 The result is plain ONNX: ONNX Runtime's own optimisation is done at the level "basic", which knows nothing of the
 machine it runs on.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, numpy_helper
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from bgzero_daemon.catalog.prepared import FOLDED
+from bgzero_daemon.engine import blocks
 
 _HALF, _SINGLE = TensorProto.FLOAT16, TensorProto.FLOAT
+_STORED_APART = 4  # the first ONNX format in which what is stored need not be an input as well
 
 
 def prepare(weights: bytes, output: str, workplace: Path) -> bytes:
@@ -28,9 +31,14 @@ def prepare(weights: bytes, output: str, workplace: Path) -> bytes:
     try:
         model = onnx.load_model_from_string(weights)
         _keep_output(model.graph, output)
+        model.ir_version = max(model.ir_version, _STORED_APART)
         _widen_graph(model.graph)
         onnx.checker.check_model(model)
-        return _trim(_fold(model.SerializeToString(), workplace))
+        folded = onnx.load_model_from_string(_fold(model.SerializeToString(), workplace))
+        blocks.suit(folded, _uses(folded.graph))
+        _trim(folded)
+        onnx.checker.check_model(folded)
+        return bytes(folded.SerializeToString())
     except ValueError:
         raise
     except Exception as error:  # protobuf, the checker and ONNX Runtime raise what they like
@@ -38,15 +46,18 @@ def prepare(weights: bytes, output: str, workplace: Path) -> bytes:
 
 
 def _keep_output(graph: GraphProto, wanted: str) -> None:
-    """Cut all outputs but one, and what only they need."""
+    """Cut all outputs but one, and what only they need; what is stored is no input, which might change."""
     kept = next((one for one in graph.output if wanted in ("", one.name)), None)
     if kept is None:
         raise ValueError(f"it has no output {wanted}")
     nodes = _in_order(graph, kept.name)
     needed = {kept.name}.union(*map(_taken, nodes))
+    stored = {one.name for one in graph.initializer}
+    inputs = [one for one in graph.input if one.name not in stored]
     outputs, initialisers = [kept], [one for one in graph.initializer if one.name in needed]
     for field, remaining in (
-        (graph.node, nodes), (graph.output, outputs), (graph.initializer, initialisers), (graph.value_info, []),
+        (graph.node, nodes), (graph.input, inputs), (graph.output, outputs), (graph.initializer, initialisers),
+        (graph.value_info, []),
     ):  # fmt: skip
         copies = [type(one).FromString(one.SerializeToString()) for one in remaining]
         del field[:]
@@ -85,6 +96,11 @@ def _taken(node: NodeProto) -> Iterator[str]:
             yield from _taken(inner)
 
 
+def _uses(graph: GraphProto) -> Counter[str]:
+    """Count how often each name is taken by nodes and their branches. Nothing takes the one output."""
+    return Counter(name for node in graph.node for name in _taken(node))
+
+
 def _branches(node: NodeProto) -> Iterator[GraphProto]:
     for attribute in node.attribute:
         if attribute.type == AttributeProto.GRAPH:
@@ -115,14 +131,12 @@ def _widen(tensors: Iterable[TensorProto]) -> None:
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
-def _trim(model: bytes) -> bytes:
+def _trim(model: ModelProto) -> None:
     """Take out the domains of operators that nothing uses: ONNX Runtime names all that it knows."""
-    folded = onnx.load_model_from_string(model)
-    used = {""}.union(*map(_domains, folded.graph.node))
-    kept = [one for one in folded.opset_import if one.domain in used]
-    del folded.opset_import[:]
-    folded.opset_import.extend(kept)
-    return bytes(folded.SerializeToString())
+    used = {""}.union(*map(_domains, model.graph.node))
+    kept = [one for one in model.opset_import if one.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
 
 
 def _domains(node: NodeProto) -> set[str]:
