@@ -192,6 +192,9 @@ class Trial:
             "ran on": ", ".join(f"{count} on {name}" for name, count in providers(said).items()),
             "the status says": " | ".join(told)[:200],
         }  # fmt: skip
+        if not at_start:  # the status says no more than that it failed
+            broken += [] if asked in reasons(said) else ["the log does not say why"]
+            figures["the log says"] = reasons(said).get(asked, "")[:200]
         unmeasured = ("a card's memory: a lie to the worker stood in for it",) if self._is_stand_in else ()
         title = f"out of memory {'at the start' if at_start else 'in the middle'}"
         return Step(title, tuple(broken), unmeasured, figures)
@@ -220,6 +223,13 @@ def providers(said: str) -> dict[str, int]:
     for name in re.findall(r": done, \S+ on (\w+)", said):
         found[name] = found.get(name, 0) + 1
     return found
+
+
+def reasons(said: str) -> dict[str, str]:
+    """Return by provider why a log says that it failed in the middle of work."""
+    return dict(
+        re.findall(r"WARNING worker \d+: (\w+) failed, this photo and the next ones run on the CPU: (.+)", said)
+    )
 
 
 def rate(place: Path) -> float:

@@ -12,7 +12,7 @@ import pytest
 import gpu_card
 import gpu_report
 from gpu_masks import distance
-from gpu_trial import providers
+from gpu_trial import providers, reasons
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 SAID = "NVIDIA H100 80GB HBM3, 550.54.15, 81559, 4\nNVIDIA GB10, 580.95.05, [N/A], [N/A]\nNo devices were found\n"
@@ -67,6 +67,18 @@ def test_log_is_counted_by_provider() -> None:
     assert providers(log + 2 * line.format("CPUExecutionProvider")) == {
         "CUDAExecutionProvider": 1, "CPUExecutionProvider": 2,
     }  # fmt: skip
+
+
+def test_reason_for_a_failure_in_the_middle_is_read_from_the_log() -> None:
+    """A provider that was turned down at the start is none of those."""
+    failed = "CUDAExecutionProvider failed, this photo and the next ones run on the CPU: no memory"
+    log = (
+        "00:00:01 WARNING worker 7: TensorrtExecutionProvider: not here\n"
+        f"00:00:02 WARNING worker 7: {failed}\n"
+        "00:00:03 INFO    00004 a.jpg: done, u2netp on CPUExecutionProvider, 3.89 s\n"
+    )
+    assert reasons(log) == {"CUDAExecutionProvider": "no memory"}
+    assert reasons(log.replace("CPU: no memory", "CPU: ")) == {}
 
 
 def test_machine_without_a_card_is_told_apart_from_a_failure() -> None:
