@@ -59,7 +59,7 @@ def test_shipped_card_is_valid_and_complete(name: str) -> None:
     assert len(set(card.sha256)) > 4, "a made-up hash"
     assert card.file.endswith(".onnx")
     assert card.origin.homepage.startswith("https://")
-    assert card.origin.url == "" or card.origin.url.startswith("https://")
+    assert card.source
     assert card.licence.name
     assert card.licence.commercial is not Commercial.UNCLEAR or card.licence.note
     assert card.good_for

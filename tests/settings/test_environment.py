@@ -32,7 +32,7 @@ def test_nearer_source_wins_and_is_named_as_the_origin(tmp_path: Path) -> None:
     }
     assert loaded(tmp_path, text, environ).config.model.name == "environment"
     assert loaded(tmp_path, text).config.model.name == "file"
-    assert loaded(tmp_path, "").config.model.name == "u2netp"
+    assert loaded(tmp_path, "").config.model.name == "auto"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from bgzero_daemon.core.specs import PHOTO_MAXIMUM, Activation, Fit, InputSpec, 
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Commercial(StrEnum):
@@ -20,11 +21,13 @@ class Commercial(StrEnum):
     UNCLEAR = "unclear"
 
 
-class _Part(BaseModel):
+class Frozen(BaseModel):
+    """A part of a card: unknown keys are mistakes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Licence(_Part):
+class Licence(Frozen):
     """The licence of the weights (not of the code that trained them)."""
 
     name: str
@@ -32,15 +35,38 @@ class Licence(_Part):
     note: str = ""
 
 
-class Origin(_Part):
-    """Who made the weights and where the very file with this hash was published."""
+class Origin(Frozen):
+    """Who made the weights, and where the very file with this hash was published."""
 
     homepage: str
     published: str
-    url: str = ""
 
 
-class Input(_Part):
+class Source(Frozen):
+    """One place to fetch the weights from: a whole file or, with `key`, an entry in a manifest of chunks.
+
+    Chunks are IMG.LY's form: `url` is a JSON file that tells of each entry in which files beside it, named by their
+    SHA-256, its parts lie (`catalog.chunks`).
+    """
+
+    url: str = Field(pattern=r"^https://[^/@\s]+/\S+$")
+    key: str = ""
+
+
+class Quality(Frozen):
+    """Errors of cut-outs of this project's composites with known truth, in thousandths; lower is better.
+
+    As `benchmarks/quality.py` measures them: `mae` of alpha over the whole photo, `edge` of alpha near the contour,
+    `grad` of its sharpness, `color` of the cut-out over white, black and green near the contour.
+    """
+
+    mae: NotNegative
+    edge: NotNegative
+    grad: NotNegative
+    color: NotNegative
+
+
+class Input(Frozen):
     """See `core.specs.InputSpec`."""
 
     size_px: int = Field(ge=16, le=8192)
@@ -56,7 +82,7 @@ class Input(_Part):
         return InputSpec(self.size_px, scale, self.mean, self.std, self.fit)
 
 
-class Output(_Part):
+class Output(Frozen):
     """See `core.specs.OutputSpec`."""
 
     output: str = ""
@@ -68,13 +94,18 @@ class Output(_Part):
         return OutputSpec(self.output, self.activation, self.stretch)
 
 
-class ModelCard(_Part):
+class ModelCard(Frozen):
     """One weight file and how to use it. The card's name is its file's name without ".toml".
 
     `size_bytes` is None where no exact size was ever published; the hash decides in any case. `peak_mb` is
     the resident memory in MB of a whole worker while it cuts a small photo on a CPU, as measured for
-    this project; None: never measured here. `seconds` is the wall time in s of one run of the network on
-    the two cores of that machine, None likewise; deadlines are reckoned from it.
+    this project; None: never measured here. `told_peak_mb` is what others have published where it was not.
+    `seconds` is the wall time in s of one run of the network on the two cores of that machine, None likewise;
+    deadlines are reckoned from it. `quality` is None where the weights never ran here.
+
+    `rank` is the place in the order in which "auto" prefers models, 1 is the best: by this project's measurements
+    between models that it could run, by published ones otherwise. None: never chosen by itself. `wants_gpu`: it takes
+    many seconds a photo on a CPU, so it is not suggested there.
     """
 
     title: str = Field(max_length=40)
@@ -83,14 +114,19 @@ class ModelCard(_Part):
     size_bytes: int | None = Field(default=None, gt=0)
     sha256: Sha256
     peak_mb: int | None = Field(default=None, gt=0)
+    told_peak_mb: int | None = Field(default=None, gt=0)
     seconds: Positive | None = None
+    rank: int | None = Field(default=None, ge=1)
+    wants_gpu: bool = False
+    quality: Quality | None = None
     licence: Licence
     origin: Origin
+    source: tuple[Source, ...] = ()
     input: Input
     output: Output
 
 
-class Model(_Part):
+class Model(Frozen):
     """A card with the weights that were found for it; `weights` is None where none are installed."""
 
     name: str

@@ -156,6 +156,13 @@ def _write(folder: Path, name: str, content: bytes) -> None:
         os.close(place)
 
 
+def forget(card: ModelCard) -> None:
+    """Take away every graph that was prepared from a card's weights."""
+    if top := paths.prepared_dir():
+        for folder in top.glob(f"{card.sha256}-*"):
+            remove(folder)
+
+
 def sweep(top: Path, now: float) -> None:
     """Take away the workplaces that a killed process has left, once nobody can be at work there any more."""
     for left in top.glob(f"{WORKPLACE}*"):

@@ -1,6 +1,7 @@
 """Finding models: the user's folder first, then what ships with the program."""
 
 import hashlib
+import logging
 import os
 import tomllib
 from collections.abc import Iterator
@@ -11,8 +12,10 @@ from pydantic import ValidationError
 from bgzero_daemon.catalog.card import Model, ModelCard
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import ModelError
-from bgzero_daemon.core.names import display
+from bgzero_daemon.core.names import display, quoted
 from bgzero_daemon.core.texts import _
+
+log = logging.getLogger(__name__)
 
 
 def folders() -> list[Path]:
@@ -58,6 +61,15 @@ def models() -> Iterator[Model]:
     """Yield every model there is a card for, by name. Raises ModelError at a card that is wrong."""
     for name, file in sorted(_card_files().items()):
         yield _with_weights(name, read_card(file))
+
+
+def sound_models() -> Iterator[Model]:
+    """Yield the same without those whose cards are wrong, which the log names."""
+    for name, file in sorted(_card_files().items()):
+        try:
+            yield _with_weights(name, read_card(file))
+        except ModelError as error:
+            log.warning("%s", error)
 
 
 def find(wanted: str) -> Model:
@@ -109,11 +121,12 @@ def installed(wanted: str) -> Model:
     """Find a model whose weights are here. Raises ModelError with what to do where they are not."""
     model = find(wanted)
     if model.weights is None:
-        place = folders()[0] / model.card.file
+        hint = _("Put the file with SHA-256 {digits}… at {place}.")
+        if model.card.source:
+            hint = _("`bgzero model pull {name}` fetches them. Or put the file with SHA-256 {digits}… at {place}.")
+        place = display(folders()[0] / model.card.file)
         raise ModelError(
             _("The weights of {name} are not installed.").format(name=model.name),
-            hint=_(
-                "Put the file with SHA-256 {digits}… at {place}; `bgzero model info {name}` tells where it comes from."
-            ).format(digits=model.card.sha256[:12], place=display(place), name=model.name),
+            hint=hint.format(name=quoted(model.name), digits=model.card.sha256[:12], place=place),
         )
     return model

@@ -11,12 +11,12 @@ from bgzero_daemon.core.providers import CPU, RUNTIME_NAMES
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.doctor.device import device_bytes
 from bgzero_daemon.doctor.trial import offered
+from bgzero_daemon.service.chosen import in_force, name_of
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.proofs import Proofs
 from bgzero_daemon.settings import schema
 from bgzero_daemon.settings.load import load
 from bgzero_daemon.settings.schema import Config
-from bgzero_daemon.settings.state import in_force
 from bgzero_daemon.wire.work import ProofFrame
 
 Told = Mapping[str, object]
@@ -28,7 +28,7 @@ def bench(arguments: argparse.Namespace) -> int:
     That is remembered: the daemon's next worker goes by it.
     """
     config = in_force(load(arguments.config)).config
-    name = arguments.name or config.model.name
+    name = name_of(arguments.name or config.model.name, config)
     wanted = _asking(config, name, arguments.provider or config.model.provider)
     model = shelf.installed(name)
     names, missing = offered(wanted.model.provider)

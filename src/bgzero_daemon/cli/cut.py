@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
-from bgzero_daemon.catalog import shelf
+from bgzero_daemon.catalog import choice, licences, shelf
 from bgzero_daemon.cli.interrupts import uninterrupted
 from bgzero_daemon.cli.source import Sources, pixels_of
 from bgzero_daemon.cli.target import Target
@@ -33,11 +33,11 @@ from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.names import display, to_wire
 from bgzero_daemon.core.recipe import Product, Recipe
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.chosen import in_force, name_of
 from bgzero_daemon.service.outbox import Outbox, StagedFile, read_umask
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.published import tag_of
 from bgzero_daemon.settings.load import load
-from bgzero_daemon.settings.state import in_force
 
 _TRIES_ALONE = 2
 
@@ -232,8 +232,10 @@ def cut(arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _on_sigterm)
     config = in_force(load(arguments.config)).config
     product = Product.MASK if arguments.mask_only else Product.CUTOUT
-    recipe = Recipe(arguments.model or config.model.name, config.output.metadata, product)
-    models = {recipe.model: shelf.installed(recipe.model)}
+    recipe = Recipe(name_of(arguments.model or config.model.name, config), config.output.metadata, product)
+    if arguments.accept_licence:
+        licences.accept(shelf.find(recipe.model))
+    models = {recipe.model: choice.usable(recipe.model)}
     photos = [
         (photo, Target.of(photo, arguments.output, is_single=len(arguments.photos) == 1, product=product))
         for photo in arguments.photos

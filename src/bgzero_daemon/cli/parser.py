@@ -43,6 +43,7 @@ def _add_work(verbs: Verbs, common: Parser, configured: Parser) -> None:
     run.add_argument("--inbox", metavar="DIR", help=_("folder to watch"))
     run.add_argument("--outbox", metavar="DIR", help=_("folder for the cut-outs"))
     run.add_argument("--model", metavar="NAME", help=_("model to use, see `bgzero model list`"))
+    _add_licence(run)
     run.add_argument("--json-logs", action="store_true", help=_("write the log as JSON, one object a line"))
     run.add_argument("--once", action="store_true", help=_("cut what is there now, then end"))
     run.set_defaults(serve="bgzero_daemon.cli.run:run")
@@ -53,6 +54,7 @@ def _add_work(verbs: Verbs, common: Parser, configured: Parser) -> None:
         "-o", "--output", metavar="FILE_OR_DIR", help=_("where to put the result; - writes standard output")
     )
     cut.add_argument("--model", metavar="NAME", help=_("model to use, see `bgzero model list`"))
+    _add_licence(cut)
     cut.add_argument("--mask-only", action="store_true", help=_("write the matte as a grey picture"))
     cut.set_defaults(serve="bgzero_daemon.cli.cut:cut")
 
@@ -140,6 +142,7 @@ def _add_models(verbs: Verbs, common: Parser) -> None:
     bench.add_argument("--config", type=Path, metavar="FILE", help=_("configuration file to use"))
     _add_json(bench)
     bench.set_defaults(serve="bgzero_daemon.cli.bench:bench")
+    _add_shelving(model, common)
     prepare = model.add_parser("prepare", parents=[common], help=_("make a graph of a model that a CPU runs faster"))
     prepare.add_argument(
         "name", nargs="?", default="", metavar="NAME",
@@ -150,7 +153,51 @@ def _add_models(verbs: Verbs, common: Parser) -> None:
     use = model.add_parser("use", parents=[common], help=_("cut the next photos with another model"))
     use.add_argument("name", nargs="?", default="", metavar="NAME", help=_("name of a model"))
     use.add_argument("--configured", action="store_true", help=_("go back to the one that the configuration names"))
+    _add_licence(use)
     use.set_defaults(serve="bgzero_daemon.cli.steer:use_model")
+
+
+def _add_shelving(model: Verbs, common: Parser) -> None:
+    """Add what brings weights and takes them away."""
+    pull = model.add_parser("pull", parents=[common], help=_("fetch a model's weights; nothing else uses a network"))
+    pull.add_argument("name", metavar="NAME", help=_("name of a model"))
+    pull.add_argument(
+        "--from", dest="from_", default="", metavar="DIR_OR_URL", help=_("from this folder or address instead")
+    )
+    pull.add_argument(
+        "--timeout", type=_seconds, default=30.0, metavar="SECONDS", help=_("how long a server may be silent (30)")
+    )
+    _add_licence(pull)
+    pull.set_defaults(serve="bgzero_daemon.cli.pull:pull")
+    add = model.add_parser("add", parents=[common], help=_("bring a weight file of your own"))
+    add.add_argument("file", metavar="FILE", help=_("an ONNX file"))
+    add.add_argument("--like", default="", metavar="NAME", help=_("the model whose preprocessing it needs"))
+    add.add_argument("--name", default="", metavar="NAME", help=_("what to call it; the file's name otherwise"))
+    add.add_argument("--licence", default="not stated", metavar="TEXT", help=_("the licence of the weights"))
+    add.add_argument(
+        "--commercial", default="unclear", choices=("yes", "no", "unclear"), help=_("whether it allows commercial use")
+    )
+    _add_licence(add)
+    add.set_defaults(serve="bgzero_daemon.cli.shelving:add")
+    verify = model.add_parser("verify", parents=[common], help=_("compare weights with what their cards describe"))
+    verify.add_argument("names", nargs="*", metavar="NAME", help=_("name of a model; without, all that are installed"))
+    verify.set_defaults(serve="bgzero_daemon.cli.shelving:verify")
+    remove = model.add_parser("rm", parents=[common], help=_("take a model's weights away"))
+    remove.add_argument("name", metavar="NAME", help=_("name of a model"))
+    remove.set_defaults(serve="bgzero_daemon.cli.shelving:remove")
+
+
+def _add_licence(verb: Parser) -> None:
+    verb.add_argument(
+        "--accept-licence", action="store_true", help=_("accept its licence where that does not allow commercial use")
+    )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.1 <= seconds <= 3600:
+        raise ValueError(text)
+    return seconds
 
 
 def _add_configuration(verbs: Verbs, common: Parser, configured: Parser) -> None:

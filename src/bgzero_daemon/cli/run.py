@@ -6,7 +6,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from bgzero_daemon.catalog import choice, licences, shelf
 from bgzero_daemon.cli import journal
+from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import UsageError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
@@ -32,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         flags |= {f"folder.0.{key}": os.path.abspath(getattr(arguments, key)) for key in ("inbox", "outbox")}
     if arguments.model:
         flags["model.name"] = arguments.model
+        if arguments.accept_licence:
+            licences.accept(shelf.find(arguments.model))
     if arguments.json_logs:
         flags["log.format"] = "json"
 
@@ -45,12 +49,23 @@ def run(arguments: argparse.Namespace) -> int:
     for made in folders.prepare(loaded):
         log.info(_("Made %s."), display(made))
 
-    from bgzero_daemon.service import app
+    from bgzero_daemon.service import app, chosen
+
+    if loaded.config.model.name == choice.AUTO and _is_first() and (sentence := chosen.suggestion(loaded.config)):
+        log.info("%s", sentence)
 
     can_ask = sys.stdin.isatty() and sys.stderr.isatty()
     file, _named = config_path(arguments.config, os.environ)
     source = app.Source(loaded, file, read, lambda wanted: journal.show_from(wanted, verbose=arguments.verbose))
     return app.run(source, once=arguments.once, ask=_ask if can_ask else None)
+
+
+def _is_first() -> bool:
+    """Say whether no daemon of this account has ever decided anything."""
+    from bgzero_daemon.service.house import LEDGER
+
+    folder = paths.state_dir()
+    return folder is not None and not os.path.exists(folder / LEDGER)
 
 
 def _ask(stock: "Stock") -> bool:

@@ -111,7 +111,7 @@ def use_model(arguments: argparse.Namespace) -> int:
     """Cut the next photos with another model, once it has proved itself."""
     if bool(arguments.name) == arguments.configured:
         raise UsageError(_("Name a model, or say --configured."))
-    reply = client.ask("set_model", name=arguments.name or "")
+    reply = client.ask("set_model", name=arguments.name or "", accept_licence=arguments.accept_licence)
     print(_("The next photo is cut with {model}.").format(model=reply["model"]))
     return 0
 

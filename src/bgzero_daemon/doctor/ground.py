@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from bgzero_daemon import client
-from bgzero_daemon.catalog import shelf
+from bgzero_daemon.catalog import choice, shelf
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, NoDaemon
 from bgzero_daemon.core.texts import _
@@ -18,9 +18,9 @@ from bgzero_daemon.doctor.remedies import setting
 from bgzero_daemon.doctor.trial import Tried, load_runtime, try_worker
 from bgzero_daemon.install import here
 from bgzero_daemon.install.agent import Examined, Running
+from bgzero_daemon.service.chosen import in_force
 from bgzero_daemon.settings.load import Loaded, load
 from bgzero_daemon.settings.schema import Config
-from bgzero_daemon.settings.state import in_force
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class Ground:
     def model(self) -> Model:
         """Return the model that is used first. Raises CannotLook where it cannot be used."""
         try:
-            model = shelf.installed(self.config.model.name)
+            model = choice.usable(self.config.model.name)
             digits = "" if self.config.model.allow_unverified or not model.weights else shelf.hash_file(model.weights)
         except BgzeroError:
             raise CannotLook(_("This waits for a model that can be used.")) from None

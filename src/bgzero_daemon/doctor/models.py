@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from bgzero_daemon.catalog import prepared, shelf
+from bgzero_daemon.catalog import licences, prepared, shelf
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.catalog.runtime import runs_on_cpu
 from bgzero_daemon.core import paths
@@ -46,12 +46,20 @@ def _look_at(ground: Ground, name: str, key: str) -> Finding | None:
     except BgzeroError as error:
         return wrong(str(error), other, error.hint)
     if digits == model.card.sha256:
-        return None
+        return _licence(model, name)
     sentence = _("{file} is not what the card of {name} describes: its SHA-256 is {digits}…").format(
         file=display(model.weights), name=display(name), digits=digits[:12]
     )
     hint = _("`bgzero model info {name}` tells where the right file comes from.").format(name=display(name))
     return (note if ground.config.model.allow_unverified else wrong)(sentence, other, hint)
+
+
+def _licence(model: Model, name: str) -> Finding | None:
+    try:
+        licences.check(model, name)
+    except licences.NotAccepted as error:
+        return wrong(str(error), f"bgzero model pull {quoted(name)} --accept-licence", _("Or choose another model."))
+    return None
 
 
 def _to_prepare(ground: Ground, name: str) -> Finding | None:

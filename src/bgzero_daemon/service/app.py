@@ -18,7 +18,7 @@ from types import FrameType
 
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit, ModelError, WorkforceLost
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service import existing
+from bgzero_daemon.service import chosen, existing
 from bgzero_daemon.service.board import Board
 from bgzero_daemon.service.change import Change, models_of
 from bgzero_daemon.service.control import ControlServer
@@ -68,7 +68,7 @@ def _workforce(config: Config, on_change: Callable[[], None]) -> LocalWorkforce:
 def _usable(state: State, loaded: Loaded) -> State:
     """Return the state without a choice of a model that is not there any more, which the log says."""
     try:
-        models_of(state.laid_over(loaded).config)
+        models_of(chosen.resolved(state.laid_over(loaded)).config)
     except ConfigError as error:
         if state.model:
             log.warning(_("The model that was chosen cannot be used, the configured one is: %s"), error)
@@ -92,7 +92,7 @@ class Service:
         self._house = House(loaded.config)
         file = self._house.state / states.FILE if self._house.state and not once else None
         state = _usable(states.read(file) if file else states.read_chosen(), loaded)
-        config = state.laid_over(loaded).config
+        config = chosen.resolved(state.laid_over(loaded)).config
         self._house.cook_by(config)
         self._workforce = _workforce(config, self._wake.set)
         self._workshop = self._new_workshop(config)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from bgzero_daemon.catalog import shelf
+from bgzero_daemon.catalog import choice, licences, shelf
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import ConfigError, ModelError
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service import chosen
 from bgzero_daemon.service.errand import Errands
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.workshop import Workshop
@@ -31,9 +32,9 @@ _AT_START_ONLY = ("log.to", "log.format")  # where the log goes is settled befor
 
 
 def models_of(config: Config) -> dict[str, Model]:
-    """Find every model the configuration names. Raises ConfigError where one cannot be used."""
+    """Find every model the configuration names. Raises ConfigError where one cannot be used, or may not."""
     try:
-        return {name: shelf.installed(name) for name in sorted(config.models)}
+        return {name: choice.usable(name) for name in sorted(config.models)}
     except ModelError as error:
         raise ConfigError(str(error), hint=error.hint) from error
 
@@ -72,9 +73,10 @@ def _differing(one: Mapping[str, object], other: Mapping[str, object]) -> list[s
 class Change:
     """On its way from `former` to `wanted`. Main thread only.
 
-    `state` is what is chosen once it is in force; `configured` what was read, None where nothing was. `wake` is called
-    from any thread when `is_ready` has something to do. `is_anew`: workers start anew, whatever differs. Moments are of
-    the monotonic clock.
+    `state` is what is chosen once it is in force; `configured` what was read, None where nothing was. `wanted` and
+    `keys`, those that differ, are settled once `checked` is done: which model "auto" means is looked up there. `wake`
+    is called from any thread when `is_ready` has something to do. `is_anew`: workers start anew, whatever differs;
+    `accepts` names a model whose licence is accepted with it. Moments are of the monotonic clock.
     """
 
     former: Loaded
@@ -84,12 +86,10 @@ class Change:
     began: float
     wake: Callable[[], None]
     is_anew: bool = False
-    keys: list[str] = field(init=False)
+    keys: list[str] = field(init=False, default_factory=list)
     checked: "Future[Mapping[str, Model]]" = field(init=False)
     trial: "Future[None] | None" = None
-
-    def __post_init__(self) -> None:
-        self.keys = differing_keys(self.former.config, self.wanted.config)
+    accepts: str = ""
 
     def begin(self) -> None:
         """Begin with looking at folders and models, in a thread of its own: what they lie on may not answer."""
@@ -98,6 +98,10 @@ class Change:
 
     def _check(self) -> Mapping[str, Model]:
         """Look at what is new. Returns the models for new workers, none where the present ones stay."""
+        if self.accepts and self.accepts != choice.AUTO:
+            licences.accept(shelf.find(self.accepts))
+        self.wanted = chosen.resolved(self.wanted)
+        self.keys = differing_keys(self.former.config, self.wanted.config)
         if any(key.startswith("folder") for key in self.keys):
             folders.prepare(self.wanted)
         return models_of(self.wanted.config) if self.needs_workers else {}

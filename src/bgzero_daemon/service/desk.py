@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from bgzero_daemon.catalog import shelf
+from bgzero_daemon.catalog import choice
 from bgzero_daemon.core.errors import BgzeroError, Code
 from bgzero_daemon.core.job import JobState, PhotoKey
 from bgzero_daemon.core.names import display, from_wire, to_wire
@@ -111,7 +111,7 @@ class Desk:
         if not _paths(request):
             raise BgzeroError(_("Name the photos that are to be cut again."))
         if name := cast(str, request.get("model", "")):
-            self._workforce.learn(name, shelf.installed(name))
+            self._workforce.learn(name, choice.usable(name))
         return self._open_again(self._each(request, (*_DECIDED, JobState.WAITING)), name)
 
     def _retry(self, request: dict[str, object]) -> Reply:

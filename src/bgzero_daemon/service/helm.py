@@ -12,6 +12,7 @@ from bgzero_daemon.catalog.runtime import runs_on_cpu
 from bgzero_daemon.core.errors import BgzeroError, ConfigError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service import chosen
 from bgzero_daemon.service.change import Change, needing_restart
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.portrait import Steering
@@ -42,7 +43,7 @@ class Helm:
     ) -> None:  # fmt: skip
         self._started_with = self._configured = configured
         self.state, self._file, self.keeps = state, file, True
-        self.loaded = state.laid_over(configured)
+        self.loaded = chosen.resolved(state.laid_over(configured))
         self._workforce, self._reload, self._take_over, self._wake = workforce, reload, take_over, wake
         self._wishes = Wishes()
         self._config_error = ""
@@ -63,7 +64,8 @@ class Helm:
                 self._keep(self.state.model_copy(update={"paused": None}))
                 return {}
             case "set_model":
-                return self._wishes.add("model", partial(self._choose, "name", str(request["name"])))
+                name, accepts = str(request["name"]), request.get("accept_licence") is True
+                return self._wishes.add("model", partial(self._choose, "name", name, accepts=accepts))
             case "set_provider":
                 return self._wishes.add("provider", partial(self._choose, "provider", str(request["name"])))
             case "set_notifications":
@@ -103,8 +105,11 @@ class Helm:
         """Return when a pause ends, in seconds of the monotonic clock; infinity for never."""
         return float("inf") if self._pause_ends is None else self._pause_ends - suspended_seconds()
 
-    def _choose(self, key: str, value: str) -> Change:
-        """Choose a model or a provider, or with "" go back to the configured one. Raises BgzeroError."""
+    def _choose(self, key: str, value: str, *, accepts: bool = False) -> Change:
+        """Choose a model or a provider, or with "" go back to the configured one. Raises BgzeroError.
+
+        `accepts`: with the model its licence is accepted.
+        """
         configured = getattr(self._configured.config.model, key)
         field = "model" if key == "name" else "provider"
         kind = Choice if key == "name" else ProviderChoice
@@ -123,7 +128,9 @@ class Helm:
         is_anew = key == "provider" and not runs_on_cpu(loaded.config.model.provider)
         if is_anew:  # whoever says it once more has mended something
             self._workforce.forget_rejected()
-        return Change(self.loaded, loaded, wanted, None, time.monotonic(), self._wake, is_anew=is_anew)
+        change = Change(self.loaded, loaded, wanted, None, time.monotonic(), self._wake, is_anew=is_anew)
+        change.accepts = value if accepts else ""
+        return change
 
     def reload(self) -> "Future[Reply]":
         """Read the configuration anew and take over what changed; where that fails the last good one holds."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bgzero_daemon.catalog import shelf
+from bgzero_daemon.catalog import choice
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import BgzeroError, Code, ModelError, PhotoSkipped
 from bgzero_daemon.core.formats import Kind
@@ -73,7 +73,7 @@ class Workshop:
     def _find_wanted_models(self) -> None:
         for name in self.ledger.wanted_models():
             try:
-                self._workforce.learn(name, shelf.installed(name))
+                self._workforce.learn(name, choice.usable(name))
             except ModelError as error:
                 log.warning(_("Photos that were to be cut again with %s are cut with their folder's model: %s"),
                             display(name), error)  # fmt: skip

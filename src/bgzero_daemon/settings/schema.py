@@ -96,7 +96,9 @@ class Model(Table):
     """The network and where it runs."""
 
     name: str = Field(
-        default="u2netp", min_length=1, description="name of a card (bgzero model list) or path of a weight file"
+        default="auto",
+        min_length=1,
+        description="name of a card (bgzero model list), path of a weight file, or auto: the best that is here",
     )
     provider: ProviderName = Field(
         default="auto",

@@ -49,7 +49,7 @@ def _name(value: object) -> object:
 
 def _switch(value: object) -> object:
     if not isinstance(value, bool):
-        raise BadRequest("on is true or false")
+        raise BadRequest("a switch is true or false")
     return value
 
 
@@ -78,7 +78,7 @@ VERBS: Mapping[str, Verb] = {
     "resume": Verb("go on, and look through all inboxes"),
     "set_model": Verb(
         "cut the next photo with this model, once it has proved itself; '' goes back to the configured one",
-        ("model", "provider"), needs={"name": _name}, may_take_long=True,
+        ("model", "provider"), needs={"name": _name}, takes={"accept_licence": _switch}, may_take_long=True,
     ),
     "set_provider": Verb(
         "the same with this provider", ("model", "provider"), needs={"name": _name}, may_take_long=True,

@@ -1,0 +1,126 @@
+"""`bgzero model pull`: the one command that may use a network."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from bgzero_daemon import client
+from bgzero_daemon.catalog import licences, offers, shelf
+from bgzero_daemon.catalog.arrival import Part, arriving
+from bgzero_daemon.catalog.card import Model
+from bgzero_daemon.catalog.fetch import Fetcher, Report
+from bgzero_daemon.catalog.supply import Broken, Supply
+from bgzero_daemon.core import paths
+from bgzero_daemon.core.errors import BgzeroError, Exit, ModelError, NoDaemon
+from bgzero_daemon.core.names import display
+from bgzero_daemon.core.texts import _
+
+
+def pull(arguments: argparse.Namespace) -> int:
+    """Fetch a model's weights, unless they are here, and note that their licence was accepted."""
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    model = shelf.find(arguments.name)
+    if arguments.accept_licence:
+        licences.accept(model)
+    licences.check(model, arguments.name)
+    if model.weights and shelf.hash_file(model.weights) == model.card.sha256:
+        print(_("{name} is here: {file}.").format(name=display(model.name), file=display(model.weights)))
+    else:
+        _fetch(model, arguments.from_, arguments.timeout)
+    return _tell_the_daemon(model)
+
+
+def _fetch(model: Model, place: str, patience_seconds: float) -> None:
+    def web() -> Supply:
+        from bgzero_daemon.catalog.pull import Web
+
+        return Web(patience_seconds=patience_seconds)
+
+    card, data = model.card, paths.data_dir()
+    if data is None:
+        raise ModelError(_("This account has no home, so there is no place for weights."))
+    with arriving(data / "models", card, _say_waiting) as part:
+        if part is None:
+            print(_("{name} has been fetched meanwhile.").format(name=display(model.name)))
+            return
+        try:
+            asked = offers.of_place(card, place, web) if place else offers.of_card(card, web)
+            with _progress(model, part) as report:
+                came_from = Fetcher(card, part, report, patience_seconds=patience_seconds).fetch(asked)
+            file = part.publish()
+        except Broken as error:  # of the proxy or the certificates that the environment names
+            raise ModelError(
+                _("The weights could not be fetched: {why}.").format(why=error), hint=error.hint
+            ) from error
+        except KeyboardInterrupt:
+            part.discard()
+            print(_("Stopped; nothing is left of it."), file=sys.stderr)
+            raise
+        finally:
+            if not part.size:
+                part.discard()
+    print(_("{name} is installed: {file}, from {place}.").format(
+        name=display(model.name), file=display(file), place=came_from
+    ))  # fmt: skip
+
+
+def _say_waiting() -> None:
+    print(_("Another process is fetching it; waiting for that."), file=sys.stderr)
+
+
+def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + signal.SIGTERM)  # what has arrived stays, and the next pull goes on with it
+
+
+@contextmanager
+def _progress(model: Model, part: Part) -> Iterator[Report]:
+    """Show a bar where somebody looks, and a line for each quarter where not."""
+    if not sys.stderr.isatty():
+        yield Report(_in_quarters(model), lambda sentence: print(sentence, file=sys.stderr))
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(display(model.name), total=model.card.size_bytes, completed=part.size)
+        yield Report(
+            lambda have, size: bar.update(task, completed=have, total=size),
+            lambda sentence: bar.console.print(sentence, markup=False, highlight=False),
+        )
+
+
+def _in_quarters(model: Model) -> Callable[[int, int | None], None]:
+    said = 0
+
+    def report(have: int, size: int | None) -> None:
+        nonlocal said
+        quarter = 4 * have // size if size else 0
+        if quarter > said:
+            said = quarter
+            text = _("{name}: {percent} % of {mb} MB")
+            print(
+                text.format(name=display(model.name), percent=25 * quarter, mb=round((size or 0) / 1e6, 1)),
+                file=sys.stderr,
+            )
+
+    return report
+
+
+def _tell_the_daemon(model: Model) -> int:
+    """Let a running daemon look at what is here now: "auto" may mean another model."""
+    try:
+        reply = client.ask("reload")
+    except NoDaemon:
+        return Exit.OK
+    except BgzeroError as error:
+        print(_("The running daemon does not take it over: {why}").format(why=error), file=sys.stderr)
+        return Exit.OK
+    if reply.get("model") == model.name and reply["changed"]:
+        print(_("The next photo is cut with {model}.").format(model=display(model.name)))
+    return Exit.OK
