@@ -38,17 +38,20 @@ activation = "probabilities"
 """
 
 
-def network(side_px: int = SIDE_PX) -> bytes:
-    """Return the network's file: sigmoid of 20 times the mean of the three channels, seven times over."""
+def network(side_px: int = SIDE_PX, entrance: str = "input.1", outputs: int = 7) -> bytes:
+    """Return the network's file: sigmoid of 20 times the mean of the three channels, seven times over.
+
+    With other names, sides and numbers of `outputs` it has the signature of another network.
+    """
     weights = numpy_helper.from_array(np.full((1, 3, 1, 1), 20.0 / 3.0, np.float32), "w")
-    names = [f"d{number}" for number in range(7)]
-    nodes = [helper.make_node("Conv", ["input.1", "w"], ["logits"])]
+    names = [f"d{number}" for number in range(outputs)]
+    nodes = [helper.make_node("Conv", [entrance, "w"], ["logits"])]
     nodes += [helper.make_node("Sigmoid", ["logits"], [name]) for name in names]
     shape = [1, 1, side_px, side_px]
     graph = helper.make_graph(
         nodes,
         "bright",
-        [helper.make_tensor_value_info("input.1", TensorProto.FLOAT, [1, 3, side_px, side_px])],
+        [helper.make_tensor_value_info(entrance, TensorProto.FLOAT, [1, 3, side_px, side_px])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in names],
         [weights],
     )
