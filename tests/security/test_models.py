@@ -153,6 +153,15 @@ def test_model_with_foreign_operators_is_refused(home: Home) -> None:
     assert "operators that are not ONNX Runtime's own (com.example)" in refused(home)
 
 
+def test_operators_that_are_only_listed_are_not_foreign(home: Home) -> None:
+    """onnx.quantize lists what its own runtime knew, as in isnet-imgly-small; the network runs and is used."""
+    model = onnx.load_model_from_string(tiny.network())
+    model.opset_import.append(helper.make_opsetid("com.example", 1))
+    replaced(home, model.SerializeToString())
+    done = home.bgzero("cut", photo(home.root / "a.jpg"), "-o", home.root / "a.png")
+    assert done.returncode == 0, done.stderr
+
+
 def test_runtimes_own_format_is_refused(home: Home) -> None:
     """It skips the checks that ONNX files go through."""
     replaced(home, b"\x20\0\0\0ORTM" + bytes(200))

@@ -15,12 +15,12 @@ _COMPILED = b"EPContext"  # ONNX Runtime's operator for what a provider has comp
 _DEEPEST = 64  # graphs within graphs
 _ORT_MARK = b"ORTM"  # the identifier of ONNX Runtime's own format, at offset 4 as in any flatbuffer
 
-# message: field number -> what it holds; "operator", "domain", "own" and "location" are noted, others are walked into
+# message: field number -> what it holds; "operator", "domain", "own" and "location" are noted, others are walked into.
+# The list of operator sets is passed over: onnx.quantize lists all that its runtime knew, and uses none of them.
 _MESSAGES: dict[str, dict[int, str]] = {
-    "model": {7: "graph", 8: "opset", 20: "training", 25: "function"},
-    "opset": {1: "domain"},
+    "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
-    "function": {7: "node", 9: "opset", 10: "own", 11: "attribute"},
+    "function": {7: "node", 10: "own", 11: "attribute"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
     "node": {4: "operator", 5: "attribute", 7: "domain"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
