@@ -127,6 +127,8 @@ def open_session(weights: bytes, candidate: Candidate, threads: int) -> onnxrunt
     # what really ran where is asked for afterwards: the list of providers says nothing about it
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     name = candidate.runtime_name
+    # From the second run on it would want one large block beside the arena's, 840 MB for IS-Net, and win no time.
+    options.enable_mem_pattern = name != CPU  # what it does to a GPU's memory was not measured
     settings = dict(_OPTIONS.get(candidate.name, {}))
     try:
         if candidate.devices:
