@@ -20,10 +20,10 @@ BGZERO = Path(sys.executable).with_name("bgzero")
 MEASURES = ("mae", "edge", "grad", "color")
 
 
-def installed() -> list[str]:
-    """Return the models whose weights are on this machine."""
+def installed() -> dict[str, str]:
+    """Return the models whose weights are on this machine, each with the hash that its card names."""
     listed = subprocess.run([BGZERO, "model", "list", "--json"], capture_output=True, check=True)
-    return [model["name"] for model in json.loads(listed.stdout) if model["installed"]]
+    return {model["name"]: model["sha256"] for model in json.loads(listed.stdout)["models"] if model["installed"]}
 
 
 def score(model: str, composites: Path) -> dict[str, list[float]]:
