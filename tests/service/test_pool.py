@@ -21,6 +21,7 @@ from bgzero_daemon.core.recipe import Recipe
 from bgzero_daemon.service import doors
 from bgzero_daemon.service.child import Child
 from bgzero_daemon.service.crew import Crew
+from bgzero_daemon.service.plan import Plan
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.settings.schema import Config, Worker
 from tests.home import until
@@ -221,15 +222,30 @@ def test_trial_that_fails_changes_nothing(tmp_path: Path, is_busy: bool) -> None
 
 def test_second_trial_ends_the_first(tmp_path: Path) -> None:
     """Somebody changed their mind: the first one hears so, and its worker ends."""
-    models = {MODEL: shelf.installed(MODEL)}
-    with pool() as made:
+    models, loaded = {MODEL: shelf.installed(MODEL)}, []
+    with pool() as made, task(tmp_path) as given:
+        made.submit(given).result(60)
+        begin = made._crew.begin
+
+        def counted(name: str, plan: Plan) -> Child | None:
+            loaded.append(len(made._crew.children))
+            return begin(name, plan)
+
+        made._crew.begin = counted  # type: ignore[method-assign]
         first = made.try_out(Config(), models, MODEL)
-        until(lambda: made._crew.children, "it begins")
+        until(lambda: len(made._crew.children) == 2, "it begins")
         second = made.try_out(Config(), models, MODEL)
         assert "meanwhile" in str(first.exception(60))
         second.result(60)
+        assert max(loaded) == 1, "two are in memory at most: the former trial's worker ends first"
         made.adopt()
         until(lambda: len(made._crew.children) == 1, "one is left")
+
+
+def test_trial_outlasts_the_rest_that_idle_workers_have(tmp_path: Path) -> None:
+    """A model that takes longer to load than a worker may rest is no idle worker."""
+    with pool(idle_seconds=0.01) as made:
+        made.try_out(Config(), {MODEL: shelf.installed(MODEL)}, MODEL).result(60)
 
 
 def test_trial_waits_for_memory_until_the_present_workers_have_ended(

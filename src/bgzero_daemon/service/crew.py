@@ -81,7 +81,9 @@ class Crew:
         for child in list(self.children):
             child.is_retiring = child.is_retiring or (child.plan != plan.number and child is not trying)
             child.look_after(now)
-            if child.process.is_leaving or child.has_served(now, self._trials.plan.config.worker):
+            # who is tried out has nothing to do yet, which is no rest
+            has_served = child is not trying and child.has_served(now, plan.config.worker)
+            if child.process.is_leaving or has_served:
                 self.part(child)
                 if child.process.is_over(now):
                     self._bury(child)

@@ -265,6 +265,9 @@ class LocalWorkforce:
             self._crew.part(given_up)
         if not (trial := self._trials.pending):
             return
+        plans = (self._trials.plan.number, trial.plan.number)
+        if any(child.plan not in plans for child in self._crew.children):
+            return  # a former trial's or plan's model is still in memory: two are enough
         if self._crew.children and not trial.has_room:
             for child in self._crew.children:
                 child.is_retiring = True
