@@ -157,6 +157,74 @@ def test_doctor_finds_a_licence_that_nobody_accepted(home: Home) -> None:
     assert "commercially" not in home.bgzero("doctor", "--json").stdout.decode()
 
 
+def test_auto_may_be_said_wherever_a_model_is_chosen(auto: Home) -> None:
+    """In the configuration, to a command, to the daemon; where it would be nonsense a sentence says so."""
+    shelve(auto, "better", rank=1)
+    told(auto, "config", "init")
+    told(auto, "config", "set", "model.name", "auto")
+    assert "better" in told(auto, "model", "info", "auto")
+    assert "better is prepared" in told(auto, "model", "prepare", "auto")
+    for verb in ("pull", "rm"):
+        assert "auto stands for the best model" in told(auto, "model", verb, "auto", code=1)
+    photo(auto.inbox / "a.jpg")
+    run = ("run", "--once", "--inbox", auto.inbox, "--outbox", auto.outbox, "--model", "auto", "--accept-licence")
+    assert auto.bgzero(*run).returncode == 0
+    shelve(auto, "best", rank=1)
+    (auto.models / "better.onnx").unlink()
+    with auto.daemon(**QUICK) as daemon:
+        told(auto, "redo", auto.inbox / "a.jpg", "--model", "auto")
+        until(lambda: "a.jpg: done, best" in daemon.log, lambda: daemon.log)
+
+
+def test_auto_finds_another_model_when_somebody_takes_its_weights_away(auto: Home) -> None:
+    """By hand, behind the daemon's back: the photos that wait for it are cut with the next best one."""
+    shelve(auto, "better", rank=1)
+    with auto.daemon(**QUICK, BGZERO_WORKER__IDLE_SECONDS="0.1") as daemon:
+        assert daemon.worker() is None, "nothing is loaded before there is a photo"
+        assert cut(auto, daemon, "a") == "better"
+        until(lambda: daemon.worker() is None, "it rests")
+        (auto.models / "better.onnx").unlink()
+        assert cut(auto, daemon, "b", seed=1) == "u2netp"
+        until(lambda: auto.bgzero("status", "--check").returncode == 0, "nothing is wrong any more")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "endless", "nested", "folder", "numbers"])
+def test_what_only_looks_like_a_card_stops_nobody(auto: Home, kind: str) -> None:
+    """A pipe, a device, nesting without end, numbers that are none: a line in the log, and the others are listed."""
+    card = auto.models / "odd.toml"
+    match kind:
+        case "pipe":
+            os.mkfifo(card)
+        case "endless":
+            card.symlink_to("/dev/zero")
+        case "nested":
+            card.write_text("a = " + "[" * 20_000)
+        case "folder":
+            card.mkdir()
+        case _:
+            card.write_text((auto.models / "tiny.toml").read_text().replace("mean = [", "mean = [nan, 0, 0] # ["))
+    done = auto.bgzero("model", "list")
+    assert done.returncode == 0
+    assert "odd.toml" in done.stderr.decode()
+    assert "u2netp" in done.stdout.decode()
+    if kind == "pipe":
+        assert auto.once().returncode == 0
+
+
+def test_list_fits_a_terminal_and_does_not_believe_what_cards_say(home: Home) -> None:
+    """80 columns; what a card holds for a terminal is shown, not obeyed; a program reads all of it."""
+    card = home.models / "tiny.toml"
+    card.write_text(card.read_text().replace('good_for = "', 'good_for = "\\u001b[31m\\n' + "many words " * 20))
+    for command in ("list", "info tiny"):
+        said = told(home, "model", *command.split())
+        assert "\x1b" not in said
+        assert "\\x1b[31m" in said
+    assert max(map(len, told(home, "model", "list").splitlines())) <= 80
+    (row,) = [one for one in json.loads(told(home, "model", "list", "--json"))["models"] if one["name"] == "tiny"]
+    assert {"title", "good_for", "size_bytes", "peak_mb", "seconds", "quality", "licence", "installed", "accepted",
+            "prepared", "weights", "rank", "source", "sha256"} <= set(row)  # fmt: skip
+
+
 # What the networks that BG-Zero names look like from outside: entrance, side in pixels, number of outputs.
 SIGNATURES = {
     "u2net": ("input.1", 320, 7),

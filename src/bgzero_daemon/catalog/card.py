@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from bgzero_daemon.core.specs import PHOTO_MAXIMUM, Activation, Fit, InputSpec, OutputSpec
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Positive = Annotated[float, Field(gt=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -71,7 +72,7 @@ class Input(Frozen):
 
     size_px: int = Field(ge=16, le=8192)
     scale: Positive | Literal["photo-maximum"]
-    mean: tuple[float, float, float]
+    mean: tuple[Finite, Finite, Finite]
     std: tuple[Positive, Positive, Positive]
     fit: Fit = Fit.STRETCH
     layout: Literal["nchw"] = "nchw"
@@ -110,7 +111,7 @@ class ModelCard(Frozen):
 
     title: str = Field(max_length=40)
     good_for: str
-    file: str = Field(pattern=r"^[^/]+\.onnx$")
+    file: str = Field(pattern=r"^[^/\x00-\x1f\x7f]{1,200}\.onnx$")
     size_bytes: int | None = Field(default=None, gt=0)
     sha256: Sha256
     peak_mb: int | None = Field(default=None, gt=0)

@@ -5,7 +5,7 @@ from bgzero_daemon.catalog.card import Commercial, Model
 from bgzero_daemon.core.errors import ModelError
 from bgzero_daemon.core.texts import _
 
-AUTO = "auto"
+AUTO = shelf.AUTO
 _NEVER = 1 << 30
 
 

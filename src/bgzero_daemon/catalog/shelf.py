@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import stat
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ from bgzero_daemon.core.texts import _
 
 log = logging.getLogger(__name__)
 
+AUTO = "auto"  # stands for a model wherever one may be chosen; no card is called so
+_LARGEST_CARD_BYTES = 100_000
+
 
 def folders() -> list[Path]:
     """Return the folders that are searched for cards and weights, in their order."""
@@ -29,7 +33,7 @@ def folders() -> list[Path]:
 def read_card(file: Path) -> ModelCard:
     """Read and check one card. Raises ModelError with the file, the key and what is wrong with it."""
     try:
-        return ModelCard.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        return ModelCard.model_validate(tomllib.loads(_text_of(file)))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
@@ -38,10 +42,23 @@ def read_card(file: Path) -> ModelCard:
                 file=display(file), key=key, why=first["msg"][:1].lower() + first["msg"][1:]
             )
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or error
         raise ModelError(
-            _("The model card {file} cannot be read: {why}.").format(file=display(file), why=error)
+            _("The model card {file} cannot be read: {why}.").format(file=display(file), why=why)
         ) from None
+
+
+def _text_of(file: Path) -> str:
+    """Read a card's file. Whatever else may be called like one keeps nobody waiting, and fills no memory."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with open(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError(_("it is no file"))
+        content = stream.read(_LARGEST_CARD_BYTES + 1)
+    if len(content) > _LARGEST_CARD_BYTES:
+        raise ValueError(_("it is too large for a card"))
+    return content.decode()
 
 
 def _card_files() -> dict[str, Path]:
@@ -50,6 +67,11 @@ def _card_files() -> dict[str, Path]:
         for file in sorted(folder.glob("*.toml")):
             cards.setdefault(file.stem, file)
     return cards
+
+
+def names() -> set[str]:
+    """Return the names of all cards, sound or not."""
+    return set(_card_files())
 
 
 def _with_weights(name: str, card: ModelCard) -> Model:
@@ -78,6 +100,11 @@ def find(wanted: str) -> Model:
     A weight file belongs to the card with its SHA-256, or to a card of its own name beside it. Raises
     ModelError where nothing fits. The weights may be missing: `Model.weights` tells.
     """
+    if wanted == AUTO:
+        raise ModelError(
+            _("auto stands for the best model that is installed; here a model has to be named."),
+            hint=_("`bgzero model list` shows all there are."),
+        )
     if "/" in wanted or wanted.endswith(".onnx"):
         return _find_by_file(Path(os.path.expanduser(wanted)))
     if (file := _card_files().get(wanted)) is None:
@@ -95,7 +122,7 @@ def _find_by_file(weights: Path) -> Model:
     if os.path.isfile(beside):
         return Model(name=weights.stem, card=read_card(beside), weights=weights)
     sha256 = hash_file(weights)
-    for model in models():
+    for model in sound_models():
         if model.card.sha256 == sha256:
             return Model(name=model.name, card=model.card, weights=weights)
     raise ModelError(

@@ -41,7 +41,8 @@ def put(arguments: argparse.Namespace) -> int:
     stored = _stored(arguments.config)
     config = check(stored.text, stored.path, given, "config set")
     for key, typed in given.items():
-        if key == "model.name" or (key.startswith("folder.") and key.endswith(".model")):
+        names_model = key == "model.name" or (key.startswith("folder.") and key.endswith(".model"))
+        if names_model and typed != shelf.AUTO:
             shelf.find(typed)  # whose weights may still be on their way
     from bgzero_daemon.settings.edit import put_in
 

@@ -21,7 +21,7 @@ _KEYS = {"KEY", "KEY VALUE"}
 def show(arguments: argparse.Namespace) -> int:
     """Print the script."""
     parser = build_parser()
-    names = sorted(model.name for model in shelf.models())
+    names = sorted(model.name for model in shelf.sound_models())
     keys = [
         f"{table}.{key}"
         for table, values in Config().model_dump(exclude={"folder", "version"}).items()

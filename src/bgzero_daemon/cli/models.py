@@ -1,8 +1,10 @@
 """`bgzero model`: which models there are, and what is known of each."""
 
 import argparse
+import shutil
 import subprocess
 import sys
+import textwrap
 
 import tomli_w
 
@@ -10,44 +12,49 @@ from bgzero_daemon.catalog import licences, prepared, shelf
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.cli.steer import print_json
 from bgzero_daemon.core.errors import Exit
-from bgzero_daemon.core.names import display, quoted
+from bgzero_daemon.core.names import display, display_line, quoted
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.settings.load import load
 
 
 def list_models(arguments: argparse.Namespace) -> int:
     """Print every model: what it is good for, takes and gives, whether it may be used, and whether it is here."""
-    models = sorted(shelf.models(), key=lambda model: (model.card.rank or 1 << 30, model.name))
+    models = sorted(shelf.sound_models(), key=lambda model: (model.card.rank or 1 << 30, model.name))
     if arguments.json:
         print_json({"models": [_as_json(model) for model in models]})
         return Exit.OK
-    rows: list[tuple[str, ...]] = [
-        (_("name"), _("size"), _("memory"), _("speed"), _("error"), _("commercial use"), _("installed"), _("good for"))
-    ]
-    rows += [_row(model) for model in models]
-    widths = [max(len(row[column]) for row in rows) for column in range(7)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) + "  " + row[7])
-    print(
-        _(
-            "\nSpeed: a run of the network on two cores. Error: of alpha near the contour, in thousandths, as\n"
-            "measured with this project's pictures; lower is better. -: never measured here. The best ones come first."
-        )
+    head = (_("name"), _("size"), _("memory"), _("speed"), _("error"), _("commercial"), _("installed"))
+    rows = [_row(model) for model in models]
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    columns = min(100, max(60, shutil.get_terminal_size().columns))
+    print(_line(head, widths))
+    for model, row in zip(models, rows, strict=True):
+        print(_line(row, widths))
+        about = display_line(f"{model.card.good_for} ({model.card.licence.name})")
+        print(textwrap.fill(about, columns, initial_indent="    ", subsequent_indent="    "))
+    told = _(
+        "Speed: a run of the network on two cores. Error: of alpha near the contour, in thousandths, as measured"
+        " with this project's pictures; lower is better. -: never measured here; ~: as others tell. Commercial: whether"
+        " the licence allows such use. The best ones come first."
     )
+    print("\n" + textwrap.fill(told, columns))
     return Exit.OK
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
 def _row(model: Model) -> tuple[str, ...]:
     card = model.card
     return (
-        model.name,
+        display(model.name),
         _size(model),
         f"{card.peak_mb} MB" if card.peak_mb else f"~{card.told_peak_mb} MB" if card.told_peak_mb else "-",
         f"{card.seconds:.2f} s" if card.seconds else "-",
         f"{card.quality.edge:.1f}" if card.quality else "-",
         _use(model),
         _("yes") if model.weights else _("no"),
-        card.good_for,
     )
 
 
@@ -57,9 +64,17 @@ def _use(model: Model) -> str:
     return f"{word}, {_('accepted')}" if licences.needs_word(model.card) and licences.is_accepted(model.card) else word
 
 
+def _find(wanted: str) -> Model:
+    if wanted != shelf.AUTO:
+        return shelf.find(wanted)
+    from bgzero_daemon.service import chosen  # what auto means hangs on this machine's memory
+
+    return chosen.find(wanted)
+
+
 def info(arguments: argparse.Namespace) -> int:
     """Print all that one card says."""
-    model = shelf.find(arguments.name)
+    model = _find(arguments.name)
     if arguments.json:
         print_json(_as_json(model))
     elif arguments.card:
@@ -96,7 +111,7 @@ def info(arguments: argparse.Namespace) -> int:
             ),
             (_("prepared"), _("for the CPU") if prepared.is_there(card) else _("no")),
         ):
-            print(f"{label + ':':16} {value}")
+            print(f"{label + ':':16} {display_line(value)}")
     return Exit.OK
 
 
@@ -105,9 +120,10 @@ def prepare(arguments: argparse.Namespace) -> int:
 
     One that cannot be prepared does not keep the others from it; the exit status is the worst.
     """
-    from bgzero_daemon.service.chosen import in_force
+    from bgzero_daemon.service import chosen
 
-    names = [arguments.name] if arguments.name else sorted(in_force(load(arguments.config)).config.models)
+    in_force = chosen.in_force(load(arguments.config)).config
+    names = [chosen.name_of(arguments.name, in_force)] if arguments.name else sorted(in_force.models)
     return max(map(_prepare, names))
 
 
@@ -138,5 +154,6 @@ def _as_json(model: Model) -> dict[str, object]:
         "installed": model.weights is not None,
         "weights": str(model.weights) if model.weights else None,
         "accepted": licences.is_accepted(model.card),
+        "prepared": prepared.is_there(model.card),
         **model.card.model_dump(mode="json"),
     }

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         flags |= {f"folder.0.{key}": os.path.abspath(getattr(arguments, key)) for key in ("inbox", "outbox")}
     if arguments.model:
         flags["model.name"] = arguments.model
-        if arguments.accept_licence:
+        if arguments.accept_licence and arguments.model != choice.AUTO:
             licences.accept(shelf.find(arguments.model))
     if arguments.json_logs:
         flags["log.format"] = "json"

@@ -92,13 +92,15 @@ class Service:
         self._house = House(loaded.config)
         file = self._house.state / states.FILE if self._house.state and not once else None
         state = _usable(states.read(file) if file else states.read_chosen(), loaded)
-        config = chosen.resolved(state.laid_over(loaded)).config
+        in_force = chosen.resolved(state.laid_over(loaded))  # once: what "auto" means may change any moment
+        config = in_force.config
         self._house.cook_by(config)
         self._workforce = _workforce(config, self._wake.set)
         self._workshop = self._new_workshop(config)
         self._helm = Helm(
-            loaded, state, file, self._workforce, reload=self._read, take_over=self._take_over, wake=self._wake.set
-        )
+            loaded, in_force, state, file, self._workforce,
+            reload=self._read, take_over=self._take_over, wake=self._wake.set,
+        )  # fmt: skip
         self._supervisor = Supervisor()
         runtime = None if once else self._house.runtime()
         self._window = Window(

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from bgzero_daemon.catalog import choice
+from bgzero_daemon.catalog import choice, shelf
+from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.catalog.runtime import runs_on_cpu
 from bgzero_daemon.core.errors import ConfigError, ModelError
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings import state
-from bgzero_daemon.settings.load import Loaded
+from bgzero_daemon.settings.load import Loaded, load
 from bgzero_daemon.settings.schema import Config
 
 
@@ -51,6 +52,11 @@ def suggestion(config: Config) -> str:
     ).format(
         present=present.name, name=better.name, mb=round(size / 1e6) if size else "?", licence=better.card.licence.name
     )
+
+
+def find(wanted: str) -> Model:
+    """Find a model as `shelf.find` does, or the one that "auto" means in this account. Raises BgzeroError."""
+    return shelf.find(name_of(wanted, state.in_force(load()).config) if wanted == choice.AUTO else wanted)
 
 
 def name_of(wanted: str, config: Config) -> str:

@@ -12,6 +12,7 @@ from bgzero_daemon.core.job import JobState, PhotoKey
 from bgzero_daemon.core.names import display, from_wire, to_wire
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.backlog import Backlog
+from bgzero_daemon.service.chosen import name_of
 from bgzero_daemon.service.intake import Intake
 from bgzero_daemon.service.ledger import Address, Ledger
 from bgzero_daemon.service.place import REDO, Place
@@ -19,6 +20,7 @@ from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.record import Record, decided_now
 from bgzero_daemon.service.scheduler import Scheduler
 from bgzero_daemon.service.survey import Survey
+from bgzero_daemon.settings.schema import Config
 
 Reply = dict[str, object]
 _SLICE = 500
@@ -36,10 +38,11 @@ class Desk:
         scheduler: Scheduler,
         waiting: Backlog,
         workforce: LocalWorkforce,
+        config: Config,
     ) -> None:
         self._ledger, self._intakes, self._places = ledger, intakes, places
         self._survey = Survey(ledger)
-        self._scheduler, self._queue, self._workforce = scheduler, waiting, workforce
+        self._scheduler, self._queue, self._workforce, self._config = scheduler, waiting, workforce, config
         self._urgent: set[PhotoKey] = set()
         self._roots = [(place.name, os.path.realpath(place.inbox)) for place in places]
 
@@ -110,7 +113,7 @@ class Desk:
     def _redo(self, request: dict[str, object]) -> Reply:
         if not _paths(request):
             raise BgzeroError(_("Name the photos that are to be cut again."))
-        if name := cast(str, request.get("model", "")):
+        if name := name_of(cast(str, request.get("model", "")), self._config):
             self._workforce.learn(name, choice.usable(name))
         return self._open_again(self._each(request, (*_DECIDED, JobState.WAITING)), name)
 

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+from bgzero_daemon.catalog.choice import AUTO
 from bgzero_daemon.catalog.runtime import runs_on_cpu
 from bgzero_daemon.core.errors import BgzeroError, ConfigError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service import chosen
 from bgzero_daemon.service.change import Change, needing_restart
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.portrait import Steering
@@ -27,27 +27,30 @@ from bgzero_daemon.wire import snapshot
 
 log = logging.getLogger(__name__)
 
+_MIND_SECONDS = 30.0  # between two looks at what "auto" means
+
 
 class Helm:
     """Holds what was chosen, and the configuration in force.
 
     `keeps` says whether choices are written down: of two daemons of an account the one that answers commands does it.
-    `configured` is what was read at the start; `reload` reads it anew. `file` is where choices are kept, None for
-    this run alone. `take_over` puts a change that has proved itself in force, and may raise BgzeroError. `wake` is
-    called from any thread when `proceed` has something to do.
+    `configured` is what was read at the start, `in_force` what counts of it; `reload` reads it anew. `file` is where
+    choices are kept, None for this run alone. `take_over` puts a change that has proved itself in force, and may raise
+    BgzeroError. `wake` is called from any thread when `proceed` has something to do.
     """
 
     def __init__(
-        self, configured: Loaded, state: State, file: Path | None, workforce: LocalWorkforce, *,
+        self, configured: Loaded, in_force: Loaded, state: State, file: Path | None, workforce: LocalWorkforce, *,
         reload: Callable[[], Loaded], take_over: Callable[[Change], None], wake: Callable[[], None],
     ) -> None:  # fmt: skip
         self._started_with = self._configured = configured
         self.state, self._file, self.keeps = state, file, True
-        self.loaded = chosen.resolved(state.laid_over(configured))
+        self.loaded = in_force
         self._workforce, self._reload, self._take_over, self._wake = workforce, reload, take_over, wake
         self._wishes = Wishes()
         self._config_error = ""
         self._pause_ends: float | None = None
+        self._minded_auto = -_MIND_SECONDS
         self._set_clock()
 
     @property
@@ -169,6 +172,7 @@ class Helm:
             self._keep(self.state.model_copy(update={"paused": None}))
             workshop.scan()
         workshop.scheduler.is_paused = self.is_paused
+        self._mind_auto(now)
         change = self._wishes.current
         workshop.scheduler.is_held = change is not None and change.holds_back
         if change is None:
@@ -188,6 +192,18 @@ class Helm:
             self._succeed(change)
         workshop.scheduler.is_held = False
         self._wake()  # the next wish has its turn
+
+    def _mind_auto(self, now: float) -> None:
+        """See what "auto" means by now where the model that it meant cannot be had: somebody took its weights away."""
+        origins, config = self.loaded.origins, self.loaded.config
+        meant = {folder.model for at, folder in enumerate(config.folder) if origins.get(f"folder.{at}.model") == AUTO}
+        meant |= {config.model.name} if origins.get("model.name") == AUTO else set()
+        if now < self._minded_auto + _MIND_SECONDS or not meant & self._workforce.failing():
+            return
+        self._minded_auto = now
+        self._wishes.add("auto", lambda: Change(
+            self.loaded, self.state.laid_over(self._configured), self.state, None, time.monotonic(), self._wake
+        ))  # fmt: skip
 
     def _succeed(self, change: Change) -> None:
         if change.configured:

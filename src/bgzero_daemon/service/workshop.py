@@ -55,7 +55,7 @@ class Workshop:
             look_again=lambda key: self.intakes[key.folder].look_again(key),
             most_tries=_ONCE_TRIES if once else None,
         )  # fmt: skip
-        self.desk = Desk(self.ledger, self.intakes, self.places, self.scheduler, self.queue, workforce)
+        self.desk = Desk(self.ledger, self.intakes, self.places, self.scheduler, self.queue, workforce, self.config)
         self._next_round = 0.0
 
     def catch_up(self, ask: existing.Ask | None, known: Collection[Path] = ()) -> None:
