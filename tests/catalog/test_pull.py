@@ -1,5 +1,6 @@
 """`bgzero model pull` as a process, against web servers that misbehave on real sockets."""
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -219,6 +220,8 @@ def lies(status: str, **headers: object) -> Answer:
         (lambda request: request.connection.sendall(b"SSH-2.0-OpenSSH\r\n\r\n"), "broke"),
         (lambda request: request.head("302 Found", Location="/again", Content_Length=0), "from one place to the next"),
         (lambda request: request.head("302 Found", Location="ftp://127.0.0.1/x"), "no address of a web server"),
+        (lambda request: request.head("302 Found", Location="http://[::1"), "no address of a web server"),
+        (lies("206 Partial Content", Content_Range=f"bytes {'9' * 5000}-5/7"), "does not say which part"),
     ],
 )  # fmt: skip
 def test_lie_ends_in_one_sentence_and_leaves_nothing(puller: Puller, answer: Answer, said: str) -> None:
@@ -246,6 +249,106 @@ def test_drip_counts_as_a_stall(puller: Puller) -> None:
     assert done.returncode == 0, done.stderr
     assert "hardly sends anything" in done.stderr.decode()
     assert puller.is_whole()
+
+
+def in_pieces(request: Request) -> None:
+    """It announces pieces, as servers do that make what they send on the way."""
+    request.head("200 OK", Transfer_Encoding="chunked")
+    request.connection.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(CONTENT), CONTENT))
+
+
+@pytest.mark.parametrize("answer", [in_pieces, lies("200 OK", Content_Length="9" * 5000)])
+def test_length_that_is_not_told_or_makes_no_sense_is_not_needed(puller: Puller, answer: Answer) -> None:
+    """The card's size and hash decide."""
+    with serving(answer) as server:
+        assert puller.pull("--from", f"{server.url}/far.onnx").returncode == 0
+    assert puller.is_whole()
+
+
+def drips_on(request: Request) -> None:
+    """It sends a few bytes, from where it is asked to, for as long as anybody listens."""
+    if request.target.endswith(".json"):
+        request.head("200 OK")
+    else:
+        start = request.start
+        told = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
+        request.head("206 Partial Content", Content_Range=told, Content_Length=len(CONTENT) - start)
+    with contextlib.suppress(OSError):
+        for at in range(200):
+            request.connection.sendall(CONTENT[at : at + 1])
+            time.sleep(0.02)
+
+
+def test_pull_that_only_ever_gets_crumbs_ends(puller: Puller) -> None:
+    """From whoever drips for good, in the file or in its list of pieces, or breaks earlier and later in turns."""
+    puller.card("https://example.invalid/dist/resources.json#/models/far")
+    with serving(drips_on) as server:
+        for file in ("far.onnx", "resources.json"):
+            done = puller.pull("--from", f"{server.url}/{file}", "--timeout", "0.2")
+            assert "hardly sends anything." in done.stderr.decode().splitlines()[-2]
+    ends = itertools.cycle([HALF, HALF // 2])
+
+    def begins_anew(request: Request) -> None:
+        request.head("200 OK", Content_Length=len(CONTENT))
+        request.connection.sendall(CONTENT[: next(ends)])
+
+    with serving(begins_anew) as server:
+        done = puller.pull("--from", f"{server.url}/far.onnx", "--timeout", "0.2")
+        assert done.returncode == 1
+        assert len(server.asked) < 10
+
+
+def test_wrong_place_does_not_cost_what_is_there(puller: Puller) -> None:
+    """It knows no ranges, and has another file: what another place delivered before is kept."""
+    puller.part.write_bytes(CONTENT[:HALF])
+    with serving(lambda request: request.head("200 OK", Content_Length=5)) as server:
+        assert "speaks of 5 bytes" in puller.pull("--from", f"{server.url}/far.onnx").stderr.decode()
+    assert puller.part.read_bytes() == CONTENT[:HALF]
+
+
+def test_more_than_a_server_has_is_no_dead_end(puller: Puller) -> None:
+    """The card knows no size, and another place delivered too much: it is fetched from the beginning."""
+    text = (puller.home.models / "far.toml").read_text().replace(f"size_bytes = {len(CONTENT)}\n", "")
+    (puller.home.models / "far.toml").write_text(text)
+    puller.part.write_bytes(CONTENT + b"more")
+    with serving(honest) as server:
+        assert puller.pull("--from", server.url).returncode == 0
+        assert [request.start for request in server.asked] == [len(CONTENT) + 4, 0]
+    assert puller.is_whole()
+
+
+def test_sentence_names_the_host_that_failed(puller: Puller) -> None:
+    """Not the one that sent us there, which is well."""
+    with serving(lambda request: request.head("302 Found", Location="http://localhost:9/x")) as server:
+        done = puller.pull("--from", f"{server.url}/far.onnx")
+    assert "localhost:9 does not take a connection" in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("http://[::1", "[::1 is no address"),
+        ("http://me:secret@[::1", "[::1 is no address"),
+        ("ftp://me:secret@host/x", "ftp is a kind of address that is not understood"),
+        ("http://host:port/far.onnx", "no address of a web server"),
+    ],
+)
+def test_place_that_is_no_address_is_told(puller: Puller, place: str, said: str) -> None:
+    """In a sentence, without the password in it."""
+    done = puller.pull("--from", place)
+    assert done.returncode == 1
+    assert said in done.stderr.decode()
+    assert "secret" not in done.stderr.decode()
+    assert "bug" not in done.stderr.decode()
+
+
+def test_name_with_letters_that_mean_something_in_addresses_is_asked_for(puller: Puller) -> None:
+    """A card of one's own may call its file anything."""
+    text = (puller.home.models / "far.toml").read_text().replace('"far.onnx"', '"a:far #1?.onnx"')
+    (puller.home.models / "far.toml").write_text(text)
+    with serving(honest) as server:
+        assert puller.pull("--from", server.url).returncode == 0
+    assert server.asked[0].target == "/a%3Afar%20%231%3F.onnx"
 
 
 def test_redirects_are_followed_and_names_stay_with_their_host(puller: Puller) -> None:
@@ -377,12 +480,19 @@ def test_proxy_that_wants_a_password_gets_it_or_is_told_of(puller: Puller, tls: 
             puller.final.unlink()
 
 
-@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "http://"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://me:secret@127.0.0.1:9", "socks5://me:secret@127.0.0.1:9", "http://", "http://me:secret#@127.0.0.1:9",
+        "http://me:secret/@127.0.0.1:9", "://me:secret@127.0.0.1:9", "http://me:secret@127.0.0.1:port",
+    ],
+)  # fmt: skip
 def test_proxy_that_is_none_is_told(puller: Puller, proxy: str) -> None:
-    """Nobody listens there, or it speaks what we do not."""
+    """Nobody listens there, it speaks what we do not, or it is written wrongly: its password is not shown."""
     done = puller.pull("--from", "http://mirror.invalid/far.onnx", http_proxy=proxy, all_proxy="")
     assert done.returncode == 1
     assert "proxy" in done.stderr.decode()
+    assert "secret" not in done.stderr.decode()
     assert "Traceback" not in done.stderr.decode()
 
 
@@ -467,6 +577,7 @@ def test_pieces_go_on_after_a_break(puller: Puller) -> None:
         (lambda entry: entry["chunks"][0].update(offsets=["0", "1"]), "no list of pieces"),
         (lambda entry: entry["chunks"].clear(), "its pieces make 0 bytes"),
         (lambda entry: entry.pop("chunks"), "it has no chunks"),
+        (lambda entry: entry.update(size="\x1b[31m"), "speaks of \\x1b[31m"),
     ],
 )
 def test_list_of_pieces_that_makes_no_sense_is_told(
@@ -500,6 +611,29 @@ def test_wrong_file_under_the_name_is_set_aside(puller: Puller) -> None:
     assert puller.final.read_bytes() == CONTENT
     (aside,) = puller.home.models.glob("far.onnx.aside-*")
     assert aside.read_bytes() == b"mine"
+
+
+def test_file_that_cannot_be_read_is_fetched_anew(puller: Puller) -> None:
+    """A sector that is gone: here a file of the kernel's whose first page cannot be read."""
+    puller.final.symlink_to("/proc/self/mem")
+    with serving(honest) as server:
+        done = puller.pull("--from", server.url)
+    assert done.returncode == 0, done.stderr
+    assert not puller.final.is_symlink()
+    assert puller.final.read_bytes() == CONTENT
+
+
+def test_rm_takes_what_arrived_in_part_but_not_from_a_pull_at_work(puller: Puller, mirror: str) -> None:
+    """Half a file can be given up, too."""
+    process = puller.begin("--from", mirror)
+    until(lambda: arrived(puller) > 0, "nothing arrives")
+    assert b"are not installed" in puller.home.bgzero("model", "rm", "far").stderr
+    assert process.wait(60) == 0
+    process.communicate()
+    assert puller.is_whole()
+    puller.final.rename(puller.part)
+    assert b"had arrived in part" in puller.home.bgzero("model", "rm", "far").stdout
+    assert not puller.part.exists()
 
 
 def slow(request: Request) -> None:

@@ -1,8 +1,10 @@
 """Models through the commands: which one "auto" is, licences, bringing weights, looking at them, taking them away."""
 
+import fcntl
 import hashlib
 import json
 import os
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from PIL import Image
 from tests import tiny
 from tests.fault.oracle import tag_of
 from tests.flow.test_steering import QUICK, cut, told
-from tests.home import SHARED, Home, photo, until
+from tests.home import PROGRAM, SHARED, Home, photo, until
 
 
 def shelve(home: Home, name: str, *, rank: int = 0, commercial: str = "yes", has_weights: bool = True) -> Path:
@@ -163,6 +165,7 @@ def test_auto_may_be_said_wherever_a_model_is_chosen(auto: Home) -> None:
     told(auto, "config", "init")
     told(auto, "config", "set", "model.name", "auto")
     assert "better" in told(auto, "model", "info", "auto")
+    assert "better: what its card describes" in told(auto, "model", "verify", "auto")
     assert "better is prepared" in told(auto, "model", "prepare", "auto")
     for verb in ("pull", "rm"):
         assert "auto stands for the best model" in told(auto, "model", verb, "auto", code=1)
@@ -223,6 +226,57 @@ def test_list_fits_a_terminal_and_does_not_believe_what_cards_say(home: Home) ->
     (row,) = [one for one in json.loads(told(home, "model", "list", "--json"))["models"] if one["name"] == "tiny"]
     assert {"title", "good_for", "size_bytes", "peak_mb", "seconds", "quality", "licence", "installed", "accepted",
             "prepared", "weights", "rank", "source", "sha256"} <= set(row)  # fmt: skip
+
+
+def begin(home: Home, *arguments: str | Path) -> "subprocess.Popen[bytes]":
+    """Start a command."""
+    command = [*PROGRAM, *map(str, arguments)]
+    return subprocess.Popen(command, env=home.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_two_additions_under_one_name_are_one(home: Home) -> None:
+    """The later one is told; weights and card belong together."""
+    files = [home.root / "one.onnx", home.root / "two.onnx"]
+    for file in files:
+        file.write_bytes(renamed(tiny.network(320), file.stem))
+    add = ("--like", "tiny", "--commercial", "yes", "--name", "same")
+    codes = [one.wait(60) for one in [begin(home, "model", "add", file, *add) for file in files]]
+    assert sorted(codes) == [0, 2]
+    assert "same: what its card describes" in told(home, "model", "verify", "same")
+    assert digest(home.models / "same.onnx") == digest(files[codes.index(0)])
+
+
+def test_card_that_is_broken_is_not_written_over(home: Home) -> None:
+    """It is somebody's work, and so are the weights of a card that has another name than its file."""
+    (home.models / "mine.toml").write_text("# mine\ntitle = ")
+    (file := home.root / "mine.onnx").write_bytes(renamed(tiny.network(320), "mine"))
+    add = ("model", "add", file, "--like", "tiny", "--commercial", "yes")
+    assert "already" in told(home, *add, code=2)
+    assert (home.models / "mine.toml").read_text() == "# mine\ntitle = "
+    (home.models / "tiny.toml").rename(home.models / "other.toml")
+    assert "already" in told(home, "model", "add", file, "--like", "other", "--name", "tiny", code=2)
+
+
+def test_words_of_several_processes_are_kept_once_each(home: Home) -> None:
+    """Accepted at the same moment: none is lost, none is there twice."""
+    for name in ("one", "two"):
+        shelve(home, name, commercial="no")
+    state = home.root / "state" / "bgzero"
+    told(home, "model", "pull", "one", "--accept-licence")
+    (state / "licences.toml").unlink()
+    with (state / ".licences.toml.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        begun = [begin(home, "model", "pull", name, "--accept-licence") for name in ("one", "two", "one", "two")]
+        until(lambda: all(waits_for_lock(one.pid) for one in begun), "all have looked, and wait")
+    assert [one.wait(60) for one in begun] == [0] * 4
+    kept = tomllib.loads((state / "licences.toml").read_text())["accepted"]
+    assert sorted(word["model"] for word in kept) == ["one", "two"]
+
+
+def waits_for_lock(pid: int) -> bool:
+    """Say whether a process stands in the queue for a lock."""
+    lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return any(line[1] == "->" and line[5] == str(pid) for line in lines)
 
 
 # What the networks that BG-Zero names look like from outside: entrance, side in pixels, number of outputs.
@@ -318,6 +372,8 @@ def test_model_in_use_is_not_taken_away(home: Home) -> None:
             assert "what photos are cut with" in told(home, "model", "rm", name, code=1)
             assert (home.models / f"{name}.onnx").exists()
         told(home, "model", "rm", "spare")
+    home.env["BGZERO_MODEL__NAME"] = str(home.models / "tiny.onnx")
+    assert "what photos are cut with" in told(home, "model", "rm", "tiny", code=1), "named by its path"
     assert not (home.models / "spare.onnx").exists()
     assert (home.models / "spare.toml").exists(), "a card that was written by hand stays"
     assert "weights of spare are not installed" in told(home, "model", "rm", "spare", code=1)

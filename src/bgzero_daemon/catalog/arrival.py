@@ -41,16 +41,22 @@ class Part:
 
     def cut(self, size: int) -> None:
         """Keep the first `size` bytes."""
-        os.ftruncate(self._descriptor, size)
+        try:
+            os.ftruncate(self._descriptor, size)
+        except OSError as error:
+            raise _disk(error, self.path) from error
         self.size = size
 
     def sha256(self, start: int = 0, end: int | None = None) -> str:
         """Return the hash of what lies on the disk from one offset to another, as hex digits."""
         digits, at = hashlib.sha256(), start
         end = self.size if end is None else end
-        while piece := os.pread(self._descriptor, min(_PIECE_BYTES, end - at), at):
-            digits.update(piece)
-            at += len(piece)
+        try:
+            while piece := os.pread(self._descriptor, min(_PIECE_BYTES, end - at), at):
+                digits.update(piece)
+                at += len(piece)
+        except OSError as error:
+            raise _disk(error, self.path) from error
         return digits.hexdigest()
 
     def need_room(self, size: int) -> None:
@@ -93,6 +99,23 @@ def part_path(folder: Path, card: ModelCard) -> Path:
     return folder / f".{card.sha256[:16]}{ENDING}"
 
 
+def forget(folder: Path, card: ModelCard) -> bool:
+    """Take away what has arrived of a card's weights, unless a process is at it. Says whether there was something."""
+    path = part_path(folder, card)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
 @contextmanager
 def arriving(folder: Path, card: ModelCard, on_wait: Callable[[], None]) -> Iterator[Part | None]:
     """Hold the hidden file of a card's weights. None where another process has brought them meanwhile.
@@ -106,7 +129,7 @@ def arriving(folder: Path, card: ModelCard, on_wait: Callable[[], None]) -> Iter
     except OSError as error:
         raise _disk(error, path) from error
     try:
-        is_here = os.path.isfile(folder / card.file) and _hash(folder / card.file) == card.sha256
+        is_here = is_right(folder / card.file, card)
         part = Part(descriptor, path, card)
         if is_here:
             part.discard()
@@ -144,9 +167,15 @@ def _is_same(descriptor: int, path: Path) -> bool:
     return (mine.st_dev, mine.st_ino) == (found.st_dev, found.st_ino)
 
 
-def _hash(file: Path) -> str:
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def is_right(file: Path, card: ModelCard) -> bool:
+    """Say whether a file can be read and is what a card describes: what is damaged below is fetched anew."""
+    if not os.path.isfile(file):
+        return False
+    try:
+        with open(file, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == card.sha256
+    except OSError:
+        return False
 
 
 def _disk(error: OSError, path: Path) -> ModelError:

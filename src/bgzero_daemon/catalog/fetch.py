@@ -13,12 +13,14 @@ from bgzero_daemon.catalog.arrival import Part
 from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.catalog.supply import Broken, Missing, Stream, Supply
 from bgzero_daemon.core.errors import ModelError
+from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 
 _PIECE_BYTES = 1 << 18
 _TRIES = 5  # in a row without a single byte; fewer where none ever came
 _FIRST_TRIES = 2
 _LEAST_RATE = 1000  # bytes a second; less counts as nothing
+_LEAST_BYTES = 10_000  # by which a try has to come further than those before
 _LARGEST_BYTES = 20_000_000_000  # where the card knows no size
 
 
@@ -114,8 +116,10 @@ class Fetcher:
 
         def read(stream: Stream) -> None:
             content.clear()
+            pace = _Pace(self._patience, 0)
             while piece := stream.read(_PIECE_BYTES):
                 content.extend(piece)
+                pace.check(len(content))
                 if len(content) > chunks.LARGEST_MANIFEST_BYTES:
                     raise Broken(_("its list of pieces is too long"))
             if stream.length is not None and len(content) < stream.length:
@@ -125,7 +129,7 @@ class Fetcher:
         try:
             return chunks.read_manifest(bytes(content), offer.key)
         except ValueError as error:
-            raise Broken(_("its list of pieces makes no sense: {why}").format(why=error)) from error
+            raise Broken(_("its list of pieces makes no sense: {why}").format(why=display(str(error)))) from error
 
     def _fill(self, supply: Supply, place: str, base: int, size: int | None, whole: int | None) -> None:
         """Append what lies at `place` until it has given all its `size` bytes, which begin at `base` of `whole`."""
@@ -136,14 +140,14 @@ class Fetcher:
             return
 
         def copy(stream: Stream) -> None:
-            if stream.start != part.size - base:
-                if stream.start != 0:
-                    raise Broken(_("it sends another part than was asked for"))
-                part.cut(base)  # it cannot go on in the middle
+            if stream.start not in (0, part.size - base):
+                raise Broken(_("it sends another part than was asked for"))
             announced = None if stream.length is None else stream.start + stream.length
             if announced is not None and size not in (None, announced):
                 raise Broken(_("it speaks of {have} bytes instead of {size}").format(have=announced, size=size))
             self._check_size(whole or announced or 0)
+            if stream.start != part.size - base:
+                part.cut(base)  # it cannot go on in the middle
             self._copy(stream, base + (size or announced or _LARGEST_BYTES), whole or announced)
             missing = (size or announced or 0) - (part.size - base)
             if missing > 0:
@@ -161,37 +165,50 @@ class Fetcher:
     def _copy(self, stream: Stream, most: int, whole: int | None) -> None:
         """Append what a stream gives. Raises Broken where it goes beyond offset `most`, or comes too slowly."""
         part = self._part
-        looked, had = time.monotonic(), part.size
+        pace = _Pace(self._patience, part.size)
         while piece := stream.read(_PIECE_BYTES):
             if part.size + len(piece) > most:
                 part.cut(0)  # whatever it is, it is not the beginning of what is wanted
                 raise Broken(_("it sends more than it should"))
             part.append(piece)
             self._report.on_bytes(part.size, whole)
-            if (now := time.monotonic()) > looked + self._patience:
-                if part.size - had < _LEAST_RATE * self._patience:
-                    raise Broken(_("it hardly sends anything"), is_passing=True)
-                looked, had = now, part.size
+            pace.check(part.size)
 
     def _persist(self, supply: Supply, place: str, offset: Callable[[], int], use: Callable[[Stream], None]) -> None:
         """Open a place where it stopped and use it, until that comes to an end.
 
         What is passing is tried again, with pauses that grow, as long as bytes come in between.
         """
-        failures, last, has_begun = 0, offset(), False
+        failures, most, has_begun = 0, offset(), False
         while True:
             try:
                 with supply.open(place, offset()) as stream:
                     use(stream)
                 return
             except Broken as error:
-                has_moved = offset() > last
-                has_begun = has_begun or has_moved
-                failures, last = 0 if has_moved else failures + 1, offset()
+                # more than ever before, and enough of it: who drips, or begins anew each time, would never end
+                has_moved = offset() - most >= min(_LEAST_BYTES, _LEAST_RATE * self._patience)
+                has_begun = has_begun or offset() > most
+                failures, most = 0 if has_moved else failures + 1, max(most, offset())
                 if not error.is_passing or failures >= (_TRIES if has_begun else _FIRST_TRIES):
                     raise
                 self._report.on_note(f"{supply.shown(place)}: {error}; {_('it is tried again')}.")
                 time.sleep(min(self._patience, 2.0**failures / 2))
+
+
+class _Pace:
+    """Tells apart a slow place from one that only keeps us waiting. `had`: bytes that are there already."""
+
+    def __init__(self, patience_seconds: float, had: int) -> None:
+        self._patience, self._had, self._looked = patience_seconds, had, time.monotonic()
+
+    def check(self, have: int) -> None:
+        """Raise Broken where too little came since this was looked at last."""
+        if (now := time.monotonic()) <= self._looked + self._patience:
+            return
+        if have - self._had < _LEAST_RATE * self._patience:
+            raise Broken(_("it hardly sends anything"), is_passing=True)
+        self._looked, self._had = now, have
 
 
 def _whole_chunks(part: Part, listed: Sequence[chunks.Chunk]) -> int:

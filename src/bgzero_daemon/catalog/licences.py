@@ -89,6 +89,8 @@ def accept(model: Model) -> None:
         paths.make_private(folder)
         with open(folder / f".{FILE}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            if is_accepted(model.card):  # by another process, meanwhile
+                return
             _write(folder / FILE, _Kept(accepted=(*_read().accepted, word)))
     except OSError as error:
         raise ModelError(

@@ -1,6 +1,7 @@
 """Which places to ask for a card's weights, in their order: those of the card, or one that somebody names."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -32,12 +33,17 @@ def of_place(card: ModelCard, place: str, web: Callable[[], Supply]) -> list[Off
     the file itself. `web` is asked for only where it is an address. Raises ModelError where there is no such folder.
     """
     keys = [source.key for source in card.source if source.key]
-    if urlsplit(place).scheme in ("http", "https"):
-        supply, base, is_folder = web(), place, not urlsplit(place).path.endswith((".onnx", ".json"))
+    if re.match("https?://", place, re.IGNORECASE):
+        supply, base, is_folder = web(), place, not _path_of(place).endswith((".onnx", ".json"))
         base = base if base.endswith("/") or not is_folder else f"{base}/"
     else:
-        if urlsplit(place).scheme == "file":
-            place = unquote(urlsplit(place).path)
+        if place.lower().startswith("file://"):
+            place = unquote(_path_of(place))
+        elif "://" in place:
+            kind = place.partition("://")[0]
+            raise ModelError(_("{kind} is a kind of address that is not understood; http, https and file are.").format(
+                kind=display(kind)
+            ))  # fmt: skip
         supply, base = Files(), os.path.abspath(os.path.expanduser(place))
         if not os.path.exists(base):
             raise ModelError(_("There is no {folder}.").format(folder=display(base)))
@@ -51,4 +57,11 @@ def of_place(card: ModelCard, place: str, web: Callable[[], Supply]) -> list[Off
 
 
 def _name_in(url: str) -> str:
-    return unquote(PurePosixPath(urlsplit(url).path).name)
+    return unquote(PurePosixPath(_path_of(url)).name)
+
+
+def _path_of(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        raise ModelError(_("{url} is no address.").format(url=display(url.rpartition("@")[2]))) from None

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 
 import urllib3
 from urllib3 import exceptions
@@ -23,8 +23,10 @@ from bgzero_daemon.core.texts import _
 
 _MOST_REDIRECTS = 5
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
-_WHOLE = re.compile(r"bytes \*/(\d+)")
+# a number of more digits is a lie, and int() refuses to read it
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]+/(?:[0-9]+|\*)")
+_WHOLE = re.compile(r"bytes \*/([0-9]{1,18})")
+_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(slots=True)
@@ -50,8 +52,10 @@ class Web:
     @contextmanager
     def open(self, place: str, start: int = 0) -> Iterator[Stream]:
         """Ask for a file from `start` on, and follow where the server sends us. Raises Missing, and Broken."""
-        with _translated(self.shown(place)):
-            response = self._ask(place, start)
+        response = self._ask(place, start)
+        if response.status == 416 and not _has_all(response, start):  # less is there than we have: from the beginning
+            response.close()
+            response, start = self._ask(place, 0), 0
         try:
             yield self._body(response, place, start)
         finally:
@@ -60,25 +64,24 @@ class Web:
 
     def _ask(self, url: str, start: int) -> urllib3.BaseHTTPResponse:
         for _hop in range(_MOST_REDIRECTS + 1):
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise Broken(_("it is no address of a web server"))
+            parts = _split(url)
             headers = {"Accept-Encoding": "identity", "User-Agent": "bgzero"}
             if start:
                 headers["Range"] = f"bytes={start}-"
             if parts.username:
                 headers |= urllib3.make_headers(basic_auth=unquote(f"{parts.username}:{parts.password or ''}"))
             bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
-            response = self._pool(parts.scheme, parts.hostname).request(
-                "GET", bare, headers=headers, preload_content=False, redirect=False, retries=False,
-                timeout=self._timeout,
-            )  # fmt: skip
+            with _translated(bare):
+                response = self._pool(parts.scheme, str(parts.hostname)).request(
+                    "GET", bare, headers=headers, preload_content=False, redirect=False, retries=False,
+                    timeout=self._timeout,
+                )  # fmt: skip
             target = response.get_redirect_location()
             if not target:
                 return response
             response.close()
-            url, former = urljoin(bare, target), parts.scheme
-            if former == "https" and urlsplit(url).scheme != "https":
+            url = _joined(bare, target)
+            if parts.scheme == "https" and _split(url).scheme != "https":
                 raise Broken(_("it sends us to a place that is not protected"))
         raise Broken(_("it sends us from one place to the next"))
 
@@ -95,7 +98,7 @@ class Web:
         status, told = response.status, response.headers
         if status in (404, 410):
             raise Missing(self.shown(place))
-        if status == 416 and (whole := _WHOLE.fullmatch(told.get("Content-Range", ""))) and int(whole[1]) == start:
+        if status == 416 and start and _has_all(response, start):
             return _Body(response, start, 0, self.shown(place))
         if status not in (200, 206):
             raise _refusal(status, response.reason)
@@ -108,11 +111,11 @@ class Web:
                 raise Broken(_("it does not say which part it sends"))
             at = int(found[1])
         length = told.get("Content-Length", "")
-        return _Body(response, at, int(length) if length.isdecimal() else None, self.shown(place))
+        return _Body(response, at, int(length) if _LENGTH.fullmatch(length) else None, self.shown(place))
 
     def beside(self, place: str, name: str) -> str:
         """Return the address of another file in the same folder."""
-        return urljoin(place, name)
+        return urljoin(place, quote(name))
 
     def shown(self, place: str) -> str:
         """Return the address without a name and password, or what else is nobody's business."""
@@ -120,14 +123,46 @@ class Web:
         return display(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")))
 
 
+def _split(url: str) -> SplitResult:
+    """Take an address of a web server apart. Raises Broken where it is none."""
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise Broken(_("it is no address of a web server"))
+    return parts
+
+
+def _joined(base: str, target: str) -> str:
+    try:
+        return urljoin(base, target)
+    except ValueError:
+        return ""
+
+
+def _has_all(response: urllib3.BaseHTTPResponse, start: int) -> bool:
+    """Say whether a server refuses a range because nothing is left of the file, or nothing was asked for."""
+    found = _WHOLE.fullmatch(response.headers.get("Content-Range", ""))
+    return start == 0 or (found is not None and int(found[1]) == start)
+
+
 def _through(proxy: str) -> urllib3.ProxyManager:
     """Return a pool of connections through a proxy. Raises Broken where it is none that we can use."""
     address = proxy if "://" in proxy else f"http://{proxy}"
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Broken(_("the proxy {proxy} is of a kind that is not understood; http and https are").format(
-            proxy=display(parts.scheme or proxy)
+    scheme = address.partition("://")[0]
+    if scheme not in ("http", "https"):
+        raise Broken(_("the proxy is of the kind {kind}, which is not understood; http and https are").format(
+            kind=display(scheme) or "?"
         ))  # fmt: skip
+    try:
+        parts = _split(address)
+    except Broken:  # nothing of it is shown: it may hold a password
+        raise Broken(
+            _("the address of the proxy makes no sense"),
+            hint=_("It is http://NAME:PASSWORD@HOST:PORT, with %XX for letters that mean something else there."),
+        ) from None
     headers = None
     if parts.username:
         headers = urllib3.make_headers(proxy_basic_auth=unquote(f"{parts.username}:{parts.password or ''}"))
@@ -182,7 +217,7 @@ def _as_broken(host: str, error: Exception) -> Broken:
         case exceptions.ProxyError():
             return _proxy_trouble(host, error)
         case exceptions.NameResolutionError():
-            sentence = _("{host} is not known here; is there a network?")
+            sentence = _("the name {host} is not known, or there is no network")
         case exceptions.NewConnectionError():
             sentence = _("{host} does not take a connection")
         case exceptions.TimeoutError():
@@ -199,7 +234,10 @@ def _proxy_trouble(host: str, error: exceptions.ProxyError) -> Broken:
         return _untrusted(host, error.original_error)
     if "407" in str(error.original_error):
         return _refusal(407, "")
-    why = _short(error.original_error)
+    if isinstance(error.original_error, exceptions.NewConnectionError):
+        why = _("it does not take a connection")
+    else:
+        why = _short(error.original_error)
     return Broken(_("the proxy does not lead to {host}: {why}").format(host=host, why=why), is_passing=True)
 
 

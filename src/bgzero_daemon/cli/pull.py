@@ -9,7 +9,7 @@ from types import FrameType
 
 from bgzero_daemon import client
 from bgzero_daemon.catalog import licences, offers, shelf
-from bgzero_daemon.catalog.arrival import Part, arriving
+from bgzero_daemon.catalog.arrival import Part, arriving, is_right
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.catalog.fetch import Fetcher, Report
 from bgzero_daemon.catalog.supply import Broken, Supply
@@ -26,7 +26,7 @@ def pull(arguments: argparse.Namespace) -> int:
     if arguments.accept_licence:
         licences.accept(model)
     licences.check(model, arguments.name)
-    if model.weights and shelf.hash_file(model.weights) == model.card.sha256:
+    if model.weights and is_right(model.weights, model.card):
         print(_("{name} is here: {file}.").format(name=display(model.name), file=display(model.weights)))
     else:
         _fetch(model, arguments.from_, arguments.timeout)

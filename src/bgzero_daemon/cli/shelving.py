@@ -1,16 +1,19 @@
 """`bgzero model add|verify|rm`: what is on the shelf, brought, looked at and taken away. None of it uses a network."""
 
 import argparse
+import fcntl
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import tomli_w
 
 from bgzero_daemon import client
 from bgzero_daemon.catalog import licences, prepared, shelf
-from bgzero_daemon.catalog.arrival import arriving, part_path
+from bgzero_daemon.catalog.arrival import arriving, forget
 from bgzero_daemon.catalog.card import Commercial, Licence, Model, ModelCard, Origin
 from bgzero_daemon.catalog.fetch import Fetcher, Offer, Report
 from bgzero_daemon.catalog.supply import Files
@@ -18,6 +21,7 @@ from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import BgzeroError, Exit, ModelError, NoDaemon, UsageError
 from bgzero_daemon.core.names import display, quoted
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service import chosen
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.proofs import Proofs
 from bgzero_daemon.settings import state
@@ -34,7 +38,7 @@ def add(arguments: argparse.Namespace) -> int:
     if not file.is_file():
         raise ModelError(_("There is no weight file {file}.").format(file=display(file)))
     digits = shelf.hash_file(file)
-    if known := next((model for model in shelf.models() if model.card.sha256 == digits), None):
+    if known := next((model for model in shelf.sound_models() if model.card.sha256 == digits), None):
         return _add_known(known, file, arguments)
     if not arguments.like:
         raise UsageError(_("No card knows this file: --like NAME says which model it is to be fed like."))
@@ -42,8 +46,10 @@ def add(arguments: argparse.Namespace) -> int:
     model = Model(name=Path(card.file).stem, card=card, weights=file)
     _ask_for_licence(model, arguments)
     seconds = _try_out(model)
-    _bring(model, file)
-    _write_card(card)
+    with _alone():
+        _check_free(model.name)  # again: another process may have been quicker
+        _bring(model, file)
+        _write_card(card)
     text = _("{name} is installed, {seconds:.2f} s a run here; `bgzero model use {name}` cuts the next photo with it.")
     print(text.format(name=model.name, seconds=seconds))
     return Exit.OK
@@ -61,8 +67,7 @@ def _new_card(file: Path, digits: str, arguments: argparse.Namespace) -> ModelCa
     name = arguments.name or re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("-._")
     if not _NAME.fullmatch(name) or name == "auto":
         raise UsageError(_("A name has small letters, digits, dots and hyphens: --name gives it one."))
-    if name in {model.name for model in shelf.sound_models()}:
-        raise UsageError(_("There is a model {name} already: --name gives this one another.").format(name=name))
+    _check_free(name)
     like = shelf.find(arguments.like).card
     licence = Licence(name=arguments.licence, commercial=Commercial(arguments.commercial), note="As you said.")
     changes = {
@@ -71,6 +76,31 @@ def _new_card(file: Path, digits: str, arguments: argparse.Namespace) -> ModelCa
         "origin": Origin(homepage="-", published=f"{_ADDED} {display(file)}"), "source": (),
     } | dict.fromkeys(("peak_mb", "told_peak_mb", "seconds", "rank", "quality"))  # fmt: skip
     return like.model_copy(update=changes)
+
+
+def _check_free(name: str) -> None:
+    """Raise UsageError where a card, sound or not, or the weights of one have this name."""
+    if name in shelf.names() or f"{name}.onnx" in {model.card.file for model in shelf.sound_models()}:
+        raise UsageError(_("There is a model {name} already: --name gives this one another.").format(name=name))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Be the only process that gives a name on the shelf or takes one away. Raises ModelError."""
+    folder = _shelf_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ModelError(
+            _("{file} cannot be written: {why}.").format(file=display(folder), why=error.strerror)
+        ) from error
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _ask_for_licence(model: Model, arguments: argparse.Namespace) -> None:
@@ -118,7 +148,10 @@ def _write_card(card: ModelCard) -> None:
     file = _shelf_folder() / f"{Path(card.file).stem}.toml"
     beside = file.with_name(f".{file.name}.new")
     try:
-        beside.write_text(tomli_w.dumps(card.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
+        with open(beside, "w", encoding="utf-8") as stream:
+            stream.write(tomli_w.dumps(card.model_dump(mode="json", exclude_none=True)))
+            stream.flush()
+            os.fsync(stream.fileno())
         beside.replace(file)
     except OSError as error:
         raise ModelError(
@@ -134,13 +167,17 @@ def _shelf_folder() -> Path:
 
 def verify(arguments: argparse.Namespace) -> int:
     """Compare weights with what their cards describe: those that are named, or all that are installed."""
-    models = [shelf.installed(name) for name in arguments.names] or [one for one in shelf.models() if one.weights]
+    models = [_installed(name) for name in arguments.names] or [one for one in shelf.sound_models() if one.weights]
     is_wrong = False
     for model in models:
         sentence = _verdict(model)
         is_wrong = is_wrong or bool(sentence)
         print(f"{display(model.name)}: {sentence or _('what its card describes')}")
     return Exit.FAILURE if is_wrong else Exit.OK
+
+
+def _installed(wanted: str) -> Model:
+    return shelf.installed(chosen.find(wanted).name if wanted == shelf.AUTO else wanted)
 
 
 def _verdict(model: Model) -> str:
@@ -164,20 +201,23 @@ def _verdict(model: Model) -> str:
 
 def remove(arguments: argparse.Namespace) -> int:
     """Take a model's weights off the shelf, and what was made of them. Raises ModelError where they are in use."""
+    folder, found = _shelf_folder(), shelf.find(arguments.name)
+    if found.weights is None and forget(folder, found.card):
+        print(_("{name} had arrived in part; that is gone.").format(name=display(found.name)))
+        return Exit.OK
     model = shelf.installed(arguments.name)
-    folder = _shelf_folder()
     if model.weights is None or model.weights.parent != folder:
         raise ModelError(
             _("{file} is not on your shelf, so it stays.").format(file=display(model.weights or model.card.file))
         )
-    if model.name in _named():
+    if any(one.weights and os.path.samefile(one.weights, model.weights) for one in _named()):
         raise ModelError(
             _("{name} is what photos are cut with.").format(name=display(model.name)),
             hint=_("Choose another first: `bgzero model use NAME`, or `bgzero config set model.name NAME`."),
         )
     try:
         model.weights.unlink()
-        part_path(folder, model.card).unlink(missing_ok=True)
+        forget(folder, model.card)
         if model.card.origin.published.startswith(_ADDED):
             (folder / f"{model.name}.toml").unlink(missing_ok=True)
     except OSError as error:
@@ -195,12 +235,15 @@ def remove(arguments: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _named() -> set[str]:
+def _named() -> list[Model]:
     """Return the models that somebody named: in the configuration, by a choice, or to the running daemon."""
-    named = state.in_force(load()).config.models
-    try:
+    named = set(state.in_force(load()).config.models)
+    with suppress(BgzeroError):
         told = client.ask("status")
-    except BgzeroError:
-        return named
-    running = {told["model"]["value"]} if told["model"]["origin"] != "auto" else set()
-    return named | running | {folder["model"] for folder in told["folders"] if folder["has_own_model"]}
+        named |= {told["model"]["value"]} if told["model"]["origin"] != shelf.AUTO else set()
+        named |= {folder["model"] for folder in told["folders"] if folder["has_own_model"]}
+    found = []
+    for name in named - {shelf.AUTO}:
+        with suppress(ModelError):  # it is gone already
+            found.append(shelf.find(name))
+    return found
