@@ -5,10 +5,12 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -65,7 +67,7 @@ class Puller:
 
     def begin(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """Start the command."""
-        command = [*PROGRAM, "model", "pull", "far", "--timeout", "5", *arguments]
+        command = [*PROGRAM, "model", "pull", "far", "--timeout", "30", *arguments]
         return subprocess.Popen(command, env=self.home.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def is_whole(self) -> bool:
@@ -178,13 +180,32 @@ def test_wrong_beginning_is_noticed_and_fetched_again(puller: Puller) -> None:
     assert puller.is_whole()
 
 
+def test_wrong_beginning_and_wrong_server_leave_nothing(puller: Puller) -> None:
+    """Neither is gone on with."""
+    puller.part.write_bytes(bytes(1000))
+    with serving(lambda request: request.file(flipped(CONTENT, 4711))) as server:
+        assert "not what the card describes" in puller.pull("--from", f"{server.url}/far.onnx").stderr.decode()
+    assert not puller.part.exists()
+
+
 def test_whole_part_is_not_fetched_again(puller: Puller) -> None:
-    """It was killed between the last byte and the name."""
+    """It was killed between the last byte and the name; others may read what has the name, whoever's mask it is."""
     puller.part.write_bytes(CONTENT)
+    puller.part.chmod(0o600)
     with serving(honest) as server:
         assert puller.pull("--from", server.url).returncode == 0
     assert not server.asked
     assert puller.is_whole()
+    assert puller.final.stat().st_mode & 0o777 == 0o644
+
+
+def test_bytes_are_on_the_disk_before_they_have_the_name(puller: Puller, tmp_path: Path) -> None:
+    """The file first, then its name, then the folder: whatever moment the power is cut at."""
+    (tmp_path / "far.onnx").write_bytes(CONTENT)
+    trace = traced(puller.home, ["model", "pull", "far", "--from", str(tmp_path)], "fsync,rename")
+    steps = [f"fsync({puller.part})", f"rename({puller.final})", f"fsync({puller.home.models})"]
+    found = re.findall(r"(fsync|rename)\(.*?([^<>\" ]*)[>\"]+\) = 0", trace)
+    assert [step for step in (f"{call}({path})" for call, path in found) if step in steps] == steps
 
 
 def endless(request: Request) -> None:
@@ -558,6 +579,43 @@ def test_damaged_piece_is_fetched_again_alone(puller: Puller) -> None:
     assert puller.is_whole()
 
 
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (chunked(flipped(CONTENT, 9)), "what it delivers is not what the card describes"),
+        (chunked(CONTENT + b"more"), "it has 600004 bytes, which is not what the card describes"),
+        ({"resources.json": b" " * 4_000_001}, "its list of pieces is too long"),
+    ],
+)
+def test_list_that_agrees_with_itself_is_not_believed(
+    puller: Puller, tmp_path: Path, files: dict[str, bytes], said: str
+) -> None:
+    """Its pieces are what it says, and make another file than the card's, or it has no end."""
+    puller.card("https://example.invalid/dist/resources.json#/models/far")
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    done = puller.pull("--from", str(tmp_path / "resources.json"))
+    assert done.returncode == 1
+    assert said in done.stderr.decode()
+    assert sorted(path.name for path in puller.home.models.iterdir()) == ["far.toml", "tiny.onnx", "tiny.toml"]
+
+
+def test_list_that_is_cut_off_is_asked_for_again_and_wrong_pieces_are_replaced(puller: Puller) -> None:
+    """What lies there from earlier is compared piece by piece."""
+    puller.card("https://example.invalid/dist/resources.json#/models/far")
+    puller.part.write_bytes(flipped(CONTENT, 10)[: 2 * CHUNK])
+    files = chunked()
+
+    def cut_off(request: Request) -> None:
+        request.file(files["resources.json"], upto=100)
+
+    with serving(first(cut_off, then=folder_of(files))) as server:
+        done = puller.pull("--from", f"{server.url}/dist/resources.json")
+    assert done.returncode == 0, done.stderr
+    assert len(server.asked) == 1 + len(files)
+    assert puller.is_whole()
+
+
 def test_pieces_go_on_after_a_break(puller: Puller) -> None:
     """Whole pieces that are there are not fetched again, a half one is gone on with."""
     puller.card("https://example.invalid/dist/resources.json#/models/far")
@@ -623,12 +681,15 @@ def test_file_that_cannot_be_read_is_fetched_anew(puller: Puller) -> None:
     assert puller.final.read_bytes() == CONTENT
 
 
-def test_rm_takes_what_arrived_in_part_but_not_from_a_pull_at_work(puller: Puller, mirror: str) -> None:
+def test_rm_takes_what_arrived_in_part_but_not_from_a_pull_at_work(puller: Puller) -> None:
     """Half a file can be given up, too."""
-    process = puller.begin("--from", mirror)
-    until(lambda: arrived(puller) > 0, "nothing arrives")
-    assert b"are not installed" in puller.home.bgzero("model", "rm", "far").stderr
-    assert process.wait(60) == 0
+    go_on, answer = in_two_halves()
+    with serving(answer) as server:
+        process = puller.begin("--from", server.url)
+        until(lambda: arrived(puller) > 0, "nothing arrives")
+        assert b"are not installed" in puller.home.bgzero("model", "rm", "far").stderr
+        go_on.set()
+        assert process.wait(60) == 0
     process.communicate()
     assert puller.is_whole()
     puller.final.rename(puller.part)
@@ -646,6 +707,18 @@ def slow(request: Request) -> None:
         time.sleep(0.05)
 
 
+def in_two_halves() -> tuple[threading.Event, Answer]:
+    """A server that sends the second half once it is told to."""
+    go_on = threading.Event()
+
+    def answer(request: Request) -> None:
+        request.file(CONTENT, upto=max(HALF, request.start))
+        go_on.wait(60)
+        request.connection.sendall(CONTENT[max(HALF, request.start) :])
+
+    return go_on, answer
+
+
 def arrived(puller: Puller) -> int:
     """How many bytes are there."""
     return puller.part.stat().st_size if puller.part.exists() else 0
@@ -658,26 +731,36 @@ def mirror() -> Iterator[str]:
         yield f"{server.url}/far.onnx"
 
 
-def test_two_pulls_at_once_make_one_file(puller: Puller, mirror: str) -> None:
+def test_two_pulls_at_once_make_one_file(puller: Puller) -> None:
     """The second one waits for the first, and says so."""
-    one = puller.begin("--from", mirror)
-    until(lambda: arrived(puller) > 0, "nothing arrives")
-    two = puller.begin("--from", mirror)
-    said = [process.communicate(timeout=60) for process in (one, two)]
+    go_on, answer = in_two_halves()
+    with serving(answer) as server:
+        one = puller.begin("--from", server.url)
+        until(lambda: arrived(puller) > 0, "nothing arrives")
+        two = puller.begin("--from", server.url)
+        assert two.stderr
+        assert b"Another process is fetching it" in two.stderr.readline()
+        go_on.set()
+        said = [process.communicate(timeout=60) for process in (one, two)]
     assert (one.returncode, two.returncode) == (0, 0), said
-    assert b"Another process is fetching it" in said[1][1]
     assert b"has been fetched meanwhile" in said[1][0]
     assert puller.is_whole()
 
 
-def test_second_pull_goes_on_where_the_first_was_killed(puller: Puller, mirror: str) -> None:
-    """It waits, finds the other one gone, and takes over what that left."""
-    one = puller.begin("--from", mirror)
-    until(lambda: arrived(puller) > 0, "nothing arrives")
-    two = puller.begin("--from", mirror)
-    time.sleep(0.4)
-    one.kill()
-    assert two.wait(60) == 0
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_second_pull_goes_on_where_the_first_ended(puller: Puller, number: signal.Signals) -> None:
+    """It waits, finds the other one gone, and takes over what that left; where it took all away, it begins anew."""
+    go_on, answer = in_two_halves()
+    with serving(answer) as server:
+        one = puller.begin("--from", server.url)
+        until(lambda: arrived(puller) > 0, "nothing arrives")
+        two = puller.begin("--from", server.url)
+        assert two.stderr
+        assert b"Another process is fetching it" in two.stderr.readline()
+        one.send_signal(number)
+        go_on.set()
+        assert two.wait(60) == 0
+        assert server.asked[-1].start == (HALF if number == signal.SIGKILL else 0)
     one.communicate()
     two.communicate()
     assert puller.is_whole()
@@ -768,11 +851,11 @@ def test_model_without_a_source_says_so(puller: Puller, tmp_path: Path) -> None:
         assert said in done.stderr.decode()
 
 
-def traced(home: Home, arguments: Sequence[str]) -> str:
-    """What a command does with sockets."""
+def traced(home: Home, arguments: Sequence[str], calls: str = "socket,connect") -> str:
+    """What a command asks of the kernel: with sockets, if nothing else is said."""
     trace = home.root / "trace"
     subprocess.run(
-        ["strace", "-f", "-o", trace, "-e", "trace=socket,connect", *PROGRAM, *arguments],
+        ["strace", "-f", "-y", "-s", "256", "-o", trace, "-e", f"trace={calls}", *PROGRAM, *arguments],
         env=home.env, capture_output=True, check=False,
     )  # fmt: skip
     return trace.read_text()
