@@ -256,6 +256,27 @@ def test_lie_ends_in_one_sentence_and_leaves_nothing(puller: Puller, answer: Ans
     assert sorted(path.name for path in puller.home.models.iterdir()) == ["far.toml", "tiny.onnx", "tiny.toml"]
 
 
+def test_what_does_not_pass_is_asked_for_once_and_what_passes_a_few_times(puller: Puller) -> None:
+    """A refusal is one; a server that is busy in the middle gets four more chances; nobody is sent on for ever."""
+    for answer, count in (
+        (lambda request: request.head("403 Forbidden", Content_Length=0), 1),
+        (lambda request: request.head("302 Found", Location="/again", Content_Length=0), 6),
+    ):
+        with serving(answer) as server:
+            assert puller.pull("--from", f"{server.url}/far.onnx").returncode == 1
+        assert len(server.asked) == count
+    with serving(first(stops, busy, busy, busy, busy, then=honest)) as server:
+        assert puller.pull("--from", f"{server.url}/far.onnx", "--timeout", "0.2").returncode == 0
+    assert puller.is_whole()
+
+
+def test_what_is_no_file_is_not_read(puller: Puller, tmp_path: Path) -> None:
+    """A pipe that nobody writes to, a device without end."""
+    os.mkfifo(tmp_path / "far.onnx")
+    for place in (tmp_path, tmp_path / "far.onnx", "/dev/zero"):
+        assert "nothing is there" in puller.pull("--from", str(place)).stderr.decode()
+
+
 def test_drip_counts_as_a_stall(puller: Puller) -> None:
     """A byte now and then keeps no timeout from being one."""
 
@@ -552,6 +573,9 @@ def test_pieces_are_joined_from_an_address_and_from_a_folder(puller: Puller, tmp
     puller.final.unlink()
     for name, content in chunked().items():
         (tmp_path / name).write_bytes(content)
+    listed = json.loads((tmp_path / "resources.json").read_text())
+    listed["/models/far"]["chunks"].reverse()
+    (tmp_path / "resources.json").write_text(json.dumps(listed))
     assert puller.pull("--from", str(tmp_path)).returncode == 0
     assert puller.is_whole()
 

@@ -173,7 +173,9 @@ def test_auto_may_be_said_wherever_a_model_is_chosen(auto: Home) -> None:
     run = ("run", "--once", "--inbox", auto.inbox, "--outbox", auto.outbox, "--model", "auto", "--accept-licence")
     assert auto.bgzero(*run).returncode == 0
     shelve(auto, "best", rank=1)
-    (auto.models / "better.onnx").unlink()
+    assert json.loads(told(auto, "model", "info", "better", "--json"))["prepared"]
+    told(auto, "model", "rm", "better")
+    assert not json.loads(told(auto, "model", "info", "better", "--json"))["prepared"], "what was made of it goes, too"
     with auto.daemon(**QUICK) as daemon:
         told(auto, "redo", auto.inbox / "a.jpg", "--model", "auto")
         until(lambda: "a.jpg: done, best" in daemon.log, lambda: daemon.log)
@@ -191,8 +193,18 @@ def test_auto_finds_another_model_when_somebody_takes_its_weights_away(auto: Hom
         until(lambda: auto.bgzero("status", "--check").returncode == 0, "nothing is wrong any more")
 
 
-@pytest.mark.parametrize("kind", ["pipe", "endless", "nested", "folder", "numbers"])
-def test_what_only_looks_like_a_card_stops_nobody(auto: Home, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("pipe", "it is no file"),
+        ("endless", "it is no file"),
+        ("nested", "recursion"),
+        ("huge", "too large for a card"),
+        ("folder", "directory"),
+        ("numbers", "wrong at input.mean.0"),
+    ],
+)
+def test_what_only_looks_like_a_card_stops_nobody(auto: Home, kind: str, said: str) -> None:
     """A pipe, a device, nesting without end, numbers that are none: a line in the log, and the others are listed."""
     card = auto.models / "odd.toml"
     match kind:
@@ -202,6 +214,8 @@ def test_what_only_looks_like_a_card_stops_nobody(auto: Home, kind: str) -> None
             card.symlink_to("/dev/zero")
         case "nested":
             card.write_text("a = " + "[" * 20_000)
+        case "huge":
+            card.write_text((auto.models / "tiny.toml").read_text() + "#" * 200_000)
         case "folder":
             card.mkdir()
         case _:
@@ -209,6 +223,7 @@ def test_what_only_looks_like_a_card_stops_nobody(auto: Home, kind: str) -> None
     done = auto.bgzero("model", "list")
     assert done.returncode == 0
     assert "odd.toml" in done.stderr.decode()
+    assert said in done.stderr.decode()
     assert "u2netp" in done.stdout.decode()
     if kind == "pipe":
         assert auto.once().returncode == 0
@@ -240,7 +255,12 @@ def test_two_additions_under_one_name_are_one(home: Home) -> None:
     for file in files:
         file.write_bytes(renamed(tiny.network(320), file.stem))
     add = ("--like", "tiny", "--commercial", "yes", "--name", "same")
-    codes = [one.wait(60) for one in [begin(home, "model", "add", file, *add) for file in files]]
+    shelf = os.open(home.models, os.O_RDONLY)
+    fcntl.flock(shelf, fcntl.LOCK_EX)
+    begun = [begin(home, "model", "add", file, *add) for file in files]
+    until(lambda: all(waits_for_lock(one.pid) for one in begun), "both have tried theirs out, and wait")
+    os.close(shelf)
+    codes = [one.wait(60) for one in begun]
     assert sorted(codes) == [0, 2]
     assert "same: what its card describes" in told(home, "model", "verify", "same")
     assert digest(home.models / "same.onnx") == digest(files[codes.index(0)])
