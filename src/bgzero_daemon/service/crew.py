@@ -82,8 +82,7 @@ class Crew:
             child.is_retiring = child.is_retiring or (child.plan != plan.number and child is not trying)
             child.look_after(now)
             # who is tried out has nothing to do yet, which is no rest
-            has_served = child is not trying and child.has_served(now, plan.config.worker)
-            if child.process.is_leaving or has_served:
+            if child.process.is_leaving or (child is not trying and child.has_served(now, plan.config.worker)):
                 self.part(child)
                 if child.process.is_over(now):
                     self._bury(child)
