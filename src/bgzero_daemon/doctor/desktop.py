@@ -6,9 +6,9 @@ import shutil
 from bgzero_daemon.core.errors import BgzeroError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.doctor import bus
 from bgzero_daemon.doctor.findings import CannotLook, Finding, note, ok
 from bgzero_daemon.doctor.ground import Ground
+from bgzero_daemon.tray import sessionbus as bus
 
 WATCHER = "org.kde.StatusNotifierWatcher"
 _GRAPHICAL = ("DISPLAY", "WAYLAND_DISPLAY", "XDG_CURRENT_DESKTOP")

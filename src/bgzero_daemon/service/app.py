@@ -28,6 +28,7 @@ from bgzero_daemon.service.house import House
 from bgzero_daemon.service.lookout import Lookout
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.portrait import Portrait, Steering
+from bgzero_daemon.service.shelves import Shelves
 from bgzero_daemon.service.sight import ignore_lease_breaks
 from bgzero_daemon.service.supervise import Supervisor
 from bgzero_daemon.service.window import Window
@@ -107,6 +108,7 @@ class Service:
             Board(), Portrait(self._workforce), self._supervisor, runtime / STATUS if runtime else None
         )
         self._control = ControlServer(runtime / SOCKET if runtime else None, self._wake.set, self._window.board)
+        self._shelves = Shelves()
         self._lookout = Lookout(source.file, self._on_new_configuration)
 
     def _new_workshop(self, config: Config) -> Workshop:
@@ -230,6 +232,8 @@ class Service:
                 return {}
             case "pause" | "set_model" | "set_provider" | "set_notifications" | "reload":
                 return self._helm.answer(request)
+            case "models":
+                return self._shelves.told()
             case "resume":
                 self._workshop.scan()
                 return self._helm.answer(request)

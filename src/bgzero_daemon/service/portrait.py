@@ -20,7 +20,7 @@ from bgzero_daemon.service.survey import Survey
 from bgzero_daemon.service.workshop import Workshop
 from bgzero_daemon.wire.snapshot import AtWork, Choice, Counts, Folder, Outcome, Provider, Snapshot, WorkerState
 
-_LATEST = 5
+_LATEST = 8  # as many as the tray shows
 _HALF_A_DAY = 43200.0
 _MEASURE_SECONDS = 30.0
 

@@ -92,6 +92,7 @@ VERBS: Mapping[str, Verb] = {
         "cut again, whatever was decided, with another model if one is named",
         ("count",), needs={"paths": _paths}, takes={"model": _name},
     ),
+    "models": Verb("all models there are cards for, the best first", ("models",), may_take_long=True),
     "failed": Verb("photos that could not be cut", ("photos", "count"), takes={"limit": _count}),
     "retry": Verb("try failed photos again; without paths all", ("count",), takes={"paths": _paths}),
     "dismiss": Verb("take failed photos off the list; without paths all", ("count",), takes={"paths": _paths}),

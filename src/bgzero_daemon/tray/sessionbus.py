@@ -1,4 +1,4 @@
-"""Who is on the session bus. The one module of the doctor that knows dbus-fast."""
+"""Who is on the session bus, asked once and without starting anybody."""
 
 import asyncio
 import sys

@@ -1,0 +1,1 @@
+"""The icon in the panel: a client of the daemon's control socket, and of nothing else of it."""

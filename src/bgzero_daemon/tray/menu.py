@@ -1,0 +1,227 @@
+"""The menu, out of a Picture: what it says, in which order, and what each click does."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from bgzero_daemon.core.names import display, from_wire
+from bgzero_daemon.core.texts import _, n_
+from bgzero_daemon.tray.deeds import Deeds
+from bgzero_daemon.tray.entries import SEPARATOR, Entry, Menu, PystrayItem
+from bgzero_daemon.tray.feed import Picture
+from bgzero_daemon.wire.snapshot import Outcome, Snapshot
+
+_LONGEST = 60  # characters of a line that holds somebody's text
+GPU_ORDER = "cuda,migraphx,rocm,openvino,coreml"
+_SNOOZES = ((1800, _("30 minutes")), (3600, _("1 hour")), (8 * 3600, _("8 hours")))
+
+
+def headline(picture: Picture) -> str:
+    """Return what the tray says in one line."""
+    snapshot = picture.snapshot
+    if snapshot is None:
+        return picture.why or _("Not running")
+    words = {
+        "watching": _("Watching"), "working": _("Working"), "paused": _("Paused"), "stopping": _("Stopping"),
+        "switching": _("Loading a model"), "trouble": _("Trouble"),
+    }  # fmt: skip
+    counts = [
+        text
+        for count, text in (
+            (snapshot.waiting + snapshot.running, _("{count} to do")),
+            (snapshot.today.done, _("{count} done today")),
+            (snapshot.failed, _("{count} failed")),
+        )
+        if count
+        for text in [text.format(count=count)]
+    ]
+    return " · ".join([words.get(snapshot.state, snapshot.state), *counts])
+
+
+class TrayMenu:
+    """Makes the entries for a Picture; `deeds` does what they say."""
+
+    def __init__(self, deeds: Deeds) -> None:
+        self._deeds = deeds
+
+    def entries(self, picture: Picture) -> Iterator[PystrayItem]:
+        """Yield the whole menu."""
+        yield Entry("headline", headline(picture))
+        if (snapshot := picture.snapshot) is None:
+            yield from self._offline()
+        else:
+            yield from self._online(picture, snapshot)
+        yield SEPARATOR
+        deeds = self._deeds
+        yield Entry("login", _("Start at login"), deeds.toggle_login, checked=deeds.starts_at_login())
+        yield Entry("settings", _("Edit settings…"), deeds.edit_settings)
+        yield Entry("log", _("Show log…"), deeds.show_log)
+        yield SEPARATOR
+        if snapshot is not None:
+            yield Entry("quit", _("Quit"), deeds.quit)
+            yield Entry("close", _("Close this icon (keeps working)"), deeds.close)
+        else:
+            yield Entry("close", _("Close this icon"), deeds.close)
+
+    def _offline(self) -> Iterator[PystrayItem]:
+        yield Entry("start", _("Start"), self._deeds.start, default=True)
+
+    def _online(self, picture: Picture, snapshot: Snapshot) -> Iterator[PystrayItem]:
+        deeds = self._deeds
+        if snapshot.why and snapshot.state == "trouble":
+            yield Entry("why", _short(snapshot.why))
+        yield Entry("pause", _("Pause"), deeds.toggle_pause, checked=snapshot.paused)
+        yield Entry("pause-hour", _("Pause for an hour"), partial(deeds.pause, 3600.0))
+        yield SEPARATOR
+        shown = _title(picture.models, snapshot.model.value)
+        yield Entry("model", _("Model: {name}").format(name=shown), Menu(list(self._models(picture, snapshot))))
+        yield Entry("provider", self._runs_on(snapshot), Menu(list(self._providers(snapshot))))
+        yield SEPARATOR
+        yield Entry("recent", _("Recent"), self._recent(picture, snapshot), enabled=bool(snapshot.latest))
+        failed = n_("{count} failed", "{count} failed", snapshot.failed) if snapshot.failed else _("None failed")
+        yield Entry("failed", failed, self._failed(picture), enabled=bool(snapshot.failed))
+        yield SEPARATOR
+        yield from self._folders(snapshot)
+        yield SEPARATOR
+        quiet = _("Notifications") if snapshot.notifications else _("Notifications (off)")
+        yield Entry("notifications", quiet, Menu(list(self._notifications(snapshot))))
+
+    def _models(self, picture: Picture, snapshot: Snapshot) -> Iterator[PystrayItem]:
+        is_auto = snapshot.model.origin == "auto"
+        use = self._deeds.use_model
+        yield Entry("auto", _("Automatic: the best that is here"), partial(use, "auto"), checked=is_auto, radio=True)
+        for model in picture.models:
+            name = str(model["name"])
+            if model["installed"] and model["accepted"]:
+                chosen = snapshot.model.value == name and not is_auto
+                yield Entry(name, _model_line(model), partial(use, name), checked=chosen, radio=True)
+            elif model["installed"] or model["can_be_pulled"]:
+                yield Entry(name, _model_line(model), self._offer(model))
+
+    def _offer(self, model: Mapping[str, Any]) -> Menu:
+        """Return what may be done about a model that cannot be used at once."""
+        name, licence = str(model["name"]), str(model["licence"])
+        entries: list[PystrayItem] = [Entry("for", str(model["good_for"]))]
+        if model["accepted"]:
+            allowed = _("Licence: {licence}; commercial use: yes")
+        elif model["commercial"] == "no":
+            allowed = _("Licence: {licence}; NOT for commercial use")
+        else:
+            allowed = _("Licence: {licence}; commercial use: not clear")
+        entries.append(Entry("licence", allowed.format(licence=licence)))
+        text = _("Download…") if not model["installed"] else _("Use it")
+        if not model["accepted"]:
+            text = _("Accept the licence and download…") if not model["installed"] else _("Accept the licence")
+        entries.append(Entry("pull", text, partial(self._deeds.pull, name, accept=not model["accepted"])))
+        return Menu(entries)
+
+    @staticmethod
+    def _runs_on(snapshot: Snapshot) -> str:
+        ran = _device(snapshot.provider.ran) if snapshot.provider.ran else _("not used yet")
+        return _("Runs on: {provider}").format(provider=ran)
+
+    def _providers(self, snapshot: Snapshot) -> Iterator[PystrayItem]:
+        if snapshot.provider.why:
+            yield Entry("why", _short(snapshot.provider.why))
+        asked = snapshot.provider.asked
+        for key, text, value in (
+            ("auto", _("Automatic"), "auto"), ("gpu", _("GPU"), GPU_ORDER), ("cpu", _("CPU"), "cpu"),
+        ):  # fmt: skip
+            is_chosen = asked == value or (key == "gpu" and asked not in ("auto", "cpu"))
+            yield Entry(key, text, partial(self._deeds.use_provider, value), checked=is_chosen, radio=True)
+
+    def _recent(self, picture: Picture, snapshot: Snapshot) -> Menu:
+        return Menu(
+            [
+                Entry(outcome.path, _outcome_line(outcome), self._about(picture, outcome))
+                for outcome in snapshot.latest
+            ]
+        )
+
+    def _about(self, picture: Picture, outcome: Outcome) -> Menu:
+        deeds = self._deeds
+        entries: list[PystrayItem] = []
+        if outcome.cutout_path and outcome.state in ("done", "published"):
+            cutout = os.fsdecode(from_wire(outcome.cutout_path))
+            entries.append(Entry("open", _("Open"), partial(deeds.open, cutout)))
+            entries.append(Entry("show", _("Show in folder"), partial(deeds.show, cutout)))
+        else:
+            photo = os.fsdecode(from_wire(outcome.path))
+            entries.append(Entry("show", _("Show in folder"), partial(deeds.show, photo)))
+        again = [
+            Entry(str(model["name"]), _model_line(model), partial(deeds.redo, outcome.path, str(model["name"])))
+            for model in picture.models
+            if model["installed"] and model["accepted"]
+        ]
+        entries.append(Entry("again", _("Do it again with"), Menu(again), enabled=bool(again)))
+        return Menu(entries)
+
+    def _failed(self, picture: Picture) -> Menu:
+        deeds = self._deeds
+        entries: list[PystrayItem] = []
+        for photo in picture.failed:
+            path = str(photo["path"])
+            name = display(os.path.basename(from_wire(path)))
+            below = [
+                Entry("retry", _("Try again"), partial(deeds.retry, path)),
+                Entry("dismiss", _("Take off the list"), partial(deeds.dismiss, path)),
+                Entry("show", _("Show in folder"), partial(deeds.show, os.fsdecode(from_wire(path)))),
+            ]
+            entries.append(Entry(path, _short(f"{name}: {photo['sentence']}"), Menu(below)))
+        entries.append(SEPARATOR)
+        entries.append(Entry("all", _("Try all again"), deeds.retry))
+        entries.append(Entry("none", _("Take all off the list"), deeds.dismiss))
+        return Menu(entries)
+
+    def _folders(self, snapshot: Snapshot) -> Iterator[PystrayItem]:
+        for number, folder in enumerate(snapshot.folders):
+            inbox, outbox = (os.fsdecode(from_wire(path)) for path in (folder.inbox_path, folder.outbox_path))
+            several = len(snapshot.folders) > 1
+            first, second = _("Open inbox"), _("Open cut-outs")
+            if several:
+                first, second = (
+                    f"{text}: {display(os.path.basename(path))}" for text, path in ((first, inbox), (second, outbox))
+                )
+            yield Entry(f"inbox-{number}", first, partial(self._deeds.open, inbox))
+            yield Entry(f"outbox-{number}", second, partial(self._deeds.open, outbox), default=number == 0)
+
+    def _notifications(self, snapshot: Snapshot) -> Iterator[PystrayItem]:
+        notify = self._deeds.notifications
+        yield Entry("on", _("On"), partial(notify, on=True), checked=snapshot.notifications, radio=True)
+        for seconds, text in _SNOOZES:
+            yield Entry(
+                f"snooze-{seconds}", _("Quiet for {time}").format(time=text), partial(notify, on=False, seconds=seconds)
+            )
+        off = not snapshot.notifications
+        text = _("Off")
+        if off and snapshot.quiet_until:
+            text = _("Quiet until {time}").format(time=time.strftime("%H:%M", time.localtime(snapshot.quiet_until)))
+        yield Entry("off", text, partial(notify, on=False), checked=off, radio=True)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _title(models: Sequence[Mapping[str, Any]], name: str) -> str:
+    return next((str(model["title"]) for model in models if model["name"] == name), display(os.path.basename(name)))
+
+
+def _model_line(model: Mapping[str, Any]) -> str:
+    size = f", {model['size_bytes'] / 1e6:.0f} MB" if model["size_bytes"] else ""
+    here = "" if model["installed"] else " " + _("(download…)")
+    return f"{model['title']}{size}, {model['licence']}{here}"
+
+
+def _device(provider: str) -> str:
+    name = provider.removesuffix("ExecutionProvider")
+    return {"CPU": _("CPU"), "CUDA": _("GPU (CUDA)"), "Tensorrt": _("GPU (TensorRT)")}.get(name, name)
+
+
+def _outcome_line(outcome: Outcome) -> str:
+    when = time.strftime("%H:%M", time.localtime(outcome.decided_at))
+    name = display(os.path.basename(from_wire(outcome.path)))
+    is_done = outcome.state in ("done", "published")
+    return _short(f"{when}  {name}" if is_done else f"{when}  {name}: {outcome.sentence}")

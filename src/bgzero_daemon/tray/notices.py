@@ -1,0 +1,101 @@
+"""What is worth saying aloud: one notice for a burst of photos, with what failed and why."""
+
+import os
+import time
+from dataclasses import dataclass, field
+
+from bgzero_daemon.core.names import display, from_wire
+from bgzero_daemon.core.texts import _, n_
+from bgzero_daemon.tray.feed import Picture
+from bgzero_daemon.wire.snapshot import Snapshot
+
+_CALM_SECONDS = 2.0  # without a photo on its way: then a burst is over
+_MOST_TOLD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """`picture` is the path of a picture to show beside it, "" for none; `opens` what a click opens, likewise."""
+
+    title: str
+    text: str
+    picture: str = ""
+    opens: str = ""
+
+
+@dataclass(slots=True)
+class Notices:
+    """Looks at one Picture after another. Moments are of the monotonic clock, in seconds."""
+
+    _done: int = -1
+    _failed: int = -1
+    _began: float = 0.0
+    _calm_since: float = field(default=-1.0)
+    _trouble: str = ""
+
+    def look(self, picture: Picture, now: float) -> list[Notice]:
+        """Return what is to be said now."""
+        snapshot = picture.snapshot
+        if snapshot is None:
+            self._done = self._failed = -1
+            return []
+        is_quiet = snapshot.paused or not snapshot.notifications
+        if self._done < 0:  # what was before we came is no news
+            self._done, self._failed, self._trouble = snapshot.done, snapshot.failed, snapshot.trouble
+        found = [] if is_quiet else self._troubles(snapshot)
+        self._trouble = snapshot.trouble
+        if snapshot.running or snapshot.waiting or snapshot.arriving:
+            self._began = self._began or now
+            self._calm_since = -1.0
+            return found
+        if self._calm_since < 0:
+            self._calm_since = now
+        if now < self._calm_since + _CALM_SECONDS:
+            return found
+        if not is_quiet:
+            found += self._burst(picture, snapshot)
+        self._done, self._failed, self._began = snapshot.done, snapshot.failed, 0.0
+        return found
+
+    def next_look(self, now: float) -> float | None:
+        """Return in how many seconds it is worth looking again though nothing has happened; None for never."""
+        left = self._calm_since + _CALM_SECONDS - now
+        return left if self._calm_since >= 0 and left > 0 else None
+
+    def _troubles(self, snapshot: Snapshot) -> list[Notice]:
+        if not snapshot.trouble or snapshot.trouble == self._trouble:
+            return []
+        return [Notice(_("Photos cannot be cut"), snapshot.trouble)]
+
+    def _burst(self, picture: Picture, snapshot: Snapshot) -> list[Notice]:
+        found = []
+        if (done := snapshot.done - self._done) > 0:
+            latest = next((one for one in snapshot.latest if one.state in ("done", "published")), None)
+            cutout = os.fsdecode(from_wire(latest.cutout_path)) if latest else ""
+            name = display(os.path.basename(from_wire(latest.cutout_path))) if latest else ""
+            title = n_("{count} cut-out ready", "{count} cut-outs ready", done)
+            seconds = max(1, round(self._calm_since - self._began)) if self._began else 0
+            text = name if done == 1 or not seconds else _("in {seconds} s; the last one is {name}").format(
+                seconds=seconds, name=name
+            )  # fmt: skip
+            found.append(Notice(title, text, picture=cutout, opens=cutout if done == 1 else os.path.dirname(cutout)))
+        if (failed := snapshot.failed - self._failed) > 0:
+            title = n_("{count} photo could not be cut", "{count} photos could not be cut", failed)
+            told = [
+                f"{display(os.path.basename(from_wire(str(photo['path']))))}: {photo['sentence']}"
+                for photo in picture.failed[: min(failed, _MOST_TOLD)]
+            ]
+            found.append(Notice(title, "\n".join(told)))
+        return found
+
+
+def greeting(snapshot: Snapshot) -> Notice:
+    """Return what somebody is told who sees this for the first time."""
+    inbox = os.fsdecode(from_wire(snapshot.folders[0].inbox_path)) if snapshot.folders else ""
+    text = _("Whatever is put into {folder} is cut out; the results appear beside it, and nothing leaves this computer.")
+    return Notice(_("Drop photos here"), text.format(folder=display(inbox)), opens=inbox)
+
+
+def now() -> float:
+    """Return a moment of the clock that `Notices` goes by."""
+    return time.monotonic()

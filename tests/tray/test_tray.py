@@ -1,0 +1,355 @@
+"""`bgzero tray` as a process beside a real daemon, on a private session bus: what is clicked is looked up elsewhere."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests import tiny
+from tests.fault.oracle import Oracle, tag_of
+from tests.flow.test_models import shelve
+from tests.flow.test_steering import QUICK
+from tests.home import PROGRAM, Home, photo, until
+from tests.tray.panel import ITEM, Panel, panel_on, session_bus
+
+
+@pytest.fixture(scope="module")
+def bus() -> Iterator[str]:
+    """A session bus for all of them."""
+    with session_bus() as address:
+        yield address
+
+
+@pytest.fixture
+def panel(bus: str) -> Iterator[Panel]:
+    """A panel, there from the start."""
+    with panel_on(bus) as found:
+        yield found
+
+
+@pytest.fixture
+def seated(home: Home, bus: str) -> Home:
+    """An account in a session."""
+    home.env["DBUS_SESSION_BUS_ADDRESS"] = bus
+    home.env.pop("DISPLAY", None)
+    (home.root / "state" / "bgzero").mkdir(parents=True)
+    (home.root / "state" / "bgzero" / "greeted").touch()
+    return home
+
+
+@contextmanager
+def tray(home: Home, *arguments: str, **env: str) -> "Iterator[subprocess.Popen[str]]":
+    """The icon's process for the length of the block."""
+    with (home.root / "tray.log").open("w") as log:
+        command = [*PROGRAM, "tray", *arguments]
+        process = subprocess.Popen(command, env=home.env | env, stdin=subprocess.DEVNULL, stderr=log, text=True)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def state(home: Home) -> dict[str, object]:
+    """What is kept of what was chosen."""
+    file = home.root / "state" / "bgzero" / "state.toml"
+    return tomllib.loads(file.read_text()) if file.exists() else {}
+
+
+def test_clicks_do_what_they_say(seated: Home, panel: Panel) -> None:
+    """The whole menu: pause, model, failure, quit; each is looked up in the state, in the next PNG, in exit codes."""
+    home = seated
+    tiny.install(home.models, "other")
+    with home.daemon(**QUICK) as daemon, tray(home, "--no-start") as icon:
+        panel.find("Watching")
+        panel.click("Pause")
+        until(lambda: "paused" in state(home), "the pause is kept")
+        until(lambda: panel.find("Pause").told["toggle-state"] == 1, "the menu says it")
+        assert panel.find("Paused")
+        panel.click("Pause")
+        until(lambda: "paused" not in state(home), "it goes on")
+        panel.click("Pause for an hour")
+        until(lambda: state(home).get("paused", {}).get("seconds") == 3600.0, "for an hour")  # type: ignore[attr-defined]
+        panel.click("Pause")
+        until(lambda: "paused" not in state(home), "it goes on")
+
+        photo(home.inbox / "a.jpg")
+        daemon.wait_for("a.png")
+        assert tag_of(home.outbox / "a.png")["model"] == "tiny"
+        numbers = {line.number for path, line in panel.menu().items() if path.count("/") == 1 and "Bright" in path}
+        assert len(numbers) == 2
+        other = [line.number for line in panel.menu().values() if line.number in numbers and not line.told["toggle-state"]]
+        panel.event(other[0], "clicked")
+        until(lambda: state(home).get("model", {}).get("value") == "other", "the model is kept")  # type: ignore[attr-defined]
+        photo(home.inbox / "b.jpg", seed=1)
+        daemon.wait_for("b.png")
+        assert tag_of(home.outbox / "b.png")["model"] == "other"
+
+        panel.click("Runs on: ", "CPU")
+        until(lambda: state(home).get("provider", {}).get("value") == "cpu", "the provider is kept")  # type: ignore[attr-defined]
+
+        (home.inbox / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photo at all" * 20)
+        until(lambda: Oracle(home).status()["failed"] == 1, lambda: daemon.log)
+        until(lambda: [path for path in panel.menu() if path.startswith("1 failed/bad.jpg: ")], "its reason is told")
+        photo(home.root / "good.jpg", seed=2).replace(home.inbox / "bad.jpg")
+        panel.click("1 failed", "bad.jpg", "Try again")
+        daemon.wait_for("bad.png")
+
+        panel.click("Notifications", "Off")
+        until(lambda: "quiet" in state(home), "no notices")
+        panel.click("Quit")
+        assert daemon.process.wait(30) == 0
+        assert icon.wait(30) == 0
+    assert json.loads((home.root / "tray.log").read_text() or "{}") == {} or "Traceback" not in (
+        home.root / "tray.log"
+    ).read_text()
+
+
+def test_item_is_what_panels_want(seated: Home, panel: Panel) -> None:
+    """Each rule was learnt by a panel that showed nothing."""
+    with seated.daemon(**QUICK), tray(seated, "--no-start"):
+        assert panel.item.startswith(":1."), "the unique name"
+        until(lambda: panel.properties()["Title"] == "Watching", "it follows")
+        told = panel.properties()
+        assert told["Status"] == "Active"
+        assert told["Id"] == "bgzero"
+        assert told["Menu"] == "/MenuBar"
+        assert told["ItemIsMenu"] is False
+        assert told["IconAccessibleDesc"] == told["AttentionAccessibleDesc"] == told["Title"]
+        assert not [key for key in told if key.startswith("XAyatana")]
+        assert sorted(panel.pixmaps()) == [16, 22, 24, 32, 44, 48, 64]
+        assert all(len(argb) == 4 * size * size for size, argb in panel.pixmaps().items())
+
+
+def test_icon_shows_each_state_and_comes_back(seated: Home, panel: Panel) -> None:
+    """Every state differs from every other; a daemon that dies is told within two seconds, and found again."""
+    home, seen = seated, {}
+    with tray(home, "--no-start") as icon:
+        until(lambda: panel.properties()["Title"] == "Not running", "nobody is there")
+        seen["offline"] = panel.pixmaps()[32]
+        with home.daemon(**QUICK) as daemon:
+            until(lambda: panel.properties()["Title"] == "Watching", "it is there")
+            seen["watching"] = panel.pixmaps()[32]
+            home.bgzero("pause")
+            until(lambda: panel.properties()["Title"] == "Paused", "it is paused")
+            seen["paused"] = panel.pixmaps()[32]
+            home.bgzero("resume")
+            (home.inbox / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photo at all" * 20)
+            until(lambda: panel.properties()["Title"] == "Watching · 1 failed", lambda: panel.properties()["Title"])
+            seen["attention"] = panel.pixmaps()[32]
+            daemon.process.kill()
+            began = time.monotonic()
+            until(lambda: panel.properties()["Title"] == "Not running", "it is gone")
+            assert time.monotonic() - began < 2.0
+            assert panel.pixmaps()[32] == seen["offline"]
+        with home.daemon(**QUICK):
+            until(lambda: panel.properties()["Title"] == "Watching · 1 failed", "it is back")
+            assert panel.pixmaps()[32] == seen["attention"]
+        icon.send_signal(signal.SIGTERM)
+        assert icon.wait(10) == 0
+    assert len(set(seen.values())) == len(seen)
+
+
+def test_panel_that_comes_later_or_again_shows_it(seated: Home, bus: str) -> None:
+    """Without a panel the icon waits; a panel that restarts gets it anew."""
+    with tray(seated, "--no-start") as icon:
+        time.sleep(0.5)
+        assert icon.poll() is None
+        with panel_on(bus) as panel:
+            first = panel.item
+            panel.go()
+            panel.come()
+            until(lambda: panel.watcher.items == [first], "it registers again")
+
+
+def test_menu_that_is_open_can_be_used_while_photos_fly_by(seated: Home, panel: Panel) -> None:
+    """Counts go up in the open menu, its lines stay where they are, and a click hits what was shown."""
+    home = seated
+    with home.daemon(**QUICK) as daemon, tray(home, "--no-start"):
+        photo(home.inbox / "first.jpg")
+        daemon.wait_for("first.png")
+        until(lambda: [path for path in panel.menu() if path.startswith("Recent/") and "first.jpg" in path], "it is shown")
+        panel.event(0, "opened")
+        before = panel.menu()
+        for number in range(12):
+            photo(home.inbox / f"{number}.jpg", seed=number + 1)
+        daemon.wait_for(*(f"{number}.png" for number in range(12)))
+        until(lambda: "13 done today" in next(iter(panel.menu())), lambda: next(iter(panel.menu())))
+        assert [line.number for line in before.values()] == [line.number for line in panel.menu().values()]
+        changes = [body for _moment, member, body in panel.signals if member == "ItemsPropertiesUpdated"]
+        assert changes, "it counts up live"
+        panel.event(0, "closed")
+        until(lambda: sum(path.startswith("Recent/") and path.count("/") == 1 for path in panel.menu()) == 8, "all new")
+
+
+def test_nothing_is_told_while_nothing_changes_and_little_while_much_does(seated: Home, panel: Panel) -> None:
+    """At most four changes of the icon a second, and none at rest."""
+    home = seated
+    with home.daemon(**QUICK) as daemon, tray(home, "--no-start"):
+        until(lambda: panel.properties()["Title"] == "Watching", "it follows")
+        for number in range(20):
+            photo(home.inbox / f"{number}.jpg", seed=number)
+        daemon.wait_for(*(f"{number}.png" for number in range(20)))
+        until(lambda: panel.properties()["Title"] == "Watching · 20 done today", "all done")
+        time.sleep(1.0)
+        icons = [moment for moment, member, _body in panel.signals if member == "NewIcon"]
+        assert icons
+        for number, moment in enumerate(icons):
+            assert sum(moment <= other < moment + 1.0 for other in icons[number:]) <= 5
+        panel.signals.clear()
+        time.sleep(2.0)
+        assert not panel.signals
+
+
+def test_tray_that_is_killed_costs_no_photo(seated: Home, panel: Panel) -> None:
+    """In the middle of twenty photos."""
+    home = seated
+    with home.daemon(**QUICK) as daemon:
+        with tray(home, "--no-start") as icon:
+            until(lambda: panel.properties()["Title"].startswith("Watching"), "it follows")
+            for number in range(20):
+                photo(home.inbox / f"{number}.jpg", seed=number)
+            daemon.wait_for("3.png")
+            icon.kill()
+            icon.wait()
+        daemon.wait_for(*(f"{number}.png" for number in range(20)))
+
+
+def test_notice_for_a_burst_names_count_and_opens_the_folder(seated: Home, panel: Panel) -> None:
+    """One for all, with a thumbnail; failures with their reason; names that look like markup are harmless."""
+    home = seated
+    (bin_ := home.root / "bin").mkdir()
+    (bin_ / "xdg-open").write_text(f'#!/bin/sh\nprintf "%s" "$1" > {home.root}/opened\n')
+    (bin_ / "xdg-open").chmod(0o755)
+    shown = panel.notifications.shown
+    with home.daemon(**QUICK), tray(home, "--no-start", PATH=f"{bin_}{os.pathsep}{home.env['PATH']}"):
+        until(lambda: panel.properties()["Title"] == "Watching", "it follows")
+        for number in range(5):
+            photo(home.inbox / f"<b>{number}&.jpg", seed=number)
+        until(lambda: shown, "a notice")
+        assert shown[-1]["title"] == "5 cut-outs ready"
+        assert "<b>" not in shown[-1]["text"]
+        assert "&lt;b&gt;" in shown[-1]["text"]
+        assert shown[-1]["hints"]["image-path"].startswith("file:///")
+        panel.click_notice()
+        until((home.root / "opened").exists, "it is opened")
+        until(lambda: (home.root / "opened").read_text() == str(home.outbox), lambda: (home.root / "opened").read_text())
+        (home.inbox / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photo at all" * 20)
+        until(lambda: len(shown) == 2, "another")
+        assert shown[-1]["title"] == "1 photo could not be cut"
+        assert "bad.jpg: " in shown[-1]["text"]
+        assert len(shown) == 2
+
+
+def test_paused_and_snoozed_trays_are_quiet(seated: Home, panel: Panel) -> None:
+    """What came meanwhile is no news afterwards either."""
+    home = seated
+    with home.daemon(**QUICK) as daemon, tray(home, "--no-start"):
+        until(lambda: panel.properties()["Title"] == "Watching", "it follows")
+        panel.click("Notifications", "Quiet for 30 minutes")
+        until(lambda: "quiet" in state(home), "quiet")
+        photo(home.inbox / "a.jpg")
+        daemon.wait_for("a.png")
+        time.sleep(3.0)
+        panel.click("Notifications", "On")
+        until(lambda: "quiet" not in state(home), "loud")
+        time.sleep(0.5)
+        assert not panel.notifications.shown
+
+
+def test_broken_notification_service_costs_nothing(seated: Home, panel: Panel) -> None:
+    """It answers every notice with an error; the menu still works."""
+    home = seated
+    panel.notifications.breaks = True
+    with home.daemon(**QUICK) as daemon, tray(home, "--no-start") as icon:
+        photo(home.inbox / "a.jpg")
+        daemon.wait_for("a.png")
+        time.sleep(3.0)
+        panel.click("Pause")
+        until(lambda: "paused" in state(home), "the pause is kept")
+        assert icon.poll() is None
+
+
+def test_first_sight_is_greeted_once(seated: Home, panel: Panel) -> None:
+    """One notice that opens the inbox; never again."""
+    home = seated
+    (home.root / "state" / "bgzero" / "greeted").unlink()
+    for _turn in range(2):
+        with home.daemon(**QUICK), tray(home, "--no-start"):
+            until(lambda: panel.properties()["Title"] == "Watching", "it follows")
+            until(lambda: panel.notifications.shown, "the greeting")
+            time.sleep(0.5)
+        panel.watcher.items.clear()
+    assert [one["title"] for one in panel.notifications.shown] == ["Drop photos here"]
+
+
+def test_tray_starts_the_daemon_and_quit_ends_both(seated: Home, panel: Panel) -> None:
+    """Where none answers; closing the icon alone keeps it working."""
+    home = seated
+    home.env |= {"BGZERO_FOLDER__INBOX": str(home.inbox), "BGZERO_FOLDER__OUTBOX": str(home.outbox)} | QUICK
+    with tray(home) as icon:
+        until(lambda: panel.properties()["Title"] == "Watching", "it is started")
+        panel.click("Close this icon")
+        assert icon.wait(10) == 0
+    assert home.bgzero("status").returncode == 0
+    panel.watcher.items.clear()
+    with tray(home) as icon:
+        pid = Oracle(home).status()["pid"]
+        until(lambda: panel.properties()["Title"] == "Watching", "it is found")
+        panel.click("Quit")
+        assert icon.wait(30) == 0
+    assert not psutil.pid_exists(int(str(pid))) or psutil.Process(int(str(pid))).status() == psutil.STATUS_ZOMBIE
+
+
+def test_unfit_places_end_with_a_sentence(seated: Home, tmp_path: Path) -> None:
+    """No bus, a bus that does not answer, a second icon: an exit code, never a hang, and the daemon goes on."""
+    home = seated
+    with home.daemon(**QUICK):
+        for address in ("", f"unix:path={tmp_path}/nowhere"):
+            done = home.bgzero("tray", "--no-start", DBUS_SESSION_BUS_ADDRESS=address)
+            assert done.returncode == 1
+            assert b"Nothing here can show an icon" in done.stderr
+            assert b"Traceback" not in done.stderr
+        with tray(home, "--no-start"):
+            until((home.root / "run" / "bgzero" / "tray.lock").exists, "it is there")
+            time.sleep(0.5)
+            assert home.bgzero("tray", "--no-start").returncode == 75
+        assert home.bgzero("status", "--check").returncode == 0
+
+
+def test_model_is_downloaded_from_the_menu(seated: Home, panel: Panel) -> None:
+    """By `bgzero model pull`, with the licence said and accepted; without a network it is told why not."""
+    home = seated
+    shelve(home, "far", commercial="no", has_weights=False)
+    card = home.models / "far.toml"
+    card.write_text(card.read_text().replace("[input]", '[[source]]\nurl = "https://127.0.0.1:9/far.onnx"\n\n[input]'))
+    card.write_text(card.read_text().replace('title = "Bright is subject"', 'title = "Far away"'))
+    with home.daemon(**QUICK), tray(home, "--no-start"):
+        until(lambda: [path for path in panel.menu() if "/Far away" in path], "it is offered")
+        assert panel.find("Model: ", "Far away", "Licence: AGPL-3.0-or-later; NOT for commercial use")
+        panel.click("Model: ", "Far away", "Accept the licence and download")
+        until(lambda: len(panel.notifications.shown) == 2, "it is told", 30)
+        assert panel.notifications.shown[-1]["title"] == "far was not fetched"
+        assert "127.0.0.1" in panel.notifications.shown[-1]["text"]
+
+
+def test_icon_needs_little(seated: Home, panel: Panel) -> None:
+    """At rest it sleeps: next to no processor time, and 60 MB at most."""
+    home = seated
+    with home.daemon(**QUICK), tray(home, "--no-start") as icon:
+        until(lambda: panel.properties()["Title"] == "Watching", "it follows")
+        time.sleep(1.0)
+        process = psutil.Process(icon.pid)
+        before = sum(process.cpu_times()[:2])
+        time.sleep(3.0)
+        assert sum(process.cpu_times()[:2]) - before <= 0.02
+        assert process.memory_info().rss < 60_000_000, process.memory_info().rss
+        assert ITEM
