@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PINNED := .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage check soak format schema clean
+.PHONY: help run test coverage check soak format schema icons clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -37,6 +37,9 @@ format: $(VENV)/.dev  ## format the code
 
 schema: $(VENV)/.dev  ## write the configuration's JSON Schema anew
 	@$(BIN)/bgzero config schema > config/config.schema.json
+
+icons: $(VENV)/.dev  ## draw the icon's files anew
+	@$(BIN)/python -m bgzero_daemon.tray.icons src/bgzero_daemon/tray/assets/icons
 
 clean:  ## remove what this Makefile made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* .import_linter_cache dist
