@@ -1,7 +1,6 @@
 """A panel for tests: owns the watcher on a private session bus, reads the whole menu, clicks like a user."""
 
 import asyncio
-import contextlib
 import shutil
 import subprocess
 import threading
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import pytest
-from dbus_fast import Message, MessageType, Variant
+from dbus_fast import DBusError, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusBool, DBusInt32, DBusSignature, DBusStr, DBusUInt32
 from dbus_fast.constants import PropertyAccess
@@ -65,7 +64,7 @@ class Notifications(ServiceInterface):
         hints: Annotated[dict[str, Variant], DBusSignature("a{sv}")], timeout: DBusInt32,
     ) -> DBusUInt32:  # fmt: skip
         if self.breaks:
-            raise RuntimeError("broken")
+            raise DBusError("org.example.Broken", "broken")
         told = {"title": title, "text": text, "actions": actions, "replaces": replaces, "icon": icon}
         self.shown.append(told | {"hints": {key: value.value for key, value in hints.items()}})
         return len(self.shown)
@@ -106,7 +105,8 @@ class Panel:
         self.watcher, self.notifications = Watcher(), Notifications()
         self.signals: list[tuple[float, str, list[Any]]] = []
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
         self._bus = self._do(self._connect(address))
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
@@ -146,8 +146,16 @@ class Panel:
 
     def close(self) -> None:
         """End."""
-        self._loop.call_soon_threadsafe(self._bus.disconnect)
+        self._do(self._leave())
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _leave(self) -> None:
+        self._bus.disconnect()
+        await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+        assert self._bus._sock
+        self._bus._sock.close()
 
     @property
     def item(self) -> str:
@@ -158,14 +166,10 @@ class Panel:
     def call(self, interface: str, member: str, signature: str = "", *body: object) -> list[Any]:
         """Call a method of the icon or its menu; raises AssertionError with the error's text."""
         path = "/MenuBar" if interface == MENU else "/StatusNotifierItem"
-        reply = self._do(
-            self._bus.call(
-                Message(
-                    destination=self.item, path=path, interface=interface, member=member, signature=signature,
-                    body=list(body),
-                )  # fmt: skip
-            )
+        message = Message(
+            destination=self.item, path=path, interface=interface, member=member, signature=signature, body=list(body)
         )
+        reply = self._do(self._bus.call(message))
         assert reply is not None
         assert reply.message_type is MessageType.METHOD_RETURN, reply.body
         return list(reply.body)
@@ -214,8 +218,9 @@ def _lines(node: list[Any], above: str) -> Iterator[tuple[str, Line]]:
 
 
 def found(menu: dict[str, Line], *words: str) -> list[Line]:
-    """Return the lines whose path has parts that begin so."""
-    return [
+    """Return the lines whose path has these parts, or, where there are none, parts that begin so."""
+    exact = [line for path, line in menu.items() if path.split("/") == list(words)]
+    return exact or [
         line
         for path, line in menu.items()
         if len(parts := path.split("/")) == len(words)
@@ -232,7 +237,4 @@ def panel_on(address: str) -> Iterator[Panel]:
         panel.show_notices()
         yield panel
     finally:
-        with contextlib.suppress(RuntimeError):
-            panel.close()
-
-
+        panel.close()

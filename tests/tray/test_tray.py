@@ -1,6 +1,5 @@
 """`bgzero tray` as a process beside a real daemon, on a private session bus: what is clicked is looked up elsewhere."""
 
-import json
 import os
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import pytest
 from tests import tiny
 from tests.fault.oracle import Oracle, tag_of
 from tests.flow.test_models import shelve
-from tests.flow.test_steering import QUICK
+from tests.flow.test_steer import QUICK
 from tests.home import PROGRAM, Home, photo, until
 from tests.tray.panel import ITEM, Panel, panel_on, session_bus
 
@@ -68,6 +67,8 @@ def test_clicks_do_what_they_say(seated: Home, panel: Panel) -> None:
     """The whole menu: pause, model, failure, quit; each is looked up in the state, in the next PNG, in exit codes."""
     home = seated
     tiny.install(home.models, "other")
+    card = home.models / "other.toml"
+    card.write_text(card.read_text().replace('title = "Bright is subject"', 'title = "Another"'))
     with home.daemon(**QUICK) as daemon, tray(home, "--no-start") as icon:
         panel.find("Watching")
         panel.click("Pause")
@@ -84,10 +85,7 @@ def test_clicks_do_what_they_say(seated: Home, panel: Panel) -> None:
         photo(home.inbox / "a.jpg")
         daemon.wait_for("a.png")
         assert tag_of(home.outbox / "a.png")["model"] == "tiny"
-        numbers = {line.number for path, line in panel.menu().items() if path.count("/") == 1 and "Bright" in path}
-        assert len(numbers) == 2
-        other = [line.number for line in panel.menu().values() if line.number in numbers and not line.told["toggle-state"]]
-        panel.event(other[0], "clicked")
+        panel.click("Model: Bright is subject", "Another")
         until(lambda: state(home).get("model", {}).get("value") == "other", "the model is kept")  # type: ignore[attr-defined]
         photo(home.inbox / "b.jpg", seed=1)
         daemon.wait_for("b.png")
@@ -108,9 +106,7 @@ def test_clicks_do_what_they_say(seated: Home, panel: Panel) -> None:
         panel.click("Quit")
         assert daemon.process.wait(30) == 0
         assert icon.wait(30) == 0
-    assert json.loads((home.root / "tray.log").read_text() or "{}") == {} or "Traceback" not in (
-        home.root / "tray.log"
-    ).read_text()
+    assert "Traceback" not in (home.root / "tray.log").read_text()
 
 
 def test_item_is_what_panels_want(seated: Home, panel: Panel) -> None:
@@ -176,7 +172,9 @@ def test_menu_that_is_open_can_be_used_while_photos_fly_by(seated: Home, panel: 
     with home.daemon(**QUICK) as daemon, tray(home, "--no-start"):
         photo(home.inbox / "first.jpg")
         daemon.wait_for("first.png")
-        until(lambda: [path for path in panel.menu() if path.startswith("Recent/") and "first.jpg" in path], "it is shown")
+        until(
+            lambda: [path for path in panel.menu() if path.startswith("Recent/") and "first.jpg" in path], "it is shown"
+        )
         panel.event(0, "opened")
         before = panel.menu()
         for number in range(12):
@@ -240,8 +238,8 @@ def test_notice_for_a_burst_names_count_and_opens_the_folder(seated: Home, panel
         assert "&lt;b&gt;" in shown[-1]["text"]
         assert shown[-1]["hints"]["image-path"].startswith("file:///")
         panel.click_notice()
-        until((home.root / "opened").exists, "it is opened")
-        until(lambda: (home.root / "opened").read_text() == str(home.outbox), lambda: (home.root / "opened").read_text())
+        opened = home.root / "opened"
+        until(lambda: opened.exists() and opened.read_text() == str(home.outbox), "its folder is opened")
         (home.inbox / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photo at all" * 20)
         until(lambda: len(shown) == 2, "another")
         assert shown[-1]["title"] == "1 photo could not be cut"

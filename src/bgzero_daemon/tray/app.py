@@ -6,12 +6,12 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
 from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
+from bgzero_daemon import client
 from bgzero_daemon.core import paths
-from bgzero_daemon.core.errors import AlreadyRunning, BgzeroError, Exit
+from bgzero_daemon.core.errors import AlreadyRunning, BgzeroError, Exit, NoDaemon
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.tray import backends, icons, notices
 from bgzero_daemon.tray.backends import Way
@@ -33,9 +33,14 @@ _LARGE = 64  # pixels, for panels that take one picture and scale it
 class Shown(Protocol):
     """An icon in a panel, whatever draws it."""
 
-    def refresh(self) -> None: ...
-    def stop(self) -> None: ...
-    def say(self, notice: Notice) -> None: ...
+    def refresh(self) -> None:
+        """Look at title, picture and menu anew, soon. From any thread."""
+
+    def stop(self) -> None:
+        """End. From any thread."""
+
+    def say(self, notice: Notice) -> None:
+        """Show a notice, where that is possible. From any thread."""
 
 
 class Tray:
@@ -61,7 +66,9 @@ class Tray:
         if self._way.name == "sni":
             from bgzero_daemon.tray.sni import Icon
 
-            icon = Icon(NAME, menu=menu, title=lambda: headline(self._picture), draw=self._argb, on_open=self._deeds.open)
+            icon = Icon(
+                NAME, menu=menu, title=lambda: headline(self._picture), draw=self._argb, on_open=self._deeds.open
+            )
             self._icon = icon
             icon.run(lambda _icon: self._begin())
         else:
@@ -107,7 +114,7 @@ class Tray:
         state, progress = self._look()
         return icons.argb(state, size, progress)
 
-    def _image(self) -> tuple[object, Any]:
+    def _image(self) -> tuple[object, object]:
         state, progress = self._look()
         image = icons.draw(state, _LARGE, progress)
         return (state, round(progress * 16)), image
@@ -175,11 +182,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _start() -> None:
     """Start the daemon where none answers."""
-    from bgzero_daemon import client
-
     try:
         client.ask("hello")
-    except client.NoDaemon:
+    except NoDaemon:
         if why := start_daemon():
             log.warning(_("The daemon cannot be started: %s"), why)
     except BgzeroError as error:
@@ -199,5 +204,3 @@ def _lock() -> int:
         os.close(descriptor)
         raise AlreadyRunning(_("The icon is in the panel already.")) from None
     return descriptor
-
-

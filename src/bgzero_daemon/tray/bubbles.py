@@ -36,12 +36,14 @@ class Bubbles:
         """Hear of clicks from now on."""
         self._bus.add_message_handler(self._hear)
         rule = f"type='signal',interface='{_NAME}',member='ActionInvoked'"
-        await self._call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch", "s", [rule])
+        await self._call(
+            "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch", "s", [rule]
+        )
 
     async def show(self, notice: Notice) -> bool:
         """Show a notice in the place of the last one. Returns whether somebody took it."""
         can = await self._ask("GetCapabilities", "", [])
-        abilities = can[0] if can else []
+        abilities = can[0] if can and isinstance(can[0], list) else []
         text = html.escape(notice.text, quote=False) if "body-markup" in abilities else notice.text
         actions = ["default", _("Open")] if notice.opens and "actions" in abilities else []
         hints = {"desktop-entry": Variant("s", _ICON)}
@@ -51,7 +53,7 @@ class Bubbles:
         told = await self._ask("Notify", "susssasa{sv}i", body)
         if not told:
             return False
-        self._last = int(told[0])
+        self._last = int(str(told[0]))
         self._opens[self._last] = notice.opens
         while len(self._opens) > _MOST_REMEMBERED:
             del self._opens[next(iter(self._opens))]

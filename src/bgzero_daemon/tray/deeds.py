@@ -23,8 +23,8 @@ _LOG_LINES = "500"
 
 
 class Deeds:
-    """`tell` shows a title and a sentence to the user. `look_again` has the feed try at once, `reload_models` has it ask
-    for models. `end` closes the tray.
+    """`tell` shows a title and a sentence to the user. `look_again` has the feed try at once, `reload_models` has it
+    ask for models. `end` closes the tray.
     """
 
     def __init__(

@@ -7,51 +7,10 @@ photos flew by in between, so numbers are given to keys and not to places.
 import importlib
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-
-    class PystrayItem:
-        """As pystray has it."""
-
-        text: str
-        checked: bool | None
-        radio: bool
-        default: bool
-        visible: bool
-        enabled: bool
-        submenu: "PystrayMenu | None"
-
-        def __init__(self, text: object, action: object, **options: object) -> None: ...
-        def __call__(self, icon: object) -> None: ...
-
-    class PystrayMenu:
-        """As pystray has it."""
-
-        SEPARATOR: PystrayItem
-
-        def __init__(self, *items: object) -> None: ...
-        def __iter__(self) -> Any: ...
-
-    class PystrayIcon:
-        """As pystray has it."""
-
-        HAS_MENU: bool
-        HAS_NOTIFICATION: bool
-        menu: PystrayMenu | None
-        name: str
-        title: str
-        icon: Any
-        visible: bool
-        _running: bool
-
-        def __init__(self, name: str, icon: Any = None, title: str = "", menu: object = None) -> None: ...
-        def run(self, setup: object = None) -> None: ...
-        def stop(self) -> None: ...
-        def update_menu(self) -> None: ...
-        def notify(self, message: str, title: str | None = None) -> None: ...
-        def __call__(self) -> None: ...
-
+    from bgzero_daemon.tray.pystray_types import PystrayIcon, PystrayItem, PystrayMenu
 else:
     # its other back-ends look for a display when they are imported, and raise what they like where there is none
     _former = os.environ.get("PYSTRAY_BACKEND")
@@ -64,6 +23,8 @@ else:
         else:
             os.environ["PYSTRAY_BACKEND"] = _former
     PystrayItem, PystrayMenu, PystrayIcon = _base.MenuItem, _base.Menu, _base.Icon
+
+__all__ = ["SEPARATOR", "Action", "Entry", "Menu", "PystrayIcon", "PystrayItem", "PystrayMenu"]
 
 Action = Callable[[], None]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bgzero_daemon import client
-from bgzero_daemon.core.errors import BgzeroError
+from bgzero_daemon.core.errors import BgzeroError, NoDaemon
 from bgzero_daemon.wire import snapshot as snapshots
 from bgzero_daemon.wire.snapshot import Snapshot
 
@@ -56,7 +56,7 @@ class Feed:
             try:
                 self._listen()
             except (BgzeroError, ValueError) as error:
-                why = "" if isinstance(error, client.NoDaemon) else str(error)
+                why = "" if isinstance(error, NoDaemon) else str(error)
             except OSError:
                 pass
             if self.picture.snapshot or self.picture.why != why:
@@ -86,7 +86,7 @@ def _asked(verb: str, key: str, **arguments: object) -> Sequence[Told]:
     try:
         found: Sequence[Told] = client.ask(verb, **arguments)[key]
         return found
-    except client.NoDaemon:
+    except NoDaemon:
         raise
     except (BgzeroError, KeyError):
         return ()

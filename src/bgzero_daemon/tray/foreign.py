@@ -1,4 +1,4 @@
-"""pystray's own back-ends, made to behave like ours: told of changes only where there are some, and on the right thread.
+"""pystray's own back-ends, made to behave: told of changes only where there are some, and on the right thread.
 
 They build a menu anew at every change, so it is built once a second at most, and not at all while it says the same.
 """
@@ -16,54 +16,61 @@ from bgzero_daemon.tray.notices import Notice
 _LEAST_SECONDS = 1.0
 
 
+def _tamed(way: str) -> type[Any]:
+    """Return the Icon of one of pystray's back-ends, that lets the process end where it cannot be shown.
+
+    pystray's own waits for ever in the thread that is to set it up.
+    """
+    original: type[Any] = importlib.import_module(f"pystray._{way}").Icon
+
+    class Tamed(original):  # type: ignore[misc]  # a class of Any: pystray has no types
+        def _start_setup(self, setup: Callable[[object], None]) -> None:
+            def wait_and_begin() -> None:
+                self._Icon__queue.get()
+                setup(self)
+
+            self._setup_thread = threading.Thread(target=wait_and_begin, daemon=True)
+            self._setup_thread.start()
+
+    return Tamed
+
+
 class ForeignIcon:
-    """An icon of the back-end `way`. `picture` returns a PIL image and something that differs where the image does."""
+    """An icon of the back-end `way`. `picture` returns what differs where the picture does, and the PIL image."""
 
     def __init__(
-        self, way: str, name: str, title: Callable[[], str], menu: PystrayMenu, picture: Callable[[], tuple[object, Any]]
+        self, way: str, name: str, title: Callable[[], str], menu: PystrayMenu,
+        picture: Callable[[], tuple[object, object]],
     ) -> None:  # fmt: skip
-        module = importlib.import_module(f"pystray._{way}")
         self._way, self._title, self._menu, self._picture = way, title, menu, picture
         self._drawn, image = picture()
-        self._icon = module.Icon(name, image, title(), menu)
+        self._icon = _tamed(way)(name, image, title(), menu)
         self._said = ""
         self._wanted = threading.Event()
 
     def run(self, setup: Callable[[], None]) -> None:
         """Serve until `stop`; from the main thread."""
 
-        def begin(icon: Any) -> None:
-            icon.visible = True
+        def begin(_icon: object) -> None:
+            self._icon.visible = True
             if self._way == "xorg":
                 self._ask_for_clicks()
+            threading.Thread(target=self._follow, name="tray-icon", daemon=True).start()
             setup()
-            while True:
-                self._wanted.wait()
-                self._wanted.clear()
-                self._marshal(self._update)
-                time.sleep(_LEAST_SECONDS)
 
-        # pystray waits for its own setup thread before it ends, and for ever where `run` fails
-        self._icon._start_setup = lambda _setup: threading.Thread(target=self._begin, args=(begin,), daemon=True).start()  # noqa: SLF001
-        self._ready = threading.Event()
-        former = self._icon._mark_ready  # noqa: SLF001
+        self._icon.run(begin)
 
-        def mark_ready() -> None:
-            former()
-            self._ready.set()
-
-        self._icon._mark_ready = mark_ready  # noqa: SLF001
-        self._icon._setup_thread = threading.current_thread()  # noqa: SLF001
-        self._icon.run()
-
-    def _begin(self, begin: Callable[[Any], None]) -> None:
-        self._ready.wait()
-        begin(self._icon)
+    def _follow(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            self._marshal(self._update)
+            time.sleep(_LEAST_SECONDS)
 
     def _ask_for_clicks(self) -> None:
         """Have the X server tell of clicks: pystray forgets to."""
         constants = importlib.import_module("Xlib.X")
-        window = self._icon._window  # noqa: SLF001
+        window = self._icon._window  # noqa: SLF001 - there is no other way to it
         mask = window.get_attributes().your_event_mask | constants.ButtonPressMask
         window.change_attributes(event_mask=mask)
         self._icon._display.flush()  # noqa: SLF001

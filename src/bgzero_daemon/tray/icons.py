@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from bgzero_daemon.tray.design import Ink, Layer, State, layers
 from bgzero_daemon.tray.outline import Outline, Shape, number
 
-__all__ = ["SIZES", "STEPS", "State", "draw", "svg", "symbolic", "template", "write"]
+__all__ = ["SIZES", "STEPS", "State", "argb", "draw", "svg", "symbolic", "template", "write"]
 
 SIZES = (16, 22, 24, 32, 44, 48, 64)  # px; what panels ask for
 FILE_SIZES = (16, 22, 24, 32, 48, 64, 128, 256)  # px; folders of the hicolor theme
@@ -30,6 +30,11 @@ def draw(state: State, size: int, progress: float = 0.0) -> Image.Image:
     whoever wants to paint in it copies it.
     """
     return _picture(state, size, _step(state, progress), is_template=False)
+
+
+def argb(state: State, size: int, progress: float = 0.0) -> bytes:
+    """The same as StatusNotifierItem has it: ARGB32 in network byte order, row after row."""
+    return _argb(state, size, _step(state, progress))
 
 
 def template(state: State, size: int, progress: float = 0.0) -> Image.Image:
@@ -65,6 +70,12 @@ def _plain(drawn: list[Layer]) -> list[Layer]:
 def _picture(state: State, size: int, step: int, *, is_template: bool) -> Image.Image:
     drawn = _layers(state, size, step)
     return _paint(_plain(drawn) if is_template else drawn, size)
+
+
+@lru_cache(maxsize=2 * len(SIZES) * (len(State) + STEPS))
+def _argb(state: State, size: int, step: int) -> bytes:
+    red, green, blue, alpha = _picture(state, size, step, is_template=False).split()
+    return Image.merge("RGBA", (alpha, red, green, blue)).tobytes()
 
 
 def _paint(drawn: list[Layer], size: int) -> Image.Image:

@@ -134,10 +134,7 @@ class TrayMenu:
 
     def _recent(self, picture: Picture, snapshot: Snapshot) -> Menu:
         return Menu(
-            [
-                Entry(outcome.path, _outcome_line(outcome), self._about(picture, outcome))
-                for outcome in snapshot.latest
-            ]
+            [Entry(outcome.path, _outcome_line(outcome), self._about(picture, outcome)) for outcome in snapshot.latest]
         )
 
     def _about(self, picture: Picture, outcome: Outcome) -> Menu:

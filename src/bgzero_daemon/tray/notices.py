@@ -92,7 +92,9 @@ class Notices:
 def greeting(snapshot: Snapshot) -> Notice:
     """Return what somebody is told who sees this for the first time."""
     inbox = os.fsdecode(from_wire(snapshot.folders[0].inbox_path)) if snapshot.folders else ""
-    text = _("Whatever is put into {folder} is cut out; the results appear beside it, and nothing leaves this computer.")
+    text = _(
+        "Whatever is put into {folder} is cut out; the results appear beside it, and nothing leaves this computer."
+    )
     return Notice(_("Drop photos here"), text.format(folder=display(inbox)), opens=inbox)
 
 

@@ -7,7 +7,7 @@ registered whenever there is one.
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 
 from dbus_fast import BusType, Message, MessageType
@@ -53,6 +53,7 @@ class Icon(PystrayIcon):
         super().__init__(name, None, title(), menu)
         self._headline = title
         self._draw, self._open = draw, on_open
+        self._wanted, self._done = asyncio.Event(), asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = threading.Event()
         self._begun: set[asyncio.Future[object]] = set()
@@ -66,7 +67,6 @@ class Icon(PystrayIcon):
     async def _serve(self, setup: object) -> None:
         self.bus = bus = await _connected()
         self._loop = asyncio.get_running_loop()
-        self._wanted, self._done = asyncio.Event(), asyncio.Event()
         self._menu_side = dbusmenu.DbusMenu(lambda: self.menu, self._on_click)
         self._item = sniitem.SniItem(self.name, self._look(), dbusmenu.PATH, lambda: self._act(self.__call__))
         bus.export(dbusmenu.PATH, self._menu_side)
@@ -82,8 +82,8 @@ class Icon(PystrayIcon):
             self._act(lambda: setup(self))
         if self._over.is_set():
             return
-        tasks = [asyncio.ensure_future(self._refresh()), asyncio.ensure_future(self._done.wait())]
-        tasks.append(asyncio.ensure_future(bus.wait_for_disconnect()))
+        gone = bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+        tasks = [asyncio.ensure_future(work) for work in (self._refresh(), self._done.wait(), gone)]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             is_lost = not self._done.is_set()
@@ -112,7 +112,7 @@ class Icon(PystrayIcon):
 
     def refresh(self) -> None:
         """Look at title, picture and menu anew, soon. From any thread."""
-        self._in_loop(lambda: self._wanted.set())
+        self._in_loop(self._wanted.set)
 
     def update_menu(self) -> None:
         """Do the same; pystray calls it so."""
@@ -121,7 +121,7 @@ class Icon(PystrayIcon):
     def stop(self) -> None:
         """End `run`. From any thread, also before it has begun."""
         self._over.set()
-        self._in_loop(lambda: self._done.set())
+        self._in_loop(self._done.set)
 
     def _in_loop(self, call: Callable[[], None]) -> None:
         if self._loop is not None:
@@ -181,7 +181,9 @@ async def _connected() -> MessageBus:
         raise NoBus(_("There is no session bus: {why}.").format(why=error or _("it does not answer"))) from error
 
 
-def _message(destination: str, path: str, interface: str, member: str, signature: str, body: list[object]) -> Message:
+def _message(
+    destination: str, path: str, interface: str, member: str, signature: str, body: Sequence[object]
+) -> Message:  # fmt: skip
     return Message(
-        destination=destination, path=path, interface=interface, member=member, signature=signature, body=body
+        destination=destination, path=path, interface=interface, member=member, signature=signature, body=list(body)
     )

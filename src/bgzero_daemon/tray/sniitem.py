@@ -123,11 +123,11 @@ class SniItem(ServiceInterface):
         self._on_activate()
 
     @dbus_method()
-    def ContextMenu(self, _x: DBusInt32, _y: DBusInt32) -> None:  # noqa: N802, D102
+    def ContextMenu(self, _x: DBusInt32, _y: DBusInt32) -> None:  # noqa: N802
         """Panels draw the menu themselves."""
 
     @dbus_method()
-    def Scroll(self, _delta: DBusInt32, _orientation: DBusStr) -> None:  # noqa: N802, D102
+    def Scroll(self, _delta: DBusInt32, _orientation: DBusStr) -> None:  # noqa: N802
         """Nothing is scrolled."""
 
     @dbus_signal()
