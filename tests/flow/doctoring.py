@@ -16,7 +16,8 @@ OK, NOTE, WRONG, SKIPPED = "ok", "note", "wrong", "skipped"
 HEALTHY = {
     "configuration": OK, "folders": OK, "space": OK, "watches": OK, "filesystems": OK, "models": OK, "memory": OK,
     "runtime": OK, "packages": OK, "provider": OK, "sandbox": OK, "network": OK, "unit": SKIPPED, "socket": OK,
-    "daemon": SKIPPED, "ledger": OK, "tray": SKIPPED, "notifications": SKIPPED, "clock": OK,
+    "daemon": SKIPPED, "ledger": OK, "tray": SKIPPED, "notifications": SKIPPED,
+    "integration": SKIPPED, "clock": OK,
 }  # fmt: skip
 WORKER = frozenset({"provider", "sandbox", "network"})
 CONFIGURED = WORKER | {"folders", "space", "watches", "filesystems", "models", "memory"}

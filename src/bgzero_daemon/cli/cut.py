@@ -66,10 +66,10 @@ class Held:
 
 
 class Cutter:
-    """Cuts a list of photos. `report` is called with each photo and what became of it."""
+    """Cuts a list of photos. `report` is called with each photo and what became of it; `told` gets each failure."""
 
-    def __init__(self, workforce: LocalWorkforce, recipe: Recipe) -> None:
-        self._workforce, self._recipe = workforce, recipe
+    def __init__(self, workforce: LocalWorkforce, recipe: Recipe, told: list[str]) -> None:
+        self._workforce, self._recipe, self._told = workforce, recipe, told
         self._sources = Sources()
         self._umask = read_umask()
         self._taken: dict[Path, str] = {}
@@ -150,7 +150,7 @@ class Cutter:
                 return True
             self._fail(held.photo, str(error), error.hint)
         except PhotoSkipped as error:
-            print(f"{display(held.photo)}: {_('skipped.')} {error}", file=sys.stderr)
+            self._tell(f"{display(held.photo)}: {_('skipped.')} {error}")
         except BgzeroError as error:
             self._fail(held.photo, str(error), error.hint)
         else:
@@ -188,7 +188,11 @@ class Cutter:
 
     def _fail(self, photo: str, sentence: str, hint: str = "") -> None:
         self.failed += 1
-        print(f"{display(photo)}: {sentence}" + (f" {hint}" if hint else ""), file=sys.stderr)
+        self._tell(f"{display(photo)}: {sentence}" + (f" {hint}" if hint else ""))
+
+    def _tell(self, line: str) -> None:
+        self._told.append(line)
+        print(line, file=sys.stderr)
 
     def abandon(self) -> None:
         """Let go of everything that is still in work."""
@@ -225,8 +229,8 @@ def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + signal.SIGTERM)
 
 
-def cut(arguments: argparse.Namespace) -> int:
-    """Cut the photos named; print the path of each result."""
+def cut(arguments: argparse.Namespace, told: list[str] | None = None) -> int:
+    """Cut the photos named; print the path of each result. `told` gets a line for each photo that was not cut."""
     if not arguments.verbose:
         logging.getLogger().setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, _on_sigterm)
@@ -241,7 +245,7 @@ def cut(arguments: argparse.Namespace) -> int:
         for photo in arguments.photos
     ]
     workforce = LocalWorkforce(config, models)
-    cutter = Cutter(workforce, recipe)
+    cutter = Cutter(workforce, recipe, [] if told is None else told)
     try:
         with _progress(len(photos)) as report:
             cutter.cut(photos, report)

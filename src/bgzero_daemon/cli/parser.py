@@ -3,15 +3,12 @@
 `serve` names a function as "module:function"; `cli.main` imports it when it is called.
 """
 
-import argparse
 from pathlib import Path
-from typing import TypeAlias
 
 from bgzero_daemon import __version__
+from bgzero_daemon.cli.desktop import add_desktop
+from bgzero_daemon.cli.options import Parser, Verbs, add_json, add_licence, add_log_options
 from bgzero_daemon.core.texts import _
-
-Parser = argparse.ArgumentParser
-Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - argparse has no public one
 
 
 def build_parser() -> Parser:
@@ -31,6 +28,7 @@ def build_parser() -> Parser:
     _add_tray(verbs, common)
     _add_configuration(verbs, common, configured)
     _add_service(verbs, common, configured)
+    add_desktop(verbs, common)
     _add_doctor(verbs, common, configured)
     _add_logs(verbs, common)
     _add_report(verbs, common, configured)
@@ -44,7 +42,7 @@ def _add_work(verbs: Verbs, common: Parser, configured: Parser) -> None:
     run.add_argument("--inbox", metavar="DIR", help=_("folder to watch"))
     run.add_argument("--outbox", metavar="DIR", help=_("folder for the cut-outs"))
     run.add_argument("--model", metavar="NAME", help=_("model to use, see `bgzero model list`"))
-    _add_licence(run)
+    add_licence(run)
     run.add_argument("--json-logs", action="store_true", help=_("write the log as JSON, one object a line"))
     run.add_argument("--once", action="store_true", help=_("cut what is there now, then end"))
     run.set_defaults(serve="bgzero_daemon.cli.run:run")
@@ -55,15 +53,19 @@ def _add_work(verbs: Verbs, common: Parser, configured: Parser) -> None:
         "-o", "--output", metavar="FILE_OR_DIR", help=_("where to put the result; - writes standard output")
     )
     cut.add_argument("--model", metavar="NAME", help=_("model to use, see `bgzero model list`"))
-    _add_licence(cut)
+    add_licence(cut)
     cut.add_argument("--mask-only", action="store_true", help=_("write the matte as a grey picture"))
+    cut.add_argument(
+        "--notify", dest="serve", action="store_const", const="bgzero_daemon.cli.bubble:cut",
+        help=_("tell of failures by a notification, too, and take file: URIs, as file managers need it"),
+    )  # fmt: skip
     cut.set_defaults(serve="bgzero_daemon.cli.cut:cut")
 
 
 def _add_steering(verbs: Verbs, common: Parser) -> None:
     """Add the commands to a running daemon."""
     status = verbs.add_parser("status", parents=[common], help=_("what the running daemon is doing"))
-    _add_json(status)
+    add_json(status)
     form = status.add_mutually_exclusive_group()
     form.add_argument("--watch", action="store_true", help=_("go on showing it, until Ctrl-C"))
     form.add_argument("--check", action="store_true", help=_("say only what is wrong: exit 0 where nothing is"))
@@ -81,7 +83,7 @@ def _add_steering(verbs: Verbs, common: Parser) -> None:
     for verb in (pause, quiet):
         verb.add_argument("--for", dest="for_", metavar="TIME", help=_("so long, for example 45m or 1h30m"))
     reload = verbs.add_parser("reload", parents=[common], help=_("take over what changed in the configuration"))
-    _add_json(reload)
+    add_json(reload)
     reload.set_defaults(serve="bgzero_daemon.cli.steer:reload")
     for name, text in (
         ("resume", _("go on cutting")),
@@ -102,17 +104,17 @@ def _add_decisions(verbs: Verbs, common: Parser) -> None:
         if name == "redo":
             verb.add_argument("--model", metavar="NAME", default="", help=_("with this model, these photos alone"))
     failed = verbs.add_parser("failed", parents=[common], help=_("photos that could not be cut"))
-    _add_json(failed)
+    add_json(failed)
     failed.set_defaults(serve="bgzero_daemon.cli.photos:failed")
     actions = failed.add_subparsers(dest="action", metavar="ACTION")
-    _add_json(actions.add_parser("list", parents=[common], help=_("list them, with the reasons")))
+    add_json(actions.add_parser("list", parents=[common], help=_("list them, with the reasons")))
     for action, text in (("retry", _("try them again")), ("dismiss", _("take them off the list"))):
         verb = actions.add_parser(action, parents=[common], help=text)
         verb.add_argument("paths", nargs="*", metavar="PATH", help=_("photo in an inbox, or a folder of them"))
         verb.add_argument("--all", action="store_true", help=_("all of them"))
         verb.set_defaults(serve=f"bgzero_daemon.cli.photos:{action}")
     history = verbs.add_parser("history", parents=[common], help=_("what was decided, the latest first"))
-    _add_json(history)
+    add_json(history)
     history.add_argument("--limit", type=int, default=100, metavar="N", help=_("this many at most (default 100)"))
     history.set_defaults(serve="bgzero_daemon.cli.photos:history")
 
@@ -136,7 +138,7 @@ def _add_models(verbs: Verbs, common: Parser) -> None:
         dest="action", metavar="ACTION", required=True
     )
     listing = model.add_parser("list", parents=[common], help=_("list all models"))
-    _add_json(listing)
+    add_json(listing)
     listing.set_defaults(serve="bgzero_daemon.cli.models:list_models")
     info = model.add_parser("info", parents=[common], help=_("tell all about one model"))
     info.add_argument("name", metavar="NAME", help=_("name of a model, or path of a weight file"))
@@ -154,7 +156,7 @@ def _add_models(verbs: Verbs, common: Parser) -> None:
         "--provider", default="", metavar="NAME", help=_("ask for this provider, or for some, with commas")
     )
     bench.add_argument("--config", type=Path, metavar="FILE", help=_("configuration file to use"))
-    _add_json(bench)
+    add_json(bench)
     bench.set_defaults(serve="bgzero_daemon.cli.bench:bench")
     _add_shelving(model, common)
     prepare = model.add_parser("prepare", parents=[common], help=_("make a graph of a model that a CPU runs faster"))
@@ -167,7 +169,7 @@ def _add_models(verbs: Verbs, common: Parser) -> None:
     use = model.add_parser("use", parents=[common], help=_("cut the next photos with another model"))
     use.add_argument("name", nargs="?", default="", metavar="NAME", help=_("name of a model"))
     use.add_argument("--configured", action="store_true", help=_("go back to the one that the configuration names"))
-    _add_licence(use)
+    add_licence(use)
     use.set_defaults(serve="bgzero_daemon.cli.steer:use_model")
 
 
@@ -181,7 +183,7 @@ def _add_shelving(model: Verbs, common: Parser) -> None:
     pull.add_argument(
         "--timeout", type=_seconds, default=30.0, metavar="SECONDS", help=_("how long a server may be silent (30)")
     )
-    _add_licence(pull)
+    add_licence(pull)
     pull.set_defaults(serve="bgzero_daemon.cli.pull:pull")
     add = model.add_parser("add", parents=[common], help=_("bring a weight file of your own"))
     add.add_argument("file", metavar="FILE", help=_("an ONNX file"))
@@ -191,7 +193,7 @@ def _add_shelving(model: Verbs, common: Parser) -> None:
     add.add_argument(
         "--commercial", default="unclear", choices=("yes", "no", "unclear"), help=_("whether it allows commercial use")
     )
-    _add_licence(add)
+    add_licence(add)
     add.set_defaults(serve="bgzero_daemon.cli.shelving:add")
     verify = model.add_parser("verify", parents=[common], help=_("compare weights with what their cards describe"))
     verify.add_argument("names", nargs="*", metavar="NAME", help=_("name of a model; without, all that are installed"))
@@ -199,12 +201,6 @@ def _add_shelving(model: Verbs, common: Parser) -> None:
     remove = model.add_parser("rm", parents=[common], help=_("take a model's weights away"))
     remove.add_argument("name", metavar="NAME", help=_("name of a model"))
     remove.set_defaults(serve="bgzero_daemon.cli.shelving:remove")
-
-
-def _add_licence(verb: Parser) -> None:
-    verb.add_argument(
-        "--accept-licence", action="store_true", help=_("accept its licence where that does not allow commercial use")
-    )
 
 
 def _seconds(text: str) -> float:
@@ -231,7 +227,7 @@ def _add_configuration(verbs: Verbs, common: Parser, configured: Parser) -> None
         if action == "show":
             verb.add_argument("--origin", action="store_true", help=_("tell where each value comes from"))
         if action in ("show", "check"):
-            _add_json(verb)
+            add_json(verb)
     migrate = config.add_parser(
         "migrate", parents=[common, configured], help=_("bring a file of an older version forward, keeping a copy")
     )
@@ -239,7 +235,7 @@ def _add_configuration(verbs: Verbs, common: Parser, configured: Parser) -> None
     get = config.add_parser("get", parents=[common, configured], help=_("print the value of one key"))
     put = config.add_parser("set", parents=[common, configured], help=_("write a value into the file, comments kept"))
     unset = config.add_parser("unset", parents=[common, configured], help=_("take a key out of the file"))
-    _add_json(get)
+    add_json(get)
     for verb in (get, unset):
         verb.add_argument("key", metavar="KEY", help=_("such as model.name, or folder.0.model"))
     put.add_argument("pairs", nargs="+", metavar="KEY VALUE", help=_("such as model.name u2net; several are possible"))
@@ -249,14 +245,7 @@ def _add_configuration(verbs: Verbs, common: Parser, configured: Parser) -> None
 
 def _add_logs(verbs: Verbs, common: Parser) -> None:
     """Add what shows the daemon's log."""
-    _add_log_options(verbs.add_parser("logs", parents=[common], help=_("show the daemon's log, wherever it keeps it")))
-
-
-def _add_log_options(logs: Parser) -> None:
-    logs.add_argument("-f", "--follow", action="store_true", help=_("go on showing what is added"))
-    logs.add_argument("-n", "--lines", type=int, default=100, metavar="N", help=_("this many at first (default 100)"))
-    logs.add_argument("--json", action="store_true", help=_("an object a line"))
-    logs.set_defaults(serve="bgzero_daemon.cli.logs:show")
+    add_log_options(verbs.add_parser("logs", parents=[common], help=_("show the daemon's log, wherever it keeps it")))
 
 
 def _add_report(verbs: Verbs, common: Parser, configured: Parser) -> None:
@@ -287,10 +276,10 @@ def _add_service(verbs: Verbs, common: Parser, configured: Parser) -> None:
         "--purge", action="store_true", help=_("remove configuration, ledger, logs and models too; pictures stay")
     )
     status = service.add_parser("status", parents=[common], help=_("how the service is; exit 3: it does not run"))
-    _add_json(status)
+    add_json(status)
     start = service.add_parser("start", parents=[common], help=_("start it, and wait until it watches"))
     stop = service.add_parser("stop", parents=[common], help=_("stop it, and wait for its end"))
-    _add_log_options(service.add_parser("logs", parents=[common], help=_("the same as `bgzero logs`")))
+    add_log_options(service.add_parser("logs", parents=[common], help=_("the same as `bgzero logs`")))
     for action, verb in (("install", install), ("status", status), ("start", start), ("stop", stop)):
         verb.set_defaults(serve=f"bgzero_daemon.cli.service:{action}")
     uninstall.set_defaults(serve="bgzero_daemon.cli.uninstall:uninstall")
@@ -304,9 +293,5 @@ def _add_doctor(verbs: Verbs, common: Parser, configured: Parser) -> None:
     doctor.add_argument(
         "--only", action="append", default=[], metavar="NAME", help=_("this check alone; may be given again")
     )
-    _add_json(doctor)
+    add_json(doctor)
     doctor.set_defaults(serve="bgzero_daemon.cli.doctor:doctor")
-
-
-def _add_json(verb: Parser) -> None:
-    verb.add_argument("--json", action="store_true", help=_("as JSON"))

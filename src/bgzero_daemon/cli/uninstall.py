@@ -10,7 +10,7 @@ from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _, n_
 from bgzero_daemon.doctor.peer import find_peer
-from bgzero_daemon.install import here, program, purge
+from bgzero_daemon.install import autostart, here, integrate, program, purge
 from bgzero_daemon.install.marks import Standing
 from bgzero_daemon.settings.load import Loaded, load
 
@@ -73,8 +73,31 @@ def _purge(loaded: Loaded, config: Path | None) -> int:
     for path, why in stays:
         if os.path.exists(path):
             print(_("{path} stays: {why}").format(path=display(path), why=why))
+    trouble = _leave_the_desktop()
     print(_("The program stays. To remove it: {command}").format(command=program.removal()), flush=True)
-    trouble = [kept for kept in purge.carry_out(plan) if kept.is_trouble]
-    for kept in trouble:
-        print(_("{path} cannot be removed: {why}").format(path=display(kept.path), why=kept.why), file=sys.stderr)
+    kept = [kept for kept in purge.carry_out(plan) if kept.is_trouble]
+    trouble += [_("{path} cannot be removed: {why}").format(path=display(one.path), why=one.why) for one in kept]
+    for sentence in trouble:
+        print(sentence, file=sys.stderr)
     return Exit.FAILURE if trouble else Exit.OK
+
+
+def _leave_the_desktop() -> list[str]:
+    """Take away what `bgzero integrate` has installed, saying so before; return what went wrong."""
+    trouble = []
+    try:
+        parts = [] if sys.platform != "linux" else integrate.parts()
+        if parts and autostart.is_enabled():
+            print(_("Removing {path}").format(path=display(autostart.place())))
+            autostart.disable()
+    except BgzeroError as error:  # without a home there is no desktop either
+        return [str(error)] if paths.home() else []
+    for part in parts:
+        try:
+            found = part.look()
+            if found.standing is Standing.OURS:
+                print(_("Removing what was added to {path}").format(path=display(found.file)))
+                part.remove()
+        except BgzeroError as error:
+            trouble.append(str(error))
+    return trouble

@@ -44,6 +44,27 @@ def prepared_dir() -> Path | None:
     return cache / APP / "prepared" if cache else None
 
 
+def data_home() -> Path | None:
+    """Return the folder of this account's data, of every program, such as icons; None without a home."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir()) if os.environ.get("XDG_DATA_HOME") or home() else None
+
+
+def config_home() -> Path | None:
+    """Return the folder of this account's configuration, of every program; None without a home."""
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir()) if os.environ.get("XDG_CONFIG_HOME") or home() else None
+
+
+def config_dirs() -> list[Path]:
+    """Return the folders of the machine's configuration, the most important first."""
+    import platformdirs
+
+    return [Path(folder) for folder in platformdirs.site_config_dir(multipath=True).split(os.pathsep)]
+
+
 def config_file() -> Path | None:
     """Return the configuration file's place, whether it exists or not; None without a home."""
     folder = _place("XDG_CONFIG_HOME", "user_config_dir")
@@ -99,6 +120,11 @@ def pictures_dir() -> Path | None:
     import platformdirs
 
     return Path(platformdirs.user_pictures_dir()) if home() else None
+
+
+def packaged(*parts: str) -> Path:
+    """Return a path inside the package itself, whether something is there or not."""
+    return Path(__file__).parents[1].joinpath(*parts)
 
 
 def shipped(*parts: str) -> Path:

@@ -14,6 +14,7 @@ from bgzero_daemon.doctor import (
     configuration,
     desktop,
     folders,
+    integration,
     models,
     packages,
     running,
@@ -54,6 +55,7 @@ _CHECKS: Mapping[str, Check] = {
     "ledger": running.ledger,
     "tray": desktop.tray,
     "notifications": desktop.notifications,
+    "integration": integration.check,
     "clock": clock.check,
 }
 

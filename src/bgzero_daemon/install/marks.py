@@ -13,7 +13,8 @@ from bgzero_daemon.core.errors import BgzeroError
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 
-_MARK = re.compile(r"Written by `bgzero service install`, sha256 ([0-9a-f]{64})")
+SERVICE, DESKTOP = "bgzero service install", "bgzero integrate"
+MARK = re.compile(rf"Written by `(?:{SERVICE}|{DESKTOP})`, sha256 ([0-9a-f]{{64}})")
 
 
 class Standing(StrEnum):
@@ -25,18 +26,31 @@ class Standing(StrEnum):
     FOREIGN = "foreign"
 
 
-def seal(body: str, *, comment: str = "# {}", after: int = 0) -> str:
+def seal(body: str, *, comment: str = "# {}", after: int = 0, by: str = SERVICE) -> str:
     """Return `body` with a comment line that marks it as ours and carries the hash of the rest.
 
-    The line stands behind `after` lines: an XML file has to begin otherwise.
+    The line stands behind `after` lines: XML files and scripts have to begin otherwise.
     """
     lines = body.splitlines(keepends=True)
-    mark = f"Written by `bgzero service install`, sha256 {_hash(body)}"
-    return "".join([*lines[:after], comment.format(mark), "\n", *lines[after:]])
+    return "".join([*lines[:after], comment.format(mark(_bytes(body), by)), "\n", *lines[after:]])
 
 
-def _hash(body: str) -> str:
-    return hashlib.sha256(body.encode("utf-8", "surrogateescape")).hexdigest()
+def mark(body: bytes, by: str) -> str:
+    """Return the words that mark a file as ours; `by` is the command that wrote it."""
+    return f"Written by `{by}`, sha256 {_hash(body)}"
+
+
+def is_sealed(body: bytes, found: "re.Match[str]") -> bool:
+    """Say whether `body` is what a mark was made for."""
+    return _hash(body) == found[1]
+
+
+def _hash(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def judge(file: Path) -> tuple[Standing, str]:
@@ -54,9 +68,9 @@ def judge(file: Path) -> tuple[Standing, str]:
         raise _trouble(_("{file} cannot be read: {why}."), file, error) from error
     lines = text.splitlines(keepends=True)
     for number, line in enumerate(lines[:4]):
-        if found := _MARK.search(line):
+        if found := MARK.search(line):
             body = "".join(lines[:number] + lines[number + 1 :])
-            return (Standing.OURS if _hash(body) == found[1] else Standing.EDITED), text
+            return (Standing.OURS if is_sealed(_bytes(body), found) else Standing.EDITED), text
     return Standing.FOREIGN, text
 
 
@@ -82,15 +96,15 @@ def set_aside(file: Path) -> Path:
     raise AssertionError
 
 
-def write(file: Path, text: str) -> None:
-    """Write a file in one step, and durably: after a power cut there is the old text or the new one. Raises OSError."""
+def write(file: Path, content: str | bytes, *, mode: int = 0o644) -> None:
+    """Write a file in one step, and durably: after a power cut there is the old one or the new one. Raises OSError."""
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor, half = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:
         with open(descriptor, "wb") as stream:
-            stream.write(text.encode("utf-8", "surrogateescape"))
+            stream.write(_bytes(content) if isinstance(content, str) else content)
             stream.flush()
-            os.fchmod(stream.fileno(), 0o644)
+            os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
         os.replace(half, file)
     except BaseException:

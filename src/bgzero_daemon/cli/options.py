@@ -1,0 +1,29 @@
+"""Options that several commands have."""
+
+import argparse
+from typing import TypeAlias
+
+from bgzero_daemon.core.texts import _
+
+Parser = argparse.ArgumentParser
+Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - argparse has no public one
+
+
+def add_json(verb: Parser) -> None:
+    """Add --json."""
+    verb.add_argument("--json", action="store_true", help=_("as JSON"))
+
+
+def add_licence(verb: Parser) -> None:
+    """Add the option by which somebody accepts a licence."""
+    verb.add_argument(
+        "--accept-licence", action="store_true", help=_("accept its licence where that does not allow commercial use")
+    )
+
+
+def add_log_options(logs: Parser) -> None:
+    """Add the options of `bgzero logs`."""
+    logs.add_argument("-f", "--follow", action="store_true", help=_("go on showing what is added"))
+    logs.add_argument("-n", "--lines", type=int, default=100, metavar="N", help=_("this many at first (default 100)"))
+    logs.add_argument("--json", action="store_true", help=_("an object a line"))
+    logs.set_defaults(serve="bgzero_daemon.cli.logs:show")
