@@ -64,9 +64,12 @@ def cutouts(folder: Path) -> set[str]:
 EXPECTED = {f"{os.path.splitext(name)[0]}-cutout.png" for name in NAMES}
 
 
+UNESCAPED = "!$&'()*+,/:=@~"
+
+
 def uris(files: Sequence[Path]) -> str:
     """What Nautilus writes into its variable (`g_file_get_uri`)."""
-    return "".join(f"file://{quote_from_bytes(os.fsencode(file))}\n" for file in files)
+    return "".join(f"file://{quote_from_bytes(os.fsencode(file), safe=UNESCAPED)}\n" for file in files)
 
 
 def run_script(home: Home, folder: Path, variable: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
@@ -131,6 +134,10 @@ def test_failures_reach_whoever_clicked(home: Home, told: Path) -> None:
     photo(folder / "good.jpg")
     (folder / "<b>&.jpg").write_bytes(b"<html>")
     install(home, "nautilus")
+    done = run_script(home, folder, f"smb://nas/p.jpg\n{uris([folder / 'good.jpg'])}")
+    assert (done.returncode, cutouts(folder)) == (4, {"good-cutout.png"})
+    assert "1 photo was not cut" in told.read_text()
+    told.unlink()
     bad = uris([folder / "<b>&.jpg", folder / "good.jpg"])
     done = run_script(home, folder, f"smb://nas/p.jpg\n{bad}")
     assert done.returncode == 4
@@ -199,6 +206,17 @@ def test_status_tells_what_is_installed_and_purge_takes_it(home: Home) -> None:
     left = [file for file in home.root.rglob("*") if desktop.APP_ID in file.name or "Remove" in file.name]
     assert left == []
     assert uca.read_text() == "<actions><action><name>mine</name></action></actions>"
+
+
+def test_managers_are_found_where_none_is_named(home: Home) -> None:
+    """Those that are on this machine, and those for which something is there already; a named one goes alone."""
+    assert "No file manager" in install(home)
+    file = home.root / "bin" / "nemo"
+    file.parent.mkdir()
+    file.symlink_to("/bin/true")
+    home.env["PATH"] = f"{file.parent}{os.pathsep}{home.env['PATH']}"
+    assert "nemo" not in install(home, "caja")
+    assert ["nemo" in (said := install(home)), "caja" in said, "thunar" in said] == [True, True, False]
 
 
 def test_unknown_manager_is_told_with_the_nearest(home: Home) -> None:

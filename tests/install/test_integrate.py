@@ -71,12 +71,23 @@ def test_thunar_keeps_what_somebody_made_of_our_action() -> None:
     """A new name, a place, an option stay when the program moves; Thunar's own way of writing it is read, too."""
     text = f"""<actions>
 <action><name>Freistellen</name><submenu></submenu><unique-id>{desktop.APP_ID}</unique-id>
-<command>&apos;/old p/bgzero&apos; cut --model &quot;u2net&quot; --notify -- %F</command><range></range></action>
+<command>&apos;/old p/bgzero&apos; cut --model &quot;u2net&quot; --notify -- %F &amp;&amp; true</command>
+<range></range></action>
 {TERMINAL}
 </actions>"""
     ours, other = actions(thunar.merge(text.encode(), PROGRAM))
     assert ours["name"] == "Freistellen"
-    assert shlex.split(ours["command"]) == [str(PROGRAM), "cut", "--model", "u2net", "--notify", "--", "%F"]
+    assert shlex.split(ours["command"]) == [
+        str(PROGRAM),
+        "cut",
+        "--model",
+        "u2net",
+        "--notify",
+        "--",
+        "%F",
+        "&&",
+        "true",
+    ]
     assert [other] == actions(f"<actions>{TERMINAL}</actions>".encode())
     emptied = text.replace(text[text.index("<command>") : text.index("<range>")], "<command/>")
     other, ours = actions(thunar.merge(emptied.encode(), PROGRAM))
@@ -141,6 +152,13 @@ def test_every_path_is_read_back_as_it_was_written(name: str) -> None:
     action = thunar.find(thunar.merge(thunar.EMPTY, path))
     assert action is not None
     assert action.program == path
+
+
+def test_program_is_quoted_by_the_specification() -> None:
+    """Four signs by a backslash inside double quotes, and then every backslash as in any other value."""
+    program = r'"/opt/b g/it\'s \\"\\$HOME\\" \\`x\\` \\\\ é/bgzero"'.replace("it\\'s", "it's")
+    assert desktop.command(PROGRAM, "tray") == f"{program} tray"
+    assert desktop.command(OTHER, *desktop.CUT) == "/usr/bin/bgzero cut --notify --"
 
 
 @pytest.mark.skipif(not shutil.which("desktop-file-validate"), reason="NO desktop-file-validate HERE")
@@ -271,8 +289,10 @@ def test_icons_come_and_go(account: Path, monkeypatch: pytest.MonkeyPatch) -> No
     old, foreign = theme / f"8x8/apps/{desktop.APP_ID}.png", theme / "16x16/apps/other.png"
     marks.write(old, icons.stamp(picture(8)))
     marks.write(foreign, picture(16))
-    os.utime(theme, (1, 1))
     assert [part.install(OTHER), part.install(OTHER)] == [True, False]
+    (theme / places[0]).unlink()
+    os.utime(theme, (1, 1))
+    assert part.install(OTHER)
     assert theme.stat().st_mtime > 1, "caches of the theme are outdated now"
     there = sorted(str(file.relative_to(theme)) for file in theme.rglob("*") if file.is_file())
     assert there == sorted([*places, "16x16/apps/other.png"])
@@ -325,12 +345,14 @@ def test_start_at_login_that_a_package_brings_is_hidden_and_shown(account: Path)
     general = account / "xdg" / "autostart" / f"{desktop.APP_ID}.desktop"
     marks.write(general, desktop.autostart(OTHER))
     assert autostart.is_enabled()
+    for file in (autostart.enable(), autostart.place()):
+        autostart.disable()
+        assert not autostart.is_enabled()
+        autostart.enable()
+        assert autostart.is_enabled()
+        file.unlink()
     autostart.disable()
-    assert not autostart.is_enabled()
-    autostart.enable()
-    assert autostart.is_enabled()
-    autostart.disable()
-    assert not autostart.is_enabled()
+    assert not autostart.is_enabled(), "nothing of the account's was there"
 
 
 def test_start_at_login_that_is_no_desktop_file_is_left_alone(account: Path) -> None:

@@ -21,8 +21,6 @@ say() {{
 [ -x "$program" ] || say {gone}
 if [ -n "${variable}" ]; then
     set -f
-    IFS='
-'
     set -- ${variable}
 fi
 [ $# -gt 0 ] || say {nothing}
