@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PINNED := .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage check soak format schema icons clean
+.PHONY: help run test coverage check soak panel format schema icons clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -30,6 +30,9 @@ check: $(VENV)/.dev  ## format, lint, types, architecture
 
 soak: $(VENV)/.dev  ## the long runs
 	@$(BIN)/python -m pytest -m soak --timeout 7200
+
+panel: $(VENV)/.dev  ## the icon in a real panel: needs Xvfb, xfce4-panel, openbox and dbus-daemon
+	@$(BIN)/python -m pytest -m panel
 
 format: $(VENV)/.dev  ## format the code
 	@$(BIN)/ruff format .

@@ -1,6 +1,7 @@
 """A panel for tests: owns the watcher on a private session bus, reads the whole menu, clicks like a user."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 import threading
@@ -83,13 +84,14 @@ class Line:
 
 
 @contextmanager
-def session_bus() -> Iterator[str]:
-    """A session bus of its own; its address."""
+def session_bus(**env: str) -> Iterator[str]:
+    """A session bus of its own; its address. Who is started by it gets `env`."""
     if not shutil.which("dbus-daemon"):
         pytest.skip("dbus-daemon is not installed here")
     process = subprocess.Popen(
-        ["dbus-daemon", "--session", "--nofork", "--print-address=1"], stdout=subprocess.PIPE, text=True
-    )
+        ["dbus-daemon", "--session", "--nofork", "--print-address=1"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | env,
+    )  # fmt: skip
     try:
         assert process.stdout
         yield process.stdout.readline().strip()

@@ -3,11 +3,20 @@
 from bgzero_daemon.cli.options import Parser, Verbs, add_json
 from bgzero_daemon.core.texts import _
 
+_BACKENDS = ("sni", "appindicator", "gtk", "xorg", "darwin")
 _MANAGERS = "nautilus, dolphin, thunar, nemo, caja"
 
 
 def add_desktop(verbs: Verbs, common: Parser) -> None:
-    """Add what brings this program into menus, and what starts the tray at login."""
+    """Add the icon in the panel, and what brings this program into menus."""
+    tray = verbs.add_parser("tray", parents=[common], help=_("show an icon in the panel, with a menu"))
+    tray.add_argument(
+        "--no-start", dest="start", action="store_false", help=_("do not start the daemon where none answers")
+    )
+    tray.add_argument(
+        "--backend", default="", choices=_BACKENDS, help=_("how the icon gets there; chosen by what is here otherwise")
+    )
+    tray.set_defaults(serve="bgzero_daemon.tray.app:run")
     integrate = verbs.add_parser("integrate", help=_("be in the menus of this desktop, and start at login"))
     actions = integrate.add_subparsers(dest="action", metavar="ACTION", required=True)
     install = actions.add_parser("install", parents=[common], help=_('put "Remove background" into file managers'))

@@ -25,7 +25,6 @@ def build_parser() -> Parser:
     _add_steering(verbs, common)
     _add_decisions(verbs, common)
     _add_models(verbs, common)
-    _add_tray(verbs, common)
     _add_configuration(verbs, common, configured)
     _add_service(verbs, common, configured)
     add_desktop(verbs, common)
@@ -45,6 +44,7 @@ def _add_work(verbs: Verbs, common: Parser, configured: Parser) -> None:
     add_licence(run)
     run.add_argument("--json-logs", action="store_true", help=_("write the log as JSON, one object a line"))
     run.add_argument("--once", action="store_true", help=_("cut what is there now, then end"))
+    run.add_argument("--tray", action="store_true", help=_("show the icon in the panel, too"))
     run.set_defaults(serve="bgzero_daemon.cli.run:run")
 
     cut = verbs.add_parser("cut", parents=[common, configured], help=_("cut single photos"))
@@ -117,19 +117,6 @@ def _add_decisions(verbs: Verbs, common: Parser) -> None:
     add_json(history)
     history.add_argument("--limit", type=int, default=100, metavar="N", help=_("this many at most (default 100)"))
     history.set_defaults(serve="bgzero_daemon.cli.photos:history")
-
-
-def _add_tray(verbs: Verbs, common: Parser) -> None:
-    """Add the icon in the panel."""
-    tray = verbs.add_parser("tray", parents=[common], help=_("show an icon in the panel, with a menu"))
-    tray.add_argument(
-        "--no-start", dest="start", action="store_false", help=_("do not start the daemon where none answers")
-    )
-    tray.add_argument(
-        "--backend", default="", choices=("sni", "appindicator", "gtk", "xorg", "darwin"),
-        help=_("how the icon gets into the panel; chosen by what is here otherwise"),
-    )  # fmt: skip
-    tray.set_defaults(serve="bgzero_daemon.tray.app:run")
 
 
 def _add_models(verbs: Verbs, common: Parser) -> None:

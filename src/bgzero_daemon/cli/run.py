@@ -3,7 +3,10 @@
 import argparse
 import logging
 import os
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from bgzero_daemon.catalog import choice, licences, shelf
@@ -57,7 +60,20 @@ def run(arguments: argparse.Namespace) -> int:
     can_ask = sys.stdin.isatty() and sys.stderr.isatty()
     file, _named = config_path(arguments.config, os.environ)
     source = app.Source(loaded, file, read, lambda wanted: journal.show_from(wanted, verbose=arguments.verbose))
-    return app.run(source, once=arguments.once, ask=_ask if can_ask else None)
+    with _icon() if arguments.tray and not arguments.once else nullcontext():
+        return app.run(source, once=arguments.once, ask=_ask if can_ask else None)
+
+
+@contextmanager
+def _icon() -> Iterator[None]:
+    """Have the icon in the panel as long as the daemon runs: a process of its own, whose trouble is not ours."""
+    command = [sys.executable, "-P", "-m", "bgzero_daemon", "tray", "--no-start"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _is_first() -> bool:

@@ -8,9 +8,9 @@ from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.doctor.findings import CannotLook, Finding, note, ok
 from bgzero_daemon.doctor.ground import Ground
+from bgzero_daemon.tray import backends
 from bgzero_daemon.tray import sessionbus as bus
 
-WATCHER = "org.kde.StatusNotifierWatcher"
 _GRAPHICAL = ("DISPLAY", "WAYLAND_DISPLAY", "XDG_CURRENT_DESKTOP")
 # Programs that show icons or notifications, and how they are begun where they are installed.
 _PANELS = {
@@ -45,8 +45,9 @@ def tray(ground: Ground) -> list[Finding]:
     found = _look(ground)
     if isinstance(found, Finding):
         return [found]
-    if WATCHER in found.owned:
-        return [ok(_("Something shows tray icons."))]
+    way = backends.way_on(found, ground.environ)
+    if way and way.is_seen:
+        return [ok(_("{why} The icon goes there ({name}).").format(why=way.why, name=way.name))]
     desktops = ground.environ.get("XDG_CURRENT_DESKTOP", "").upper().split(":")
     sentence = _("Nothing in this session shows tray icons.")
     if "GNOME" in desktops:

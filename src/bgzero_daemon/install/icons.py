@@ -16,7 +16,7 @@ _KEYWORD = b"Comment\0"
 
 def shipped() -> dict[Path, bytes]:
     """Return the icons that travel with the program, marked, by their places below the theme."""
-    root = paths.packaged("tray", "assets", "hicolor")
+    root = paths.packaged("tray", "assets", "icons", "hicolor")
     files = sorted(file for file in root.rglob("*") if file.suffix in (".png", ".svg") and file.is_file())
     return {file.relative_to(root): stamp(file.read_bytes()) for file in files}
 

@@ -22,10 +22,11 @@ class NoTray(BgzeroError):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One of `NAMES`, and a sentence about why it is this one."""
+    """One of `NAMES`, and a sentence about why it is this one. `is_seen`: somebody shows icons that come this way."""
 
     name: str
     why: str
+    is_seen: bool = True
 
 
 def choose(environ: Mapping[str, str]) -> Way:
@@ -33,9 +34,19 @@ def choose(environ: Mapping[str, str]) -> Way:
     if sys.platform == "darwin":
         return Way("darwin", _("This is a Mac."))
     try:
-        bus = sessionbus.look_around(sessionbus.address_of(environ))
+        bus, trouble = sessionbus.look_around(sessionbus.address_of(environ)), ""
     except BgzeroError as error:
         bus, trouble = None, str(error)
+    if way := way_on(bus, environ):
+        return way
+    raise NoTray(
+        _("Nothing here can show an icon. {why}").format(why=trouble),
+        hint=_("The daemon needs none: `bgzero status` says how it is. `bgzero doctor` says what is missing."),
+    )
+
+
+def way_on(bus: sessionbus.Bus | None, environ: Mapping[str, str]) -> Way | None:
+    """Return the way on this session bus, or beside it; None where there is none."""
     if bus and WATCHER in bus.owned:
         return Way("sni", _("A panel on the session bus shows icons."))
     if environ.get("DISPLAY") and _has_x11_tray(environ["DISPLAY"]):
@@ -43,11 +54,8 @@ def choose(environ: Mapping[str, str]) -> Way:
             return Way("gtk", _("A panel of the X server shows icons, and GTK is here."))
         return Way("xorg", _("A panel of the X server shows icons; without PyGObject the icon has no menu."))
     if bus:
-        return Way("sni", _("No panel shows icons yet; the icon comes as soon as one does."))
-    raise NoTray(
-        _("Nothing here can show an icon. {why}").format(why=trouble),
-        hint=_("The daemon needs none: `bgzero status` says how it is. `bgzero doctor` says what is missing."),
-    )
+        return Way("sni", _("No panel shows icons yet; the icon comes as soon as one does."), is_seen=False)
+    return None
 
 
 def can_be_loaded(name: str) -> bool:

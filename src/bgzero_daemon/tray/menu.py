@@ -92,13 +92,15 @@ class TrayMenu:
         is_auto = snapshot.model.origin == "auto"
         use = self._deeds.use_model
         yield Entry("auto", _("Automatic: the best that is here"), partial(use, "auto"), checked=is_auto, radio=True)
-        for model in picture.models:
+        usable = [model for model in picture.models if model["installed"] and model["accepted"]]
+        for model in usable:
             name = str(model["name"])
-            if model["installed"] and model["accepted"]:
-                chosen = snapshot.model.value == name and not is_auto
-                yield Entry(name, _model_line(model), partial(use, name), checked=chosen, radio=True)
-            elif model["installed"] or model["can_be_pulled"]:
-                yield Entry(name, _model_line(model), self._offer(model))
+            chosen = snapshot.model.value == name and not is_auto
+            yield Entry(name, _model_line(model), partial(use, name), checked=chosen, radio=True)
+        yield SEPARATOR
+        for model in picture.models:
+            if model not in usable and (model["installed"] or model["can_be_pulled"]):
+                yield Entry(str(model["name"]), _model_line(model), self._offer(model))
 
     def _offer(self, model: Mapping[str, Any]) -> Menu:
         """Return what may be done about a model that cannot be used at once."""

@@ -1,0 +1,184 @@
+"""An X server without a screen, a real panel on it, and hands: a mouse, keys, and eyes."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+from PIL import Image, ImageGrab
+from Xlib import XK, X
+from Xlib.display import Display
+from Xlib.ext import xtest
+
+from bgzero_daemon.tray import icons
+from bgzero_daemon.tray.icons import State
+from tests.home import until
+from tests.tray.panel import session_bus
+
+NEEDED = ("Xvfb", "xfce4-panel", "openbox", "dbus-daemon")
+SIZE_PX = (800, 600)
+CONFIGURATION = """<?xml version="1.0" encoding="UTF-8"?>
+<channel name="xfce4-panel" version="1.0">
+  <property name="configver" type="int" value="2"/>
+  <property name="panels" type="array"><value type="int" value="1"/>
+    <property name="panel-1" type="empty">
+      <property name="position" type="string" value="p=6;x=0;y=0"/>
+      <property name="length" type="uint" value="100"/>
+      <property name="size" type="uint" value="32"/>
+      <property name="plugin-ids" type="array"><value type="int" value="1"/></property>
+    </property>
+  </property>
+  <property name="plugins" type="empty">
+    <property name="plugin-1" type="string" value="systray">
+      <property name="size-max" type="uint" value="24"/>
+    </property>
+  </property>
+</channel>
+"""
+
+
+class Screen:
+    """One X server: what is on it, and what a hand does to it. Coordinates are pixels from the top left."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._display: Any = Display(name)
+
+    def look(self) -> Image.Image:
+        """Return what is on the screen."""
+        return ImageGrab.grab(xdisplay=self.name).convert("RGB")
+
+    def click(self, x: int, y: int, button: int = 1) -> None:
+        """Go there and click."""
+        xtest.fake_input(self._display, X.MotionNotify, x=x, y=y)
+        self._display.sync()
+        time.sleep(0.2)
+        for kind in (X.ButtonPress, X.ButtonRelease):
+            xtest.fake_input(self._display, kind, button)
+        self._display.sync()
+
+    def press(self, *keys: str) -> None:
+        """Press one key after another, by their X names."""
+        for key in keys:
+            code = self._display.keysym_to_keycode(XK.string_to_keysym(key))
+            for kind in (X.KeyPress, X.KeyRelease):
+                xtest.fake_input(self._display, kind, code)
+            self._display.sync()
+            time.sleep(0.15)
+
+    def calm(self) -> Image.Image:
+        """Return what is on the screen once it stays the same for a moment."""
+        former = self.look()
+        for _turn in range(40):
+            time.sleep(0.25)
+            now = self.look()
+            if now.tobytes() == former.tobytes():
+                return now
+            former = now
+        return former
+
+    def close(self) -> None:
+        """End."""
+        self._display.close()
+
+
+@contextmanager
+def screen(folder: Path) -> Iterator[Screen]:
+    """An X server for the length of the block."""
+    missing = [program for program in NEEDED if not shutil.which(program)]
+    if missing:
+        pytest.skip(f"not installed here: {', '.join(missing)}")
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{SIZE_PX[0]}x{SIZE_PX[1]}x24", "-nolisten", "tcp"]
+    with (folder / "xvfb.log").open("w") as log:
+        server = subprocess.Popen(command, pass_fds=[write], stdout=log, stderr=log)
+    os.close(write)
+    try:
+        with os.fdopen(read) as told:
+            name = f":{told.readline().strip()}"
+        found = Screen(name)
+        try:
+            yield found
+        finally:
+            found.close()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@contextmanager
+def xfce_session(folder: Path, display: str) -> Iterator[str]:
+    """A session bus, a window manager and XFCE's panel for the length of the block. The bus's address."""
+    with session_bus(XDG_CONFIG_HOME=str(folder / "xfce"), DISPLAY=display, HOME=str(folder)) as bus:
+        with _xfce_panel(folder, display, bus):
+            yield bus
+
+
+@contextmanager
+def _xfce_panel(folder: Path, display: str, bus: str) -> Iterator[None]:
+    place = folder / "xfce" / "xfce4" / "xfconf" / "xfce-perchannel-xml"
+    place.mkdir(parents=True)
+    (place / "xfce4-panel.xml").write_text(CONFIGURATION)
+    env = os.environ | {
+        "DISPLAY": display, "DBUS_SESSION_BUS_ADDRESS": bus, "XDG_CONFIG_HOME": str(folder / "xfce"),
+        "XDG_CURRENT_DESKTOP": "XFCE", "HOME": str(folder), "NO_AT_BRIDGE": "1", "LANG": "C.UTF-8",
+        "XDG_CACHE_HOME": str(folder / "cache"),
+    }  # fmt: skip
+    started = []
+    try:
+        for command in (["openbox"], ["xfce4-panel", "--disable-wm-check"]):
+            with (folder / f"{command[0]}.log").open("w") as log:
+                started.append(subprocess.Popen(command, env=env, stdout=log, stderr=log))
+        yield
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+            process.kill()
+
+
+PANEL_PX, ICON_PX = 32, 22  # how high the panel is, and how large it draws an icon
+
+
+def likeness(shown: Image.Image, icon: Image.Image) -> tuple[float, tuple[int, int]]:
+    """Return how an RGBA icon differs from the place of the panel that is most like it, of 255, and its top left."""
+    background = Image.new("RGBA", icon.size, shown.getpixel((shown.width // 2, PANEL_PX // 2)))
+    scaled = (
+        Image.alpha_composite(background, icon).convert("RGB").resize((ICON_PX, ICON_PX), Image.Resampling.BILINEAR)
+    )
+    wanted = np.asarray(scaled, np.float32)
+    windows = sliding_window_view(np.asarray(shown, np.float32)[:PANEL_PX, :200], (ICON_PX, ICON_PX), axis=(0, 1))
+    difference = np.abs(windows - wanted.transpose(2, 0, 1)).mean(axis=(2, 3, 4))
+    top, left = np.unravel_index(int(difference.argmin()), difference.shape)
+    return float(difference[top, left]), (int(left), int(top))
+
+
+def seen_state(shown: Image.Image) -> tuple[State, tuple[int, int]] | None:
+    """Return which state the panel shows, and where; None where it looks like none of them, or like two."""
+    found = sorted((likeness(shown, icons.draw(state, 64)), state) for state in State if state is not State.WORKING)
+    (best, place), state = found[0]
+    (second, _place), _state = found[1]
+    return (state, place) if best < 8.0 and best < second / 1.5 else None
+
+
+def wait_for_state(screen_: Screen, wanted: State) -> tuple[int, int]:
+    """Return the middle of the icon once it shows a state."""
+    seen: list[tuple[State, tuple[int, int]] | None] = [None]
+
+    def is_there() -> bool:
+        seen[0] = seen_state(screen_.look())
+        return seen[0] is not None and seen[0][0] is wanted
+
+    until(is_there, lambda: f"{wanted} in the panel, which shows {seen[0]}", 30)
+    assert seen[0]
+    x, y = seen[0][1]
+    return x + ICON_PX // 2, y + ICON_PX // 2

@@ -1,0 +1,90 @@
+"""A real panel without a screen, `make panel`: the icon is known by its pixels, the menu used by mouse and keys."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bgzero_daemon.tray.icons import State
+from tests import tiny
+from tests.fault.oracle import tag_of
+from tests.flow.test_steer import QUICK
+from tests.home import Home, photo, until
+from tests.tray.screen import Screen, screen, wait_for_state, xfce_session
+from tests.tray.test_tray import state, tray
+
+pytestmark = pytest.mark.panel
+SHOTS = os.environ.get("BGZERO_SHOTS", "")  # a folder for what was seen
+
+
+@pytest.fixture
+def desk(home: Home, tmp_path: Path) -> Iterator[tuple[Home, Screen]]:
+    """An account with a session, a panel in it."""
+    with screen(tmp_path) as found, xfce_session(tmp_path, found.name) as bus:
+        home.env |= {"DBUS_SESSION_BUS_ADDRESS": bus, "DISPLAY": found.name, "XDG_CURRENT_DESKTOP": "XFCE"}
+        (home.root / "state" / "bgzero").mkdir(parents=True)
+        (home.root / "state" / "bgzero" / "greeted").touch()
+        yield home, found
+
+
+def keep(shot: Screen, name: str) -> None:
+    """Keep what is on the screen for whoever wants to look at it."""
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        shot.calm().save(Path(SHOTS) / f"{name}.png")
+
+
+def test_panel_shows_each_state_and_no_other(desk: tuple[Home, Screen]) -> None:
+    """Not running, watching, paused, attention, error; the wrong one would fail."""
+    home, found = desk
+    with tray(home, "--no-start"):
+        wait_for_state(found, State.OFFLINE)
+        keep(found, "offline")
+        with home.daemon(**QUICK):
+            wait_for_state(found, State.WATCHING)
+            keep(found, "watching")
+            home.bgzero("pause")
+            wait_for_state(found, State.PAUSED)
+            keep(found, "paused")
+            home.bgzero("resume")
+            (home.inbox / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photo at all" * 20)
+            wait_for_state(found, State.ATTENTION)
+            keep(found, "attention")
+            home.outbox.rename(home.root / "gone")
+            photo(home.inbox / "good.jpg")
+            wait_for_state(found, State.ERROR)
+            keep(found, "error")
+
+
+def test_menu_is_opened_by_mouse_and_a_model_chosen_by_keys(desk: tuple[Home, Screen]) -> None:
+    """What was chosen is looked up in the state and in the next cut-out."""
+    home, found = desk
+    tiny.install(home.models, "another")
+    card = home.models / "another.toml"
+    card.write_text(card.read_text().replace('title = "Bright is subject"', 'title = "Another one"\nrank = 1'))
+    with home.daemon(**QUICK) as daemon, tray(home, "--no-start"):
+        photo(home.inbox / "first.jpg")
+        daemon.wait_for("first.png")
+        x, y = wait_for_state(found, State.WATCHING)
+        before = found.calm()
+        found.click(x, y, button=3)
+        until(lambda: found.look().tobytes() != before.tobytes(), "the menu opens")
+        keep(found, "menu")
+        # Pause, Pause for an hour, Model; then its first two lines: automatic, and the model of the best rank
+        found.press("Down", "Down", "Down", "Right", "Down")
+        keep(found, "models")
+        found.press("Return")
+        until(lambda: state(home).get("model", {}).get("value") == "another", lambda: str(state(home)))  # type: ignore[attr-defined]
+        photo(home.inbox / "second.jpg", seed=1)
+        daemon.wait_for("second.png")
+        assert tag_of(home.outbox / "second.png")["model"] == "another"
+        time.sleep(1.0)
+        x, y = wait_for_state(found, State.WATCHING)
+        found.click(x, y, button=3)
+        time.sleep(0.5)
+        found.press("Down")
+        found.press("Return")
+        until(lambda: "paused" in state(home), "paused by keys")
+        wait_for_state(found, State.PAUSED)
