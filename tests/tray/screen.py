@@ -117,9 +117,9 @@ def screen(folder: Path) -> Iterator[Screen]:
 @contextmanager
 def xfce_session(folder: Path, display: str) -> Iterator[str]:
     """A session bus, a window manager and XFCE's panel for the length of the block. The bus's address."""
-    with session_bus(XDG_CONFIG_HOME=str(folder / "xfce"), DISPLAY=display, HOME=str(folder)) as bus:
-        with _xfce_panel(folder, display, bus):
-            yield bus
+    env = {"XDG_CONFIG_HOME": str(folder / "xfce"), "DISPLAY": display, "HOME": str(folder)}
+    with session_bus(**env) as bus, _xfce_panel(folder, display, bus):
+        yield bus
 
 
 @contextmanager
