@@ -221,14 +221,128 @@ def test_tray_that_is_killed_costs_no_photo(seated: Home, panel: Panel) -> None:
         daemon.wait_for(*(f"{number}.png" for number in range(20)))
 
 
+def opener(home: Home) -> dict[str, str]:
+    """A program that notes what it is to open instead of the desktop's, and a PATH that leads to it first."""
+    folder = home.root / "bin"
+    folder.mkdir()
+    (folder / "xdg-open").write_text(f'#!/bin/sh\nprintf "%s" "$1" > {home.root}/opened\n')
+    (folder / "xdg-open").chmod(0o755)
+    (folder / "gdbus").write_text("#!/bin/sh\nexit 1\n")  # nobody is asked to show a file: its folder is opened
+    (folder / "gdbus").chmod(0o755)
+    return {"PATH": f"{folder}{os.pathsep}{home.env['PATH']}"}
+
+
+def recent(panel: Panel, photo_name: str) -> str:
+    """Return what the list of recent photos says of one, once it does."""
+    found: list[str] = []
+
+    def is_there() -> bool:
+        found[:] = [path for path in panel.menu() if path.startswith("Recent/") and path.endswith(photo_name)]
+        return bool(found)
+
+    until(is_there, "it is listed")
+    return found[0].split("/")[1]
+
+
+def opened(home: Home, wanted: Path) -> None:
+    """Wait until this was opened."""
+    note = home.root / "opened"
+    until(lambda: note.exists() and note.read_text() == str(wanted), lambda: note.read_text() if note.exists() else "-")
+    note.unlink()
+
+
+def test_menu_opens_folders_photos_settings_and_log(seated: Home, panel: Panel) -> None:
+    """With what the desktop has for each; settings are written first where there are none."""
+    home = seated
+    config = home.root / "config" / "bgzero" / "config.toml"
+    with home.daemon(**QUICK) as daemon, tray(home, "--no-start", **opener(home)):
+        photo(home.inbox / "a.jpg")
+        daemon.wait_for("a.png")
+        panel.click("Open inbox")
+        opened(home, home.inbox)
+        panel.click("Open cut-outs")
+        opened(home, home.outbox)
+        panel.call(ITEM, "Activate", "ii", 0, 0)
+        opened(home, home.outbox)
+        name = recent(panel, "a.jpg")
+        panel.click("Recent", name, "Open")
+        opened(home, home.outbox / "a.png")
+        panel.click("Recent", name, "Show in folder")
+        opened(home, home.outbox)
+        assert not config.exists()
+        panel.click("Edit settings…")
+        opened(home, config)
+        assert "# BGZero Daemon" in config.read_text()
+        panel.click("Show log…")
+        note = home.root / "opened"
+        until(lambda: note.exists() and note.read_text().endswith("log.txt"), "the log is opened")
+        assert Path(note.read_text()).stat().st_mode & 0o077 == 0
+
+
+def test_photo_is_done_again_with_another_model(seated: Home, panel: Panel) -> None:
+    """From the list of recent ones; and a failure is taken off its list."""
+    home = seated
+    tiny.install(home.models, "other")
+    card = home.models / "other.toml"
+    card.write_text(card.read_text().replace('title = "Bright is subject"', 'title = "Another"'))
+    with home.daemon(**QUICK) as daemon, tray(home, "--no-start"):
+        photo(home.inbox / "a.jpg")
+        daemon.wait_for("a.png")
+        name = recent(panel, "a.jpg")
+        panel.click("Recent", name, "Do it again with", "Another")
+        until(lambda: tag_of(home.outbox / "a.png")["model"] == "other", "it is done again")
+        (home.inbox / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photo at all" * 20)
+        panel.click("1 failed", "Take all off the list")
+        until(lambda: Oracle(home).status()["failed"] == 0, "it is off")
+        assert panel.find("None failed")
+
+
+def test_start_at_login_is_a_file_that_desktops_read(seated: Home, panel: Panel) -> None:
+    """On and off; the menu says which."""
+    home = seated
+    place = home.root / "config" / "autostart" / "io.github.bgzero.Daemon.desktop"
+    with home.daemon(**QUICK), tray(home, "--no-start"):
+        panel.click("Start at login")
+        until(place.exists, "it comes at login")
+        assert "tray" in place.read_text()
+        until(lambda: panel.find("Start at login").told["toggle-state"] == 1, "the menu says so")
+        panel.click("Start at login")
+        until(lambda: panel.find("Start at login").told["toggle-state"] == 0, "and not any more")
+        assert not place.exists() or "Hidden=true" in place.read_text()
+
+
+def test_run_with_the_icon_starts_and_ends_both(seated: Home, panel: Panel) -> None:
+    """The icon is a process of its own: killed, it costs nothing; the daemon takes it along when it ends."""
+    home = seated
+    with home.started("run", "--tray", "--inbox", home.inbox, "--outbox", home.outbox, **QUICK) as daemon:
+        until(lambda: panel.properties()["Title"] == "Watching", lambda: daemon.log)
+        (icon,) = [one for one in psutil.Process(daemon.process.pid).children() if "tray" in one.cmdline()]
+        icon.kill()
+        photo(home.inbox / "a.jpg")
+        daemon.wait_for("a.png")
+        assert daemon.stop() == 0
+    panel.watcher.items.clear()
+    with home.started("run", "--tray", "--inbox", home.inbox, "--outbox", home.outbox, **QUICK) as daemon:
+        assert panel.item
+        (icon,) = [one for one in psutil.Process(daemon.process.pid).children() if "tray" in one.cmdline()]
+        assert daemon.stop() == 0
+        assert not icon.is_running()
+
+
+def test_doctor_says_how_the_icon_is_shown(seated: Home, bus: str) -> None:
+    """With a panel and without one."""
+    home = seated
+    home.env["XDG_CURRENT_DESKTOP"] = "XFCE"
+    assert "Nothing in this session shows tray icons" in home.bgzero("doctor").stdout.decode()
+    with panel_on(bus):
+        assert "The icon goes there (sni)" in home.bgzero("doctor").stdout.decode()
+
+
 def test_notice_for_a_burst_names_count_and_opens_the_folder(seated: Home, panel: Panel) -> None:
     """One for all, with a thumbnail; failures with their reason; names that look like markup are harmless."""
     home = seated
-    (bin_ := home.root / "bin").mkdir()
-    (bin_ / "xdg-open").write_text(f'#!/bin/sh\nprintf "%s" "$1" > {home.root}/opened\n')
-    (bin_ / "xdg-open").chmod(0o755)
     shown = panel.notifications.shown
-    with home.daemon(**QUICK), tray(home, "--no-start", PATH=f"{bin_}{os.pathsep}{home.env['PATH']}"):
+    with home.daemon(**QUICK), tray(home, "--no-start", **opener(home)):
         until(lambda: panel.properties()["Title"] == "Watching", "it follows")
         for number in range(5):
             photo(home.inbox / f"<b>{number}&.jpg", seed=number)
@@ -238,8 +352,7 @@ def test_notice_for_a_burst_names_count_and_opens_the_folder(seated: Home, panel
         assert "&lt;b&gt;" in shown[-1]["text"]
         assert shown[-1]["hints"]["image-path"].startswith("file:///")
         panel.click_notice()
-        opened = home.root / "opened"
-        until(lambda: opened.exists() and opened.read_text() == str(home.outbox), "its folder is opened")
+        opened(home, home.outbox)
         (home.inbox / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photo at all" * 20)
         until(lambda: len(shown) == 2, "another")
         assert shown[-1]["title"] == "1 photo could not be cut"

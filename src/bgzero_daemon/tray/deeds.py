@@ -4,10 +4,8 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from bgzero_daemon import client
 from bgzero_daemon.core import paths
@@ -131,10 +129,12 @@ class Deeds:
         said = subprocess.run(
             [*_program(), "logs", "-n", _LOG_LINES], check=False, capture_output=True, text=True, errors="replace"
         )
-        folder = paths.make_private(Path(tempfile.gettempdir()) / f"{paths.APP}-{os.getuid()}")
-        file = folder / "log.txt"
-        file.write_text(said.stdout or said.stderr, encoding="utf-8")
-        self.open(str(file))
+        folder = paths.runtime_dir()
+        assert folder  # the tray's own lock lies there
+        file = os.path.join(folder, "log.txt")
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as text:
+            text.write(said.stdout or said.stderr)
+        self.open(file)
 
     def start(self) -> None:
         """Start the daemon: as a service where one is installed, as a process of its own otherwise."""
