@@ -15,7 +15,7 @@ from bgzero_daemon.core.errors import AlreadyRunning, BgzeroError, Exit, NoDaemo
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.tray import backends, icons, notices
 from bgzero_daemon.tray.backends import Way
-from bgzero_daemon.tray.deeds import Deeds, start_daemon
+from bgzero_daemon.tray.deeds import Deeds
 from bgzero_daemon.tray.entries import Menu
 from bgzero_daemon.tray.feed import Feed, Picture
 from bgzero_daemon.tray.icons import State
@@ -44,10 +44,13 @@ class Shown(Protocol):
 
 
 class Tray:
-    """Holds the parts together: what the daemon says, the icon, the menu, the notices."""
+    """Holds the parts together: what the daemon says, the icon, the menu, the notices.
 
-    def __init__(self, way: Way) -> None:
-        self._way = way
+    `starts`: a daemon is started where none answers.
+    """
+
+    def __init__(self, way: Way, *, starts: bool) -> None:
+        self._way, self._starts = way, starts
         self._feed = Feed(self._on_picture)
         self._deeds = Deeds(self._tell, self._feed.look_again, self._feed.reload_models, self.stop)
         self._menu = TrayMenu(self._deeds)
@@ -81,6 +84,17 @@ class Tray:
     def _begin(self) -> None:
         self._feed.start()
         threading.Thread(target=self._speak, name="tray-notices", daemon=True).start()
+        if self._starts:
+            threading.Thread(target=self._start, name="tray-start", daemon=True).start()
+
+    def _start(self) -> None:
+        """Start the daemon where none answers."""
+        try:
+            client.ask("hello")
+        except NoDaemon:
+            self._deeds.start()
+        except BgzeroError as error:
+            log.warning("%s", error)
 
     def stop(self) -> None:
         """End `run`. From any thread, and from a signal."""
@@ -155,9 +169,7 @@ def run(arguments: argparse.Namespace) -> int:
     backends.hush()
     way = Way(arguments.backend, _("You asked for it.")) if arguments.backend else backends.choose(os.environ)
     lock = _lock()
-    if arguments.start:
-        threading.Thread(target=_start, daemon=True).start()
-    tray = Tray(way)
+    tray = Tray(way, starts=arguments.start)
 
     def leave(_number: int, _frame: FrameType | None) -> None:
         tray.stop()
@@ -178,17 +190,6 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         os.close(lock)
     return Exit.OK
-
-
-def _start() -> None:
-    """Start the daemon where none answers."""
-    try:
-        client.ask("hello")
-    except NoDaemon:
-        if why := start_daemon():
-            log.warning(_("The daemon cannot be started: %s"), why)
-    except BgzeroError as error:
-        log.warning("%s", error)
 
 
 def _lock() -> int:

@@ -79,9 +79,11 @@ class TrayMenu:
         yield Entry("model", _("Model: {name}").format(name=shown), Menu(list(self._models(picture, snapshot))))
         yield Entry("provider", self._runs_on(snapshot), Menu(list(self._providers(snapshot))))
         yield SEPARATOR
-        yield Entry("recent", _("Recent"), self._recent(picture, snapshot), enabled=bool(snapshot.latest))
-        failed = n_("{count} failed", "{count} failed", snapshot.failed) if snapshot.failed else _("None failed")
-        yield Entry("failed", failed, self._failed(picture), enabled=bool(snapshot.failed))
+        yield Entry("recent", _("Recent"), self._recent(picture, snapshot))
+        if snapshot.failed:
+            yield Entry("failed", n_("{count} failed", "{count} failed", snapshot.failed), self._failed(picture))
+        else:
+            yield Entry("none-failed", _("None failed"))
         yield SEPARATOR
         yield from self._folders(snapshot)
         yield SEPARATOR
