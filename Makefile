@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PINNED := .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage check soak panel format schema icons clean
+.PHONY: help run test coverage check soak panel format schema texts icons clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -40,6 +40,9 @@ format: $(VENV)/.dev  ## format the code
 
 schema: $(VENV)/.dev  ## write the configuration's JSON Schema anew
 	@$(BIN)/bgzero config schema > config/config.schema.json
+
+texts: $(VENV)/.dev  ## bring the catalogues of translations up to date, and say what is not translated
+	@$(BIN)/python -m tests.catalogue
 
 icons: $(VENV)/.dev  ## draw the icon's files anew
 	@$(BIN)/python -m bgzero_daemon.tray.icons src/bgzero_daemon/tray/assets/icons

@@ -87,10 +87,11 @@ class Home:
         for folder in (self.inbox, self.outbox, root / "home", root / "run"):
             folder.mkdir()
         (root / "run").chmod(0o700)
-        kept = ("PATH", "LANG", "COVERAGE_", "PYTHON")
+        kept = ("PATH", "COVERAGE_", "PYTHON")
         self.env = {key: value for key, value in os.environ.items() if key.startswith(kept)}
         self.env |= {
             "HOME": str(root / "home"),
+            "LANG": "C.UTF-8",  # tests read what it says
             "XDG_DATA_HOME": str(root / "data"),
             "XDG_STATE_HOME": str(root / "state"),
             "XDG_CONFIG_HOME": str(root / "config"),

@@ -12,9 +12,11 @@ ROOT = Path(__file__).parents[2]
 ASK = """
 from bgzero_daemon.core.paths import shipped
 from bgzero_daemon.catalog import shelf
+from bgzero_daemon.core import texts
 print(shipped("config", "config.toml"))
 print(shipped("systemd", "launchd", "bgzero.plist"))
 print(shelf.installed("u2netp").weights)
+print(texts.find({"LANG": "zh_CN.UTF-8"}))
 """
 
 
@@ -38,8 +40,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_editable_checkout_finds_its_data(tmp_path: Path) -> None:
     """In a checkout the files stand at its root."""
     assert python("-c", ASK, cwd=tmp_path).split() == [
-        str(ROOT / name) for name in ("config/config.toml", "systemd/launchd/bgzero.plist", "models/u2netp.onnx")
-    ]
+        str(ROOT / name)
+        for name in (
+            "config/config.toml", "systemd/launchd/bgzero.plist", "models/u2netp.onnx",
+            "src/bgzero_daemon/locale/zh_CN.po",
+        )
+    ]  # fmt: skip
 
 
 def test_wheel_finds_its_data(built: Path, tmp_path: Path) -> None:
@@ -47,10 +53,14 @@ def test_wheel_finds_its_data(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
     python("-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path), str(wheel), cwd=tmp_path)
     found = python("-c", ASK, path=tmp_path, cwd=tmp_path).split()
-    data = tmp_path / "bgzero_daemon" / "_data"
+    package = tmp_path / "bgzero_daemon"
     assert found == [
-        str(data / name) for name in ("config/config.toml", "systemd/launchd/bgzero.plist", "models/u2netp.onnx")
-    ]
+        str(package / name)
+        for name in (
+            "_data/config/config.toml", "_data/systemd/launchd/bgzero.plist", "_data/models/u2netp.onnx",
+            "locale/zh_CN.po",
+        )
+    ]  # fmt: skip
     assert "bgzero 0." in python("-m", "bgzero_daemon", "--version", path=tmp_path, cwd=tmp_path)
 
 

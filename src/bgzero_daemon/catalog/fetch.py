@@ -192,7 +192,9 @@ class Fetcher:
                 failures, most = 0 if has_moved else failures + 1, max(most, offset())
                 if not error.is_passing or failures >= (_TRIES if has_begun else _FIRST_TRIES):
                     raise
-                self._report.on_note(f"{supply.shown(place)}: {error}; {_('it is tried again')}.")
+                self._report.on_note(
+                    _("{place}: {why}; it is tried again.").format(place=supply.shown(place), why=error)
+                )
                 time.sleep(min(self._patience, 2.0**failures / 2))
 
 

@@ -19,7 +19,7 @@ from bgzero_daemon.catalog.card import Commercial, Frozen, Model, ModelCard, Sha
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import ModelError
 from bgzero_daemon.core.names import display, quoted
-from bgzero_daemon.core.texts import _
+from bgzero_daemon.core.texts import _, translated
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def check(model: Model, wanted: str) -> None:
     else:
         sentence = _("Whether {name} may be used commercially is not clear: {licence}. {note}")
     raise NotAccepted(
-        sentence.format(name=display(model.name), licence=licence.name, note=licence.note).strip(),
+        sentence.format(name=display(model.name), licence=licence.name, note=translated(licence.note)).strip(),
         hint=_(
             "If that is fine for what you do: `bgzero model pull {name} --accept-licence`; it is asked once."
         ).format(name=quoted(wanted)),

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bgzero_daemon.catalog import runtime
 from bgzero_daemon.catalog.card import ModelCard, Sha256
 from bgzero_daemon.core import paths
+from bgzero_daemon.core.texts import _
 
 RECIPE = 2  # counts up whenever another graph would come out of the same weights
 GRAPH, MANIFEST = "graph.onnx", "manifest.json"
@@ -92,22 +93,22 @@ def open_graph(card: ModelCard) -> Opened | None:
 def _open_in(place: int, card: ModelCard) -> Opened:
     found = os.fstat(place)
     if found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise NotPrepared("others may write into its folder")
+        raise NotPrepared(_("others may write into its folder"))
     with os.fdopen(_open(MANIFEST, place), "rb") as file:
         try:
             manifest = Manifest.model_validate_json(file.read(_LONGEST_MANIFEST))
         except ValidationError as error:
-            raise NotPrepared("its manifest cannot be read") from error
+            raise NotPrepared(_("its manifest cannot be read")) from error
     wanted = (RECIPE, card.sha256, card.output.output, runtime_version())
     if wanted != (manifest.recipe, manifest.source_sha256, manifest.output, manifest.onnxruntime):
-        raise NotPrepared("its manifest is for another version")
+        raise NotPrepared(_("its manifest is for another version"))
     with ExitStack() as on_trouble:
         descriptor = _open(GRAPH, place)
         on_trouble.callback(os.close, descriptor)
         with open(descriptor, "rb", closefd=False) as file:
             digits = hashlib.file_digest(file, "sha256").hexdigest()
         if os.fstat(descriptor).st_size != manifest.size_bytes or digits != manifest.sha256:
-            raise NotPrepared("its bytes are not those of its manifest")
+            raise NotPrepared(_("its bytes are not those of its manifest"))
         os.lseek(descriptor, 0, os.SEEK_SET)  # the worker's descriptor shares the position
         on_trouble.pop_all()
     return Opened(descriptor, digits)
@@ -117,7 +118,7 @@ def _open(name: str, place: int) -> int:
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise NotPrepared(f"{name} is no file")
+        raise NotPrepared(_("{name} is no file").format(name=name))
     return descriptor
 
 
@@ -128,7 +129,7 @@ def store(card: ModelCard, graph: bytes, manifest: Manifest) -> Path:
     """
     folder = folder_of(card)
     if folder is None:
-        raise FileNotFoundError("this account has no home")
+        raise FileNotFoundError(_("this account has no home"))
     paths.make_private(folder.parent.parent)
     for made in (folder.parent, folder):
         paths.make_private(made)

@@ -150,7 +150,7 @@ class Cutter:
                 return True
             self._fail(held.photo, str(error), error.hint)
         except PhotoSkipped as error:
-            self._tell(f"{display(held.photo)}: {_('skipped.')} {error}")
+            self._tell(_("{photo}: skipped. {why}").format(photo=display(held.photo), why=error))
         except BgzeroError as error:
             self._fail(held.photo, str(error), error.hint)
         else:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from bgzero_daemon import __version__
 from bgzero_daemon.cli.steer import print_json
+from bgzero_daemon.core.columns import padded
 from bgzero_daemon.core.errors import Exit, UsageError
 from bgzero_daemon.core.names import display_line
 from bgzero_daemon.core.texts import _, n_
@@ -17,6 +18,9 @@ from bgzero_daemon.doctor.findings import NAMES, Entry, Verdict
 from bgzero_daemon.doctor.ground import Ground
 
 _COLOURS = {Verdict.OK: "32", Verdict.NOTE: "33", Verdict.WRONG: "1;31", Verdict.SKIPPED: "2"}
+_MARKS = {
+    Verdict.OK: _("ok"), Verdict.NOTE: _("note"), Verdict.WRONG: _("WRONG"), Verdict.SKIPPED: _("skipped"),
+}  # fmt: skip
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -49,13 +53,13 @@ def _names(asked: Sequence[str]) -> Sequence[str]:
 def _show(entry: Entry, *, is_colourful: bool) -> None:
     """Print a finding; what a person types stands in a line of its own."""
     verdict = entry.finding.verdict
-    mark = (verdict.upper() if verdict is Verdict.WRONG else verdict.value).ljust(7)
+    mark = padded(_MARKS[verdict], 7)
     if is_colourful:
         mark = f"\033[{_COLOURS[verdict]}m{mark}\033[0m"
     print(f"{mark} {entry.name}: {display_line(entry.finding.sentence)}")
     for label, text in ((_("remedy"), entry.finding.remedy), (_("about it"), entry.finding.explanation)):
         if text:
-            print(f"  {label}: {display_line(text)}")
+            print(f"  {_('{label}:').format(label=label)} {display_line(text)}")
 
 
 def _as_json(entry: Entry) -> dict[str, str]:

@@ -6,16 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bgzero_daemon.cli.veil import LEFT_OUT, Veil
+from bgzero_daemon.core.texts import everywhere, pattern
 
 _TEXT = re.compile(r"((?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d) (DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+(.*)")
 _JOB = re.compile(r"(\d{5}) (.*)")
-_NAMED = (
-    re.compile(r"(?:\d{5} )?(.+): (?:done, |failed\. |skipped\. |given up for now\. |the same content again)"),
-    re.compile(r"(.+): (?:waits, |is still being written|its cut-out was finished before)"),
-    re.compile(r"(.+) stays where it is: "),
-    re.compile(r"(.+) was renamed to (.+); nothing is cut again\."),
-)
-_ROOTS = re.compile(r"Drop photos into (.+); the cut-outs appear in (.+)\.$")
+# What was decided about a job, whose lines are the same in every language.
+_DECIDED = re.compile(r"(?:\d{5} )?(.+): (?:done, |failed\. |skipped\. |given up for now\. |the same content again)")
+# Sentences that name photos, and how many of what they name those are.
+_NAMED = {
+    "%s: waits, %s.": 1,
+    "%s: is still being written; left for the next time.": 1,
+    "%s: its cut-out was finished before and is kept.": 1,
+    "%s stays where it is: %s.": 1,
+    "%s stays where it is: its cut-out is not as it was published.": 1,
+    "%s was renamed to %s; nothing is cut again.": 2,
+}
+_ROOTS = "Drop photos into %s; the cut-outs appear in %s."
 _FRAME = re.compile(r'\s*File "([^"]*)", line (\d+), in (\S+)')
 _RAISED = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Interrupt))(?::.*)?$")
 
@@ -81,15 +87,18 @@ def _traceback(line: str) -> list[str]:
 
 
 def learn(entries: Sequence[Entry], veil: Veil) -> None:
-    """Take note of the folders and photos that the log itself names."""
+    """Take note of the folders and photos that the log itself names, whatever language the daemon spoke."""
+    roots = [pattern(form) for form in everywhere(_ROOTS)]
+    named = [(pattern(form), count) for sentence, count in _NAMED.items() for form in everywhere(sentence)]
     for entry in entries:
-        if match := _ROOTS.match(entry.message):
-            veil.know_root(match[1])
-            veil.know_root(match[2])
+        for shape in roots:
+            if match := shape.fullmatch(entry.message):
+                veil.know_root(match[1])
+                veil.know_root(match[2])
     for entry in entries:
-        for shape in _NAMED:
+        for shape, count in ((_DECIDED, 1), *named):
             if match := shape.match(entry.message):
-                for name in match.groups():
+                for name in match.groups()[:count]:
                     veil.know(name)
 
 

@@ -2,11 +2,13 @@
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 from bgzero_daemon.cli.parser import build_parser
+from bgzero_daemon.core import texts
 from bgzero_daemon.core.errors import BgzeroError, Exit
 from bgzero_daemon.core.texts import _
 
@@ -49,6 +51,8 @@ def _listen(*, verbose: bool) -> None:
         datefmt="%H:%M:%S",
         stream=sys.stderr,
     )
+    if texts.trouble:
+        logging.getLogger(__name__).debug("%s", texts.trouble)
 
 
 def _open_standard_streams() -> None:
@@ -62,6 +66,8 @@ def _open_standard_streams() -> None:
     sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - the process's
     sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper) and not (texts.is_english() or sys.stdout.encoding == "utf-8"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: it may not know the letters
 
 
 def _report(error: BgzeroError, arguments: argparse.Namespace) -> int:

@@ -4,17 +4,19 @@ import argparse
 import shutil
 import subprocess
 import sys
-import textwrap
 
 import tomli_w
 
 from bgzero_daemon.catalog import licences, prepared, shelf
-from bgzero_daemon.catalog.card import Model
+from bgzero_daemon.catalog.card import Commercial, Model
 from bgzero_daemon.cli.steer import print_json
+from bgzero_daemon.core.columns import columns, padded, wrapped
 from bgzero_daemon.core.errors import Exit
 from bgzero_daemon.core.names import display, display_line, quoted
-from bgzero_daemon.core.texts import _
+from bgzero_daemon.core.texts import _, translated
 from bgzero_daemon.settings.load import load
+
+_COMMERCIAL = {Commercial.YES: _("yes"), Commercial.NO: _("no"), Commercial.UNCLEAR: _("unclear")}
 
 
 def list_models(arguments: argparse.Namespace) -> int:
@@ -25,24 +27,24 @@ def list_models(arguments: argparse.Namespace) -> int:
         return Exit.OK
     head = (_("name"), _("size"), _("memory"), _("speed"), _("error"), _("commercial"), _("installed"))
     rows = [_row(model) for model in models]
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    columns = min(100, max(60, shutil.get_terminal_size().columns))
+    widths = [max(columns(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    width = min(100, max(60, shutil.get_terminal_size().columns))
     print(_line(head, widths))
     for model, row in zip(models, rows, strict=True):
         print(_line(row, widths))
-        about = display_line(f"{model.card.good_for} ({model.card.licence.name})")
-        print(textwrap.fill(about, columns, initial_indent="    ", subsequent_indent="    "))
+        about = display_line(f"{translated(model.card.good_for)} ({model.card.licence.name})")
+        print("\n".join(f"    {line}" for line in wrapped(about, width - 4)))
     told = _(
         "Speed: a run of the network on two cores. Error: of alpha near the contour, in thousandths, as measured"
         " with this project's pictures; lower is better. -: never measured here; ~: as others tell. Commercial: whether"
         " the licence allows such use. The best ones come first."
     )
-    print("\n" + textwrap.fill(told, columns))
+    print("", *wrapped(told, width), sep="\n")
     return Exit.OK
 
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    return "  ".join(padded(cell, width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
 def _row(model: Model) -> tuple[str, ...]:
@@ -60,8 +62,12 @@ def _row(model: Model) -> tuple[str, ...]:
 
 def _use(model: Model) -> str:
     """Return whether the licence allows commercial use, and whether it was accepted where it does not."""
-    word = model.card.licence.commercial.value
-    return f"{word}, {_('accepted')}" if licences.needs_word(model.card) and licences.is_accepted(model.card) else word
+    word = _COMMERCIAL[model.card.licence.commercial]
+    return (
+        _("{word}, accepted").format(word=word)
+        if licences.needs_word(model.card) and licences.is_accepted(model.card)
+        else word
+    )
 
 
 def _find(wanted: str) -> Model:
@@ -84,17 +90,17 @@ def info(arguments: argparse.Namespace) -> int:
         unknown = _("weights never run here")
         peak = f"{card.peak_mb} MB" if card.peak_mb else unknown
         if card.told_peak_mb:
-            peak += f" ({_('others tell of')} {card.told_peak_mb} MB)"
+            peak = _("{peak} (others tell of {mb} MB)").format(peak=peak, mb=card.told_peak_mb)
         for label, value in (
             (_("name"), model.name),
             (_("title"), card.title),
-            (_("good for"), card.good_for),
+            (_("good for"), translated(card.good_for)),
             (_("size"), _size(model)),
             (_("peak memory"), peak),
-            (_("speed"), f"{card.seconds} s a run on two cores" if card.seconds else unknown),
+            (_("speed"), _two_cores(card.seconds) if card.seconds else unknown),
             (_("errors"), _errors(model) or unknown),
             (_("input"), f"{card.input.size_px} x {card.input.size_px}, {card.input.fit.value}"),
-            (_("licence"), f"{card.licence.name}. {card.licence.note}".strip()),
+            (_("licence"), f"{card.licence.name}. {translated(card.licence.note)}".strip()),
             (_("commercial use"), _use(model)),
             (_("homepage"), card.origin.homepage),
             (_("published"), card.origin.published),
@@ -111,7 +117,7 @@ def info(arguments: argparse.Namespace) -> int:
             ),
             (_("prepared"), _("for the CPU") if prepared.is_there(card) else _("no")),
         ):
-            print(f"{label + ':':16} {display_line(value)}")
+            print(padded(_("{label}:").format(label=label), 16), display_line(value))
     return Exit.OK
 
 
@@ -137,6 +143,10 @@ def _prepare(name: str) -> int:
               file=sys.stderr)  # fmt: skip
         return Exit.FAILURE
     return status
+
+
+def _two_cores(seconds: float) -> str:
+    return _("{seconds} s a run on two cores").format(seconds=seconds)
 
 
 def _size(model: Model) -> str:

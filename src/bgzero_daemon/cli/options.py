@@ -3,9 +3,9 @@
 import argparse
 from typing import TypeAlias
 
+from bgzero_daemon.cli.words import Parser
 from bgzero_daemon.core.texts import _
 
-Parser = argparse.ArgumentParser
 Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - argparse has no public one
 
 

@@ -8,18 +8,22 @@ from pathlib import Path
 from bgzero_daemon import __version__
 from bgzero_daemon.cli.desktop import add_desktop
 from bgzero_daemon.cli.options import Parser, Verbs, add_json, add_licence, add_log_options
+from bgzero_daemon.cli.words import teach
 from bgzero_daemon.core.texts import _
 
 
 def build_parser() -> Parser:
     """Return the parser of every verb."""
+    teach()
     common = Parser(add_help=False)
     common.add_argument("-v", "--verbose", action="store_true", help=_("say more, and show tracebacks"))
     configured = Parser(add_help=False)
     configured.add_argument("--config", type=Path, metavar="FILE", help=_("configuration file to use"))
 
     parser = Parser(prog="bgzero", description=_("Removes photo backgrounds. Nothing leaves this machine."))
-    parser.add_argument("--version", action="version", version=f"bgzero {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"bgzero {__version__}", help=_("show the version and exit")
+    )
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     _add_work(verbs, common, configured)
     _add_steering(verbs, common)

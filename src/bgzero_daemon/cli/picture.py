@@ -3,14 +3,29 @@
 import time
 from collections.abc import Iterator
 
+from bgzero_daemon.core.columns import padded
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.wire.snapshot import Folder, Snapshot, WorkerState
+
+_STATES = {
+    "trouble": _("trouble"), "paused": _("paused"), "stopping": _("stopping"), "switching": _("switching"),
+    "working": _("working"), "watching": _("watching"),
+}  # fmt: skip
+_STEPS = {
+    "opening": _("opening"), "waiting": _("waiting"), "reading": _("reading"), "cutting": _("cutting"),
+    "publishing": _("publishing"),
+}  # fmt: skip
+_OUTCOMES = {
+    "done": _("done"), "published": _("done"), "failed": _("failed"), "skipped": _("skipped"),
+}  # fmt: skip
 
 
 def lines(snapshot: Snapshot) -> Iterator[str]:
     """Yield what a person wants to know, the most urgent first."""
-    says_it = snapshot.why.startswith(snapshot.state)
-    yield snapshot.why if says_it else f"{snapshot.state}: {snapshot.why}" if snapshot.why else snapshot.state
+    state = _STATES.get(snapshot.state, snapshot.state)
+    says_it = snapshot.why.startswith((snapshot.state, state))
+    why = snapshot.why if says_it else _("{state}: {why}").format(state=state, why=snapshot.why)
+    yield why if snapshot.why else state
     counts = _(
         "{waiting} waiting, {running} in work, {arriving} arriving, {done} done, {failed} failed, {skipped} skipped"
     ).format(
@@ -18,25 +33,25 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
         failed=snapshot.failed, skipped=snapshot.skipped,
     )  # fmt: skip
     today = snapshot.today
-    yield counts + _("; today {done} done, {failed} failed").format(done=today.done, failed=today.failed)
+    yield _("{counts}; today {done} done, {failed} failed").format(counts=counts, done=today.done, failed=today.failed)
     if snapshot.paused:
         yield _("paused; `bgzero resume` goes on")
     elif snapshot.seconds_left and snapshot.waiting:
-        pace = f", {snapshot.photos_per_minute:.0f} a minute" if snapshot.photos_per_minute else ""
-        yield _("about {time} left{pace}").format(time=length(snapshot.seconds_left), pace=pace)
+        left = _("about {time} left, {count:.0f} a minute") if snapshot.photos_per_minute else _("about {time} left")
+        yield left.format(time=length(snapshot.seconds_left), count=snapshot.photos_per_minute)
     yield from _choices(snapshot)
     yield _("up {time}, {memory} MB, version {version}").format(
         time=length(snapshot.taken_at - snapshot.started_at), memory=snapshot.memory_mb, version=snapshot.version
     )
     for photo in snapshot.at_work:
-        yield f"  {photo.step:10} {photo.seconds:5.1f} s  {photo.photo}"
+        yield f"  {padded(_STEPS.get(photo.step, photo.step), 10)} {photo.seconds:5.1f} s  {photo.photo}"
     yield from map(_worker, snapshot.workers)
     for folder in snapshot.folders:
         yield from _folder(folder)
     for outcome in snapshot.latest:
         when = time.strftime("%H:%M:%S", time.localtime(outcome.decided_at))
         what = outcome.cutout if outcome.state in ("done", "published") else outcome.sentence
-        yield f"  {when}  {outcome.state:9} {outcome.photo}  {what}"
+        yield f"  {when}  {padded(_OUTCOMES.get(outcome.state, outcome.state), 9)} {outcome.photo}  {what}"
     if snapshot.config_error:
         yield _("not taken over: {error}").format(error=snapshot.config_error)
     if snapshot.needs_restart:
@@ -62,7 +77,7 @@ def _worker(worker: WorkerState) -> str:
         memory_mb=worker.memory_mb, sandbox=worker.sandbox or "…",
     )  # fmt: skip
     note = f" ({worker.note})" if worker.note else ""
-    return text + note + ("" if worker.verified else " " + _("(unverified model)"))
+    return " ".join(filter(None, [text + note, "" if worker.verified else _("(unverified model)")]))
 
 
 def _provider(worker: WorkerState) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from bgzero_daemon.cli.steer import print_json
 from bgzero_daemon.core.errors import AlreadyRunning, BgzeroError, Exit
 from bgzero_daemon.core.names import display
+from bgzero_daemon.core.texts import VARIABLE as LANGUAGE
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.doctor.peer import find_peer
 from bgzero_daemon.install import here, marks, systemd
@@ -89,7 +90,7 @@ def _write(file: Path, text: str, *, force: bool) -> bool:
 
 def _tell_the_rest(given: Mapping[str, str]) -> None:
     """Say what else somebody may want to know."""
-    left = [name for name in _lost(given) if name != CONFIG_VARIABLE]
+    left = [name for name in _lost(given) if name not in (CONFIG_VARIABLE, LANGUAGE)]
     if left:
         print(
             _("Not carried over from this shell, since configuration belongs in the file: {names}.").format(

@@ -168,11 +168,11 @@ def _shelf_folder() -> Path:
 def verify(arguments: argparse.Namespace) -> int:
     """Compare weights with what their cards describe: those that are named, or all that are installed."""
     models = [_installed(name) for name in arguments.names] or [one for one in shelf.sound_models() if one.weights]
-    is_wrong = False
+    is_wrong, unchanged = False, _("what its card describes")
     for model in models:
         sentence = _verdict(model)
         is_wrong = is_wrong or bool(sentence)
-        print(f"{display(model.name)}: {sentence or _('what its card describes')}")
+        print(f"{display(model.name)}: {sentence or unchanged}")
     return Exit.FAILURE if is_wrong else Exit.OK
 
 

@@ -7,6 +7,8 @@ the adapter that met them.
 
 from enum import IntEnum, StrEnum
 
+from bgzero_daemon.core.texts import _
+
 
 class Exit(IntEnum):
     """Exit codes of `bgzero`; 75 and 78 are those of sysexits.h."""
@@ -40,7 +42,7 @@ class Code(StrEnum):
 class BgzeroError(Exception):
     """Anything this program expects to go wrong."""
 
-    title = "Something went wrong"
+    title = _("Something went wrong")
     exit_code = Exit.FAILURE
     retry = False
 
@@ -52,61 +54,61 @@ class BgzeroError(Exception):
 class UsageError(BgzeroError):
     """The command line asks for something that makes no sense."""
 
-    title = "Wrong usage"
+    title = _("Wrong usage")
     exit_code = Exit.USAGE
 
 
 class ConfigError(BgzeroError):
     """The configuration cannot be used as it is."""
 
-    title = "The configuration has a mistake"
+    title = _("The configuration has a mistake")
     exit_code = Exit.BAD_CONFIG
 
 
 class NoDaemon(BgzeroError):
     """A command found nobody to talk to."""
 
-    title = "No daemon is running"
+    title = _("No daemon is running")
     exit_code = Exit.NO_DAEMON
 
 
 class AlreadyRunning(BgzeroError):
     """Another daemon watches this inbox."""
 
-    title = "Already running"
+    title = _("Already running")
     exit_code = Exit.ALREADY_RUNNING
 
 
 class ModelError(BgzeroError):
     """A model card or its weights cannot be used."""
 
-    title = "The model cannot be used"
+    title = _("The model cannot be used")
 
 
 class OutputError(BgzeroError):
     """An output could not be written. The photo is fine; trying again later makes sense."""
 
-    title = "Cannot write the cut-out"
+    title = _("Cannot write the cut-out")
     retry = True
 
 
 class NameTaken(OutputError):
     """Every name that this photo's output may have belongs to somebody else. Others are not concerned."""
 
-    title = "Every name is taken"
+    title = _("Every name is taken")
 
 
 class LedgerError(BgzeroError):
     """The ledger cannot be read or written at present; what it holds is not lost."""
 
-    title = "The ledger cannot be used"
+    title = _("The ledger cannot be used")
     retry = True
 
 
 class LedgerTooNew(LedgerError):
     """A newer version wrote the ledger; it is left alone."""
 
-    title = "The ledger is of a newer version"
+    title = _("The ledger is of a newer version")
 
 
 class PhotoRefused(BgzeroError):
@@ -116,7 +118,7 @@ class PhotoRefused(BgzeroError):
     where none were read.
     """
 
-    title = "This photo cannot be cut"
+    title = _("This photo cannot be cut")
 
     def __init__(self, sentence: str, *, hint: str = "", code: str = Code.DAMAGED, sha256: str = "") -> None:
         super().__init__(sentence, hint=hint)
@@ -126,13 +128,13 @@ class PhotoRefused(BgzeroError):
 class PhotoSkipped(PhotoRefused):
     """Not a failure: a kind of file that this installation does not cut."""
 
-    title = "Skipped"
+    title = _("Skipped")
 
 
 class PhotoDelayed(BgzeroError):
     """This photo cannot be cut at present, and others may well be: it is tried again after a while."""
 
-    title = "Tried again later"
+    title = _("Tried again later")
     retry = True
 
 
@@ -142,7 +144,7 @@ class PhotoCrashed(BgzeroError):
     `code` tells whether it crashed, took too long or grew too large.
     """
 
-    title = "The worker crashed on this photo"
+    title = _("The worker crashed on this photo")
     retry = True
 
     def __init__(self, sentence: str, *, hint: str = "", code: str = Code.CRASHED) -> None:
@@ -156,5 +158,5 @@ class WorkforceLost(BgzeroError):
     The workforce itself says when it is worth another try, by having places.
     """
 
-    title = "The worker went away"
+    title = _("The worker went away")
     retry = True

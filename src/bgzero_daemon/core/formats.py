@@ -7,6 +7,8 @@ import os
 import struct
 from enum import StrEnum
 
+from bgzero_daemon.core.texts import _
+
 HEAD_BYTES = 64
 
 
@@ -43,22 +45,22 @@ _MAGIC: dict[Kind, dict[bytes, str]] = {
         "RAW",
     ),
     Kind.OTHER: {
-        b"<!DOCTYPE": "an HTML page",
-        b"<!doctype": "an HTML page",
-        b"<html": "an HTML page",
-        b"<HTML": "an HTML page",
-        b"<?xml": "an XML text",
-        b"<svg": "an SVG drawing",
-        b"%PDF": "a PDF document",
-        b"%!PS": "a PostScript document",
-        b"\x7fELF": "a program",
-        b"#!": "a script",
-        b"PK\x03\x04": "a ZIP archive",
-        b"\x1f\x8b": "a gzip archive",
-        b"8BPS": "a Photoshop document",
-        b"\x1aE\xdf\xa3": "a Matroska video",
-        b"ID3": "an audio file",
-        b"OggS": "an audio file",
+        b"<!DOCTYPE": _("an HTML page"),
+        b"<!doctype": _("an HTML page"),
+        b"<html": _("an HTML page"),
+        b"<HTML": _("an HTML page"),
+        b"<?xml": _("an XML text"),
+        b"<svg": _("an SVG drawing"),
+        b"%PDF": _("a PDF document"),
+        b"%!PS": _("a PostScript document"),
+        b"\x7fELF": _("a program"),
+        b"#!": _("a script"),
+        b"PK\x03\x04": _("a ZIP archive"),
+        b"\x1f\x8b": _("a gzip archive"),
+        b"8BPS": _("a Photoshop document"),
+        b"\x1aE\xdf\xa3": _("a Matroska video"),
+        b"ID3": _("an audio file"),
+        b"OggS": _("an audio file"),
     },
 }
 
@@ -78,7 +80,7 @@ def sniff(head: bytes) -> tuple[Kind, str]:
     if head[4:8] == b"ftyp":
         return _sniff_iso_media(head)
     if head[:4] == b"RIFF":
-        return (Kind.PHOTO, "WebP") if head[8:12] == b"WEBP" else (Kind.OTHER, "a RIFF audio or video file")
+        return (Kind.PHOTO, "WebP") if head[8:12] == b"WEBP" else (Kind.OTHER, _("a RIFF audio or video file"))
     if head[:4] == b"II*\0" and head[8:10] == b"CR":
         return Kind.LATER, "RAW"
     if head[:2] == b"BM" and head[14:18] in _BMP_HEADER_SIZES:
@@ -87,7 +89,7 @@ def sniff(head: bytes) -> tuple[Kind, str]:
         for magic, word in table.items():
             if head.startswith(magic) or (kind is Kind.OTHER and head.lstrip().startswith(magic)):
                 return kind, word
-    return (Kind.OTHER, "a text file") if _is_text(head) else (Kind.UNKNOWN, "unknown format")
+    return (Kind.OTHER, _("a text file")) if _is_text(head) else (Kind.UNKNOWN, _("unknown format"))
 
 
 def _is_text(head: bytes) -> bool:
@@ -109,7 +111,7 @@ def _sniff_iso_media(head: bytes) -> tuple[Kind, str]:
         return Kind.LATER, "RAW"
     if brands & _HEIF_BRANDS:
         return Kind.LATER, "HEIC"
-    return Kind.OTHER, "a video file"
+    return Kind.OTHER, _("a video file")
 
 
 def is_raw_tiff(head: bytes) -> bool:

@@ -2,6 +2,8 @@
 
 import difflib
 
+from bgzero_daemon.core.texts import _
+
 AUTO, CPU = "auto", "cpu"
 
 RUNTIME_NAMES = {
@@ -24,11 +26,16 @@ def read_order(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",")))
     for name in names:
         if name == AUTO and len(names) > 1:
-            raise ValueError("auto stands alone")
+            raise ValueError(_("auto stands alone"))
         if name != AUTO and name not in RUNTIME_NAMES:
             nearest = difflib.get_close_matches(name, [AUTO, *RUNTIME_NAMES], n=1)
-            hint = f"; did you mean {nearest[0]}?" if nearest else ""
-            raise ValueError(f"there is no provider {name!r}, but {', '.join([AUTO, *RUNTIME_NAMES])}{hint}")
+            said = (
+                _("there is no provider {name}, but {names}; did you mean {nearest}?")
+                if nearest
+                else (_("there is no provider {name}, but {names}"))
+            )
+            names_here = ", ".join([AUTO, *RUNTIME_NAMES])
+            raise ValueError(said.format(name=repr(name), names=names_here, nearest=next(iter(nearest), "")))
     if names == (AUTO,):
         return names
     return (*names[: names.index(CPU)], CPU) if CPU in names else (*names, CPU)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bgzero_daemon.core.errors import ConfigError
 from bgzero_daemon.core.names import display, quoted
-from bgzero_daemon.core.texts import _
+from bgzero_daemon.core.texts import _, pattern
 from bgzero_daemon.doctor.findings import Finding, ok, wrong
 from bgzero_daemon.doctor.ground import Ground
 from bgzero_daemon.settings.load import PREFIX, config_path
@@ -15,7 +15,7 @@ _IN_FILE = re.compile(r".*:(?P<line>\d+): (?P<key>[^:]+): .*")
 _IN_VARIABLE = re.compile(rf"(?P<variable>{PREFIX}\w+): .*")
 _SYNTAX = re.compile(r"\(at line (?P<line>\d+), column \d+\)")
 _PLAIN = re.compile(r"[\w-]+\Z")  # what sed takes as it is
-_NEAREST = re.compile(r"Did you mean (?P<key>\w+)\?")
+_NEAREST = pattern(_("unknown key. Did you mean {key}?"), r"(\w+)")
 
 
 def check(ground: Ground) -> list[Finding]:
@@ -40,10 +40,10 @@ def _mistake(line: str, hint: str, path: Path) -> Finding:
     at = found["line"]
     nearest = _NEAREST.search(line)
     key = _PLAIN.search(found["key"]) if nearest else None
-    if nearest and _has_table(path, nearest["key"]):  # twice it would be another mistake
+    if nearest and _has_table(path, nearest[1]):  # twice it would be another mistake
         return wrong(line, f'"${{EDITOR:-vi}}" +{at} {file}', hint)
     if nearest and key:
-        return wrong(line, f"sed -i '{at}s/{key[0]}/{nearest['key']}/' {file}", hint)
+        return wrong(line, f"sed -i '{at}s/{key[0]}/{nearest[1]}/' {file}", hint)
     if line.endswith(_("this key is needed here.")):
         return wrong(line, f'"${{EDITOR:-vi}}" +{at} {file}', hint)
     about = _("This takes the line out: the default holds then. A newer version's file may have keys unknown here.")

@@ -8,6 +8,8 @@ milliseconds.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from bgzero_daemon.core.texts import _
+
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL = 1
 _HALF = 10  # TensorProto.DataType.FLOAT16
@@ -49,12 +51,12 @@ class Contents:
 def contents(model: bytes) -> Contents:
     """Look through a model file. Raises NotOnnx where it makes no sense, or is ONNX Runtime's own format."""
     if model[4:8] == _ORT_MARK:
-        raise NotOnnx("it is in ONNX Runtime's own format (.ort)")
+        raise NotOnnx(_("it is in ONNX Runtime's own format (.ort)"))
     found = Contents()
     try:
         _walk(memoryview(model), "model", found, 0)
     except (IndexError, ValueError, UnicodeDecodeError) as error:
-        raise NotOnnx("it is no ONNX model, or a damaged one") from error
+        raise NotOnnx(_("it is no ONNX model, or a damaged one")) from error
     return found
 
 

@@ -100,7 +100,7 @@ def _plugged_in() -> tuple[_Offer, ...]:
             onnxruntime.register_execution_provider_library(name, module.get_library_path())
             found += [_Offer(device, _version_of(name)) for device in onnxruntime.get_ep_devices()[before:]]
         except Exception as error:  # noqa: BLE001 - a library of somebody else's
-            log.warning("%s cannot be used: %s", name, _short(error))
+            log.warning(_("%s cannot be used: %s"), name, _short(error))
     # some offer devices that are not there, for compiling ahead
     return tuple(one for one in found if "is_virtual" not in {**one.device.ep_metadata, **one.device.device.metadata})
 
@@ -142,8 +142,8 @@ def open_session(weights: bytes, candidate: Candidate, threads: int) -> onnxrunt
         session.disable_fallback()  # it would go to the CPU in the middle of a run, and say nothing
     except Exception as error:  # onnxruntime raises classes of its own that share no base but Exception
         raise ModelError(f"{name}: {_short(error)}") from error
-    if session.get_providers()[0] != name:
-        raise ModelError(f"{name}: ONNX Runtime went to {session.get_providers()[0]} instead")
+    if (other := session.get_providers()[0]) != name:
+        raise ModelError(_("{name}: ONNX Runtime went to {other} instead").format(name=name, other=other))
     return session
 
 

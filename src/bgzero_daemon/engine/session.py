@@ -175,7 +175,7 @@ class Engine:
             why = str(error)
         if not why:
             return raw
-        log.warning("%s failed, this photo and the next ones run on the CPU: %s", self.provider, why)
+        log.warning(_("%s failed, this photo and the next ones run on the CPU: %s"), self.provider, why)
         self.note = f"{self.provider}: {why}"
         del self._session  # before the next one is loaded: both may be more than there is room for
         self._session = _Session(self._weights, self._card, Candidate("cpu", providers.CPU), self._threads)
@@ -195,6 +195,6 @@ def _is_verified(weights: bytes, card: ModelCard, *, allow_unverified: bool) -> 
     except ModelError as error:
         if not allow_unverified:
             raise
-        log.warning("%s It is used all the same (model.allow_unverified).", error)
+        log.warning(_("%s It is used all the same (model.allow_unverified)."), error)
         return False
     return True

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import BgzeroError, Exit
+from bgzero_daemon.core.texts import _
 from bgzero_daemon.install import marks, program
 from bgzero_daemon.install.marks import Standing
 from bgzero_daemon.install.unit import Wish
@@ -74,7 +75,7 @@ class Running:
 class StartFailed(BgzeroError):
     """The service did not start; the exit code is the daemon's where that tells more."""
 
-    title = "The service did not start"
+    title = _("The service did not start")
 
     def __init__(self, sentence: str, *, hint: str, status: int = 0) -> None:
         super().__init__(sentence, hint=hint)

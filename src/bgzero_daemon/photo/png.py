@@ -11,6 +11,8 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+from bgzero_daemon.core.texts import _
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TAG_KEYWORD = "bgzero"
 _PIECE_BYTES = 1 << 20
@@ -45,7 +47,7 @@ class _Stream:
         while count:
             part = os.pread(self._descriptor, min(count, _PIECE_BYTES), self.at)
             if not part:
-                raise DamagedPng(f"it ends after {self.at} bytes, in the middle of a chunk")
+                raise DamagedPng(_("it ends after {count} bytes, in the middle of a chunk").format(count=self.at))
             self.hash.update(part)
             self.at += len(part)
             count -= len(part)
@@ -60,7 +62,7 @@ def inspect(descriptor: int) -> Inspection:
     """
     stream = _Stream(descriptor)
     if stream.take(len(SIGNATURE)) != SIGNATURE:
-        raise DamagedPng("it does not begin like a PNG")
+        raise DamagedPng(_("it does not begin like a PNG"))
     size: tuple[int, int] | None = None
     tag: dict[str, object] = {}
     seen_data = False
@@ -69,7 +71,7 @@ def inspect(descriptor: int) -> Inspection:
         payload = _chunk(stream, kind, length, keep=kind == b"IHDR" or (kind == b"iTXt" and length <= _TAG_MAX_BYTES))
         if size is None:
             if kind != b"IHDR" or length != 13:
-                raise DamagedPng("its first chunk is not IHDR")
+                raise DamagedPng(_("its first chunk is not IHDR"))
             size = struct.unpack_from(">II", payload)
         elif kind == b"iTXt":
             tag = tag or _tag(payload)
@@ -78,9 +80,9 @@ def inspect(descriptor: int) -> Inspection:
         elif kind == b"IEND":
             break
     if not seen_data:
-        raise DamagedPng("it holds no pixels")
+        raise DamagedPng(_("it holds no pixels"))
     if os.pread(descriptor, 1, stream.at):
-        raise DamagedPng("something stands behind its end")
+        raise DamagedPng(_("something stands behind its end"))
     return Inspection(stream.at, stream.hash.hexdigest(), *size, tag)
 
 
@@ -127,7 +129,7 @@ def _chunk(stream: _Stream, kind: bytes, length: int, *, keep: bool) -> bytes:
         if keep:
             kept.append(piece)
     if stream.take(4) != struct.pack(">I", crc):
-        raise DamagedPng(f"the checksum of a {kind!r} chunk is wrong")
+        raise DamagedPng(_("the checksum of a {kind} chunk is wrong").format(kind=repr(kind)))
     return b"".join(kept)
 
 

@@ -71,12 +71,15 @@ def close(*, gpu: bool, largest_file: int = 1 << 62) -> Closed:
     _limit(largest_file)
     machine = os.uname().machine
     if sys.platform != "linux" or machine not in syscalls.MACHINES:
-        return Closed(("everything",), f"there is none for {sys.platform} on {machine}")
-    wrong = [] if len(os.listdir("/proc/self/task")) == 1 else ["other threads run already"]
+        return Closed(
+            (_("everything"),),
+            _("there is none for {system} on {machine}").format(system=sys.platform, machine=machine),
+        )
+    wrong = [] if len(os.listdir("/proc/self/task")) == 1 else [_("other threads run already")]
     try:
         libc.give_up_new_privileges()
     except OSError as error:
-        wrong.append(f"new privileges cannot be given up ({error.strerror})")
+        wrong.append(_("new privileges cannot be given up ({why})").format(why=error.strerror))
     has_gpu = gpu and _has_gpu_provider()
     try:
         devices = _gpu_devices() if has_gpu else ()
@@ -86,7 +89,7 @@ def close(*, gpu: bool, largest_file: int = 1 << 62) -> Closed:
     try:
         seccomp.install(machine, gpu=has_gpu)
     except OSError as error:
-        wrong.append(f"system calls cannot be filtered ({error.strerror})")
+        wrong.append(_("system calls cannot be filtered ({why})").format(why=error.strerror))
     return Closed(probes.allowed(machine), "; ".join(wrong))
 
 

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
+from bgzero_daemon.core.texts import _
 from bgzero_daemon.sandbox import libc, syscalls
 
 _WRITE_FILE, _READ_FILE, _READ_DIR, _IOCTL_DEV = 1 << 1, 1 << 2, 1 << 3, 1 << 15
@@ -75,7 +76,7 @@ def _allow(machine: str, rules: int, place: Path, rights: int) -> None:
 def why_not(error: OSError) -> str:
     """Say why Landlock cannot be had."""
     if error.errno == errno.ENOSYS:
-        return "this kernel does not have Landlock"
+        return _("this kernel does not have Landlock")
     if error.errno == errno.EOPNOTSUPP:
-        return "Landlock is switched off at boot (lsm=)"
-    return f"Landlock cannot be used ({error.strerror})"
+        return _("Landlock is switched off at boot (lsm=)")
+    return _("Landlock cannot be used ({why})").format(why=error.strerror)

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable
 
+from bgzero_daemon.core.texts import _
 from bgzero_daemon.sandbox import libc, syscalls
 
 # what is not there, or on a disk that nobody may write to, is as good as refused
@@ -100,24 +101,24 @@ def probes(machine: str) -> dict[str, Callable[[], None]]:
     but not with "not permitted".
     """
     return {
-        "reading the home folder": _list_home,
-        "reading the root folder": _list_root,
-        "writing files": _write,
-        "changing modes": _change_mode,
-        "local sockets": lambda: _socket(socket.AF_UNIX),
-        "other sockets": lambda: _socket(_NO_FAMILY),
-        "new processes": _fork,
-        "other programs": lambda: _call(machine, "execve", None, None, None),
-        "looking into processes": lambda: _call(machine, "ptrace", _NO_REQUEST, _NOBODY),
-        "reading processes' memory": lambda: _call(machine, "process_vm_readv", os.getppid(), 0, 0, 0, 0, 0),
-        "signals to the service": lambda: os.kill(os.getppid(), 0),
-        "signals by way of descriptors": _own_signals,
-        "limits of the service": _raise_limit,
-        "when the service runs": _steer,
-        "emptying files by name": lambda: os.truncate("/", 0),
-        "watching folders": lambda: _call(machine, "inotify_init1", _NO_REQUEST),
+        _("reading the home folder"): _list_home,
+        _("reading the root folder"): _list_root,
+        _("writing files"): _write,
+        _("changing modes"): _change_mode,
+        _("local sockets"): lambda: _socket(socket.AF_UNIX),
+        _("other sockets"): lambda: _socket(_NO_FAMILY),
+        _("new processes"): _fork,
+        _("other programs"): lambda: _call(machine, "execve", None, None, None),
+        _("looking into processes"): lambda: _call(machine, "ptrace", _NO_REQUEST, _NOBODY),
+        _("reading processes' memory"): lambda: _call(machine, "process_vm_readv", os.getppid(), 0, 0, 0, 0, 0),
+        _("signals to the service"): lambda: os.kill(os.getppid(), 0),
+        _("signals by way of descriptors"): _own_signals,
+        _("limits of the service"): _raise_limit,
+        _("when the service runs"): _steer,
+        _("emptying files by name"): lambda: os.truncate("/", 0),
+        _("watching folders"): lambda: _call(machine, "inotify_init1", _NO_REQUEST),
         "io_uring": lambda: _call(machine, "io_uring_setup", None, None),
-        "namespaces": lambda: _call(machine, "unshare", None),
+        _("namespaces"): lambda: _call(machine, "unshare", None),
     }
 
 

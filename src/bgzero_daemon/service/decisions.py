@@ -8,6 +8,7 @@ from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import PhotoRefused, PhotoSkipped
 from bgzero_daemon.core.job import Job, JobState, PhotoKey, Staged
 from bgzero_daemon.core.names import display
+from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.place import Place
 from bgzero_daemon.service.record import Record, decided_now
@@ -96,6 +97,6 @@ class Decisions:
             self.ledger.put(name, job.key.rel, replace(known, tries=tries, not_before=_NEVER))
             return None
         wait = min(_LONGEST_WAIT_SECONDS, 2.0 ** (tries - 1))
-        log.warning("%s %s: %s Tried again in %.0f s.", job.id, display(job.key.rel), sentence, wait)
+        log.warning(_("%s %s: %s Tried again in %.0f s."), job.id, display(job.key.rel), sentence, wait)
         self.ledger.put(name, job.key.rel, replace(known, tries=tries, not_before=now + wait))
         return now + wait

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from bgzero_daemon.core.names import display
+from bgzero_daemon.core.texts import _
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Murmur:
         if self._lines <= _MOST_LINES and line.strip():
             log.warning("worker %d: %s", self.pid, display(line))
         elif self._lines == _MOST_LINES + 1:
-            log.warning("worker %d says more than is worth a log", self.pid)
+            log.warning(_("worker %d says more than is worth a log"), self.pid)
 
     def close(self) -> None:
         """Pass on the last of it; it has ended, or nobody waits for more. May be called again."""

@@ -80,7 +80,8 @@ class Proofs:
         self.noted |= mine
         for proof in (proof for proof in mine.values() if proof.provider != RUNTIME_NAMES[CPU]):
             faster = proof.cpu_seconds / proof.seconds if proof.seconds else 1.0
-            log.info("%s: %s", proof.provider, proof.reason or f"the CPU's masks, {faster:.1f} times as fast")
+            proven = _("the CPU's masks, {faster:.1f} times as fast").format(faster=faster)
+            log.info("%s: %s", proof.provider, proof.reason or proven)
         now = time.time()
         self._change({key: Proved(now, proof) for key, proof in mine.items()})
 

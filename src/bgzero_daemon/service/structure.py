@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bgzero_daemon.core.formats import HEAD_BYTES, sniff
+from bgzero_daemon.core.texts import _
 
 _WINDOW_BYTES = 1 << 20
 _LEAST_BYTES = 32  # fewer bytes than this are no picture of any kind
@@ -74,17 +75,17 @@ def examine(descriptor: int) -> Structure:
     """Examine an open file. A kind that is not known here misses nothing."""
     file = _File(descriptor)
     if file.size == 0:
-        return Structure("it is empty")
+        return Structure(_("it is empty"))
     if file.has_hole():
-        return Structure("parts of it were never written")
+        return Structure(_("parts of it were never written"))
     word = sniff(file.take(0, min(HEAD_BYTES, file.size)))[1]
     walk = _WALKS.get(word)
     if walk is None:
-        return Structure("hardly anything is written yet" if file.size < _LEAST_BYTES else "")
+        return Structure(_("hardly anything is written yet") if file.size < _LEAST_BYTES else "")
     try:
         return walk(file)
     except (_Short, struct.error):
-        return Structure(f"its end is missing ({word})")
+        return Structure(_("its end is missing ({word})").format(word=word))
 
 
 _REAL_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)
@@ -98,7 +99,7 @@ def _jpeg(file: _File) -> Structure:
             at += 1
         lead, marker = file.take(at, 2)
         if lead != 0xFF:
-            return Structure("its parts do not follow each other (JPEG)", width, height)
+            return Structure(_("its parts do not follow each other (JPEG)"), width, height)
         if marker == 0xD9:
             return Structure("", width, height)
         if marker == 0x01 or 0xD0 <= marker <= 0xD7:
@@ -110,7 +111,7 @@ def _jpeg(file: _File) -> Structure:
         at += 2 + length
         if marker == 0xDA:
             at = _after_scan(file, at)
-    return Structure("it has too many parts (JPEG)", width, height)
+    return Structure(_("it has too many parts (JPEG)"), width, height)
 
 
 def _after_scan(file: _File, at: int) -> int:
@@ -128,12 +129,12 @@ def _png(file: _File) -> Structure:
     for _step in range(_MOST_STEPS):
         length, kind = struct.unpack(">I4s", file.take(at, 8))
         if not kind.isalpha():
-            return Structure("its parts do not follow each other (PNG)", width, height)
+            return Structure(_("its parts do not follow each other (PNG)"), width, height)
         at += 12 + length
         file.take(at - 4, 4)
         if kind == b"IEND":
             return Structure("", width, height)
-    return Structure("it has too many parts (PNG)", width, height)
+    return Structure(_("it has too many parts (PNG)"), width, height)
 
 
 def _gif(file: _File) -> Structure:
@@ -148,11 +149,11 @@ def _gif(file: _File) -> Structure:
         elif introducer == 0x21:
             at += 2
         else:
-            return Structure("its parts do not follow each other (GIF)", width, height)
+            return Structure(_("its parts do not follow each other (GIF)"), width, height)
         while count := file.take(at, 1)[0]:
             at += 1 + count
         at += 1
-    return Structure("it has too many parts (GIF)", width, height)
+    return Structure(_("it has too many parts (GIF)"), width, height)
 
 
 def _table_bytes(flags: int) -> int:
@@ -171,7 +172,7 @@ def _webp(file: _File) -> Structure:
         width, height = 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF)
     elif kind == b"VP8 ":
         width, height = (side & 0x3FFF for side in struct.unpack("<HH", body[6:10]))
-    return Structure("" if file.size >= 8 + length else "its end is missing (WebP)", width, height)
+    return Structure("" if file.size >= 8 + length else _("its end is missing (WebP)"), width, height)
 
 
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 16: 8, 13: 4, 18: 8}
@@ -185,7 +186,7 @@ def _tiff(file: _File) -> Structure:
     offset, entry, count = ("Q", "HHQ8s", "Q") if is_big else ("I", "HHI4s", "H")
     (at,) = struct.unpack(order + offset, file.take(8 if is_big else 4, struct.calcsize(offset)))
     if at == 0:
-        return Structure("its directory is not written yet (TIFF)")
+        return Structure(_("its directory is not written yet (TIFF)"))
     (entries,) = struct.unpack(order + count, file.take(at, struct.calcsize(count)))
     at += struct.calcsize(count)
     step = struct.calcsize(order + entry)
@@ -198,9 +199,9 @@ def _tiff(file: _File) -> Structure:
     for offsets, counts in ((273, 279), (324, 325)):
         for start, length in zip(tags.get(offsets, []), tags.get(counts, []), strict=False):
             if start + length > file.size:
-                return Structure("its end is missing (TIFF)", width, height)
+                return Structure(_("its end is missing (TIFF)"), width, height)
     if not tags.get(273) and not tags.get(324):
-        return Structure("it names no pixels yet (TIFF)", width, height)
+        return Structure(_("it names no pixels yet (TIFF)"), width, height)
     return Structure("", width, height)
 
 
@@ -223,7 +224,7 @@ def _bmp(file: _File) -> Structure:
         width, height, bits, compression = struct.unpack("<ii2xHI", file.take(18, 16))
     height = abs(height)
     end = start + (width * bits + 31) // 32 * 4 * height if compression in (0, 3, 6) else stated
-    return Structure("" if file.size >= end else "its end is missing (BMP)", max(width, 0), height)
+    return Structure("" if file.size >= end else _("its end is missing (BMP)"), max(width, 0), height)
 
 
 def _avif(file: _File) -> Structure:
@@ -245,7 +246,7 @@ def _avif(file: _File) -> Structure:
         kinds.add(kind)
         at += length
     is_whole = {b"meta", b"mdat"} <= kinds or b"moov" in kinds
-    return Structure("" if is_whole else "its pixels are missing (AVIF)", width, height)
+    return Structure("" if is_whole else _("its pixels are missing (AVIF)"), width, height)
 
 
 def _largest_ispe(meta: bytes) -> tuple[int, int]:

@@ -7,6 +7,8 @@ import os
 import socket
 from collections.abc import Callable
 
+from bgzero_daemon.core.texts import _
+
 log = logging.getLogger(__name__)
 
 _FED = 4  # times in the manager's patience
@@ -39,7 +41,7 @@ class Supervisor:
             if prove():
                 self._send("WATCHDOG=1")
             else:
-                log.warning("the watchdog is not fed: the workers' thread does not answer")
+                log.warning(_("the watchdog is not fed: the workers' thread does not answer"))
 
     def status(self, line: str) -> None:
         """Say in a line what is going on, where that changed."""

@@ -39,7 +39,7 @@ class Suspects:
                 what=error, count=strikes
             )
             return PhotoRefused(sentence, hint=error.hint, code=error.code)
-        log.warning("%s %s: %s It is tried again alone.", job.id, display(job.key.rel), error)
+        log.warning(_("%s %s: %s It is tried again alone."), job.id, display(job.key.rel), error)
         suspect = replace(job, strikes=strikes)
         self._jobs.append(suspect)
         return suspect

@@ -136,7 +136,7 @@ def _check_apart(inbox: Path, outbox: Path) -> None:
 
 def _check_done(inbox: Path, done: Path, *, is_own: bool) -> None:
     if is_own:
-        _check_usable(done, "folder of done photos", os.W_OK | os.X_OK, _("written"))
+        _check_usable(done, _("folder of done photos"), os.W_OK | os.X_OK, _("written"))
         if done.stat().st_dev != inbox.stat().st_dev:
             raise ConfigError(
                 _("{done} and {inbox} are on different file systems, so originals cannot move there safely.").format(

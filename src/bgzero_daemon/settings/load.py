@@ -253,11 +253,11 @@ def _validate(
 def _complaint(kind: str, message: str, given: object, loc: Sequence[int | str]) -> str:
     if kind == "extra_forbidden":
         nearest = difflib.get_close_matches(str(loc[-1]), _keys_beside(loc), n=1, cutoff=0.5)
-        return _("unknown key.") + (" " + _("Did you mean {key}?").format(key=nearest[0]) if nearest else "")
+        return _("unknown key. Did you mean {key}?").format(key=nearest[0]) if nearest else _("unknown key.")
     if kind == "missing":
         return _("this key is needed here.")
     shown = display(repr(given)) if not isinstance(given, dict | list) else _("a table or list")
-    return f"{message[:1].lower()}{message[1:]}, {_('not')} {shown}."
+    return _("{what}, not {given}.").format(what=f"{message[:1].lower()}{message[1:]}", given=shown)
 
 
 def _keys_beside(loc: Sequence[int | str]) -> list[str]:

@@ -17,7 +17,7 @@ NAMES = ("sni", "appindicator", "gtk", "xorg", "darwin")
 class NoTray(BgzeroError):
     """No icon can be shown here."""
 
-    title = "There is no place for an icon"
+    title = _("There is no place for an icon")
 
 
 @dataclass(frozen=True, slots=True)

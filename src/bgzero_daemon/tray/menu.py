@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from bgzero_daemon.core.names import display, from_wire
-from bgzero_daemon.core.texts import _, n_
+from bgzero_daemon.core.texts import _, n_, translated
 from bgzero_daemon.tray.deeds import Deeds
 from bgzero_daemon.tray.entries import SEPARATOR, Entry, Menu, PystrayItem
 from bgzero_daemon.tray.feed import Picture
@@ -107,7 +107,7 @@ class TrayMenu:
     def _offer(self, model: Mapping[str, Any]) -> Menu:
         """Return what may be done about a model that cannot be used at once."""
         name, licence = str(model["name"]), str(model["licence"])
-        entries: list[PystrayItem] = [Entry("for", str(model["good_for"]))]
+        entries: list[PystrayItem] = [Entry("for", translated(str(model["good_for"])))]
         if model["accepted"]:
             allowed = _("Licence: {licence}; commercial use: yes")
         elif model["commercial"] == "no":
@@ -212,8 +212,8 @@ def _title(models: Sequence[Mapping[str, Any]], name: str) -> str:
 
 def _model_line(model: Mapping[str, Any]) -> str:
     size = f", {model['size_bytes'] / 1e6:.0f} MB" if model["size_bytes"] else ""
-    here = "" if model["installed"] else " " + _("(download…)")
-    return f"{model['title']}{size}, {model['licence']}{here}"
+    line = f"{model['title']}{size}, {model['licence']}"
+    return line if model["installed"] else _("{model} (download…)").format(model=line)
 
 
 def _device(provider: str) -> str:

@@ -33,7 +33,7 @@ _CONNECT_SECONDS = 5.0
 class NoBus(BgzeroError):
     """There is no session bus, or it does not let us in."""
 
-    title = "There is no session bus"
+    title = _("There is no session bus")
 
 
 class Icon(PystrayIcon):
