@@ -85,6 +85,25 @@ def test_findings_and_tables_line_up_in_columns(home: Home) -> None:
     assert len(starts) == 1, text
 
 
+def test_a_sentence_that_is_read_again_is_read_in_its_language(home: Home) -> None:
+    """The doctor finds line, key and nearest key in what was said about the configuration, and makes a remedy of it."""
+    file = home.root / "config" / "bgzero" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("[model]\nnam = 'tiny'\n")
+    status, text = said(home, "doctor", "--only", "configuration", **CHINESE)
+    assert status == 1
+    assert "model.nam: 未知的键。是不是想输入 name？" in text
+    assert f"解决办法： sed -i '2s/nam/name/' {file}" in text
+
+
+def test_a_client_puts_the_status_into_its_own_words(home: Home) -> None:
+    """States and counts travel as such; only whole sentences are in the daemon's language."""
+    with home.daemon():
+        status, text = said(home, "status", **CHINESE)
+    assert (status, text.splitlines()[0]) == (0, "监视中")
+    assert "等待 0，处理中 0，" in text
+
+
 def test_letters_that_a_terminal_lacks_stop_nothing(home: Home) -> None:
     """A setting may ask for a language whose letters the locale has not."""
     status, text = said(home, "model", "list", BGZERO_LANGUAGE="zh_CN", PYTHONIOENCODING="ascii")
