@@ -1,6 +1,7 @@
 """The part of the command line that is about the desktop."""
 
-from bgzero_daemon.cli.options import Parser, Verbs, add_json
+from bgzero_daemon.cli.options import Verbs, add_json
+from bgzero_daemon.cli.words import Parser
 from bgzero_daemon.core.texts import _
 
 _BACKENDS = ("sni", "appindicator", "gtk", "xorg", "darwin")

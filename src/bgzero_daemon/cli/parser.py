@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bgzero_daemon import __version__
 from bgzero_daemon.cli.desktop import add_desktop
-from bgzero_daemon.cli.options import Parser, Verbs, add_json, add_licence, add_log_options
-from bgzero_daemon.cli.words import teach
+from bgzero_daemon.cli.options import Verbs, add_json, add_licence, add_log_options
+from bgzero_daemon.cli.words import Parser, teach
 from bgzero_daemon.core.texts import _
 
 
