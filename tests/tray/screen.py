@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from tests.home import until
 from tests.tray.panel import session_bus
 
 NEEDED = ("Xvfb", "xfce4-panel", "openbox", "dbus-daemon")
+TRAYER = ("Xvfb", "trayer", "openbox")
 SIZE_PX = (800, 600)
 CONFIGURATION = """<?xml version="1.0" encoding="UTF-8"?>
 <channel name="xfce4-panel" version="1.0">
@@ -91,9 +92,9 @@ class Screen:
 
 
 @contextmanager
-def screen(folder: Path) -> Iterator[Screen]:
+def screen(folder: Path, needed: tuple[str, ...] = NEEDED) -> Iterator[Screen]:
     """An X server for the length of the block."""
-    missing = [program for program in NEEDED if not shutil.which(program)]
+    missing = [program for program in needed if not shutil.which(program)]
     if missing:
         pytest.skip(f"not installed here: {', '.join(missing)}")
     read, write = os.pipe()
@@ -127,58 +128,69 @@ def _xfce_panel(folder: Path, display: str, bus: str) -> Iterator[None]:
     place = folder / "xfce" / "xfce4" / "xfconf" / "xfce-perchannel-xml"
     place.mkdir(parents=True)
     (place / "xfce4-panel.xml").write_text(CONFIGURATION)
-    env = os.environ | {
+    env = {
         "DISPLAY": display, "DBUS_SESSION_BUS_ADDRESS": bus, "XDG_CONFIG_HOME": str(folder / "xfce"),
         "XDG_CURRENT_DESKTOP": "XFCE", "HOME": str(folder), "NO_AT_BRIDGE": "1", "LANG": "C.UTF-8",
         "XDG_CACHE_HOME": str(folder / "cache"),
     }  # fmt: skip
-    started = []
+    with running(["openbox"], folder, env), running(["xfce4-panel", "--disable-wm-check"], folder, env):
+        yield
+
+
+@contextmanager
+def running(command: list[str], folder: Path, env: dict[str, str]) -> Iterator[None]:
+    """A program of the desktop for the length of the block."""
+    with (folder / f"{command[0]}.log").open("w") as log:
+        process = subprocess.Popen(command, env=os.environ | env, stdout=log, stderr=log)
     try:
-        for command in (["openbox"], ["xfce4-panel", "--disable-wm-check"]):
-            with (folder / f"{command[0]}.log").open("w") as log:
-                started.append(subprocess.Popen(command, env=env, stdout=log, stderr=log))
         yield
     finally:
-        for process in reversed(started):
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(5)
-            process.kill()
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        process.kill()
+        process.wait()
+
+
+def trayer(folder: Path, display: str) -> AbstractContextManager[None]:
+    """A panel that knows nothing of D-Bus, at the top, for the length of the block."""
+    size = ["--widthtype", "percent", "--width", "100", "--heighttype", "pixel", "--height", str(PANEL_PX)]
+    return running(["trayer", "--edge", "top", "--align", "left", *size], folder, {"DISPLAY": display})
 
 
 PANEL_PX, ICON_PX = 32, 22  # how high the panel is, and how large it draws an icon
 
 
-def likeness(shown: Image.Image, icon: Image.Image) -> tuple[float, tuple[int, int]]:
-    """Return how an RGBA icon differs from the place of the panel that is most like it, of 255, and its top left."""
+def likeness(shown: Image.Image, icon: Image.Image, side_px: int = ICON_PX) -> tuple[float, tuple[int, int]]:
+    """Return how an RGBA icon differs from the place of the panel that is most like it, of 255, and its middle."""
     background = Image.new("RGBA", icon.size, shown.getpixel((shown.width // 2, PANEL_PX // 2)))
     scaled = (
-        Image.alpha_composite(background, icon).convert("RGB").resize((ICON_PX, ICON_PX), Image.Resampling.BILINEAR)
+        Image.alpha_composite(background, icon).convert("RGB").resize((side_px, side_px), Image.Resampling.BILINEAR)
     )
     wanted = np.asarray(scaled, np.float32)
-    windows = sliding_window_view(np.asarray(shown, np.float32)[:PANEL_PX, :200], (ICON_PX, ICON_PX), axis=(0, 1))
+    windows = sliding_window_view(np.asarray(shown, np.float32)[:PANEL_PX, :200], (side_px, side_px), axis=(0, 1))
     difference = np.abs(windows - wanted.transpose(2, 0, 1)).mean(axis=(2, 3, 4))
     top, left = np.unravel_index(int(difference.argmin()), difference.shape)
-    return float(difference[top, left]), (int(left), int(top))
+    return float(difference[top, left]), (int(left) + side_px // 2, int(top) + side_px // 2)
 
 
-def seen_state(shown: Image.Image) -> tuple[State, tuple[int, int]] | None:
+def seen_state(shown: Image.Image, side_px: int = ICON_PX) -> tuple[State, tuple[int, int]] | None:
     """Return which state the panel shows, and where; None where it looks like none of them, or like two."""
-    found = sorted((likeness(shown, icons.draw(state, 64)), state) for state in State if state is not State.WORKING)
+    states = [state for state in State if state is not State.WORKING]
+    found = sorted((likeness(shown, icons.draw(state, 64), side_px), state) for state in states)
     (best, place), state = found[0]
     (second, _place), _state = found[1]
     return (state, place) if best < 8.0 and best < second / 1.5 else None
 
 
-def wait_for_state(screen_: Screen, wanted: State) -> tuple[int, int]:
+def wait_for_state(screen_: Screen, wanted: State, side_px: int = ICON_PX) -> tuple[int, int]:
     """Return the middle of the icon once it shows a state."""
     seen: list[tuple[State, tuple[int, int]] | None] = [None]
 
     def is_there() -> bool:
-        seen[0] = seen_state(screen_.look())
+        seen[0] = seen_state(screen_.look(), side_px)
         return seen[0] is not None and seen[0][0] is wanted
 
     until(is_there, lambda: f"{wanted} in the panel, which shows {seen[0]}", 30)
     assert seen[0]
-    x, y = seen[0][1]
-    return x + ICON_PX // 2, y + ICON_PX // 2
+    return seen[0][1]

@@ -77,7 +77,9 @@ class Tray:
         else:
             from bgzero_daemon.tray.foreign import ForeignIcon
 
-            foreign = ForeignIcon(self._way.name, NAME, lambda: headline(self._picture), menu, self._image)
+            foreign = ForeignIcon(
+                self._way.name, NAME, lambda: headline(self._picture), menu, self._image, self._deeds.open
+            )
             self._icon = foreign
             foreign.run(self._begin)
 

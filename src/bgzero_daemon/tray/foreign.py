@@ -1,64 +1,57 @@
-"""pystray's own back-ends, made to behave: told of changes only where there are some, and on the right thread.
+"""pystray's own back-ends, told of changes only where there are some, and on the right thread.
 
 They build a menu anew at every change, so it is built once a second at most, and not at all while it says the same.
 """
 
 import importlib
+import logging
 import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
+from bgzero_daemon.core.texts import _
+from bgzero_daemon.tray.backends import NoTray
 from bgzero_daemon.tray.entries import PystrayItem, PystrayMenu
+from bgzero_daemon.tray.herald import Herald
 from bgzero_daemon.tray.notices import Notice
+from bgzero_daemon.tray.tamed import tamed
+
+log = logging.getLogger(__name__)
 
 _LEAST_SECONDS = 1.0
 
 
-def _tamed(way: str) -> type[Any]:
-    """Return the Icon of one of pystray's back-ends, that lets the process end where it cannot be shown.
-
-    pystray's own waits for ever in the thread that is to set it up.
-    """
-    original: type[Any] = importlib.import_module(f"pystray._{way}").Icon
-
-    class Tamed(original):  # type: ignore[misc]  # a class of Any: pystray has no types
-        def _start_setup(self, setup: Callable[[object], None]) -> None:
-            def wait_and_begin() -> None:
-                self._Icon__queue.get()
-                setup(self)
-
-            self._setup_thread = threading.Thread(target=wait_and_begin, daemon=True)
-            self._setup_thread.start()
-
-    return Tamed
-
-
 class ForeignIcon:
-    """An icon of the back-end `way`. `picture` returns what differs where the picture does, and the PIL image."""
+    """An icon of the back-end `way`. `picture` returns what differs where the picture does, and the PIL image.
+
+    `on_open` is called with what a clicked notice opens.
+    """
 
     def __init__(
         self, way: str, name: str, title: Callable[[], str], menu: PystrayMenu,
-        picture: Callable[[], tuple[object, object]],
+        picture: Callable[[], tuple[object, object]], on_open: Callable[[str], None],
     ) -> None:  # fmt: skip
-        self._way, self._title, self._menu, self._picture = way, title, menu, picture
+        self._title, self._menu, self._picture = title, menu, picture
         self._drawn, image = picture()
-        self._icon = _tamed(way)(name, image, title(), menu)
+        self._icon = tamed(way, self._act)(name, image, title(), menu)
         self._said = ""
-        self._wanted = threading.Event()
+        self._wanted, self._over = threading.Event(), threading.Event()
+        self._herald = None if way == "darwin" else Herald(lambda path: self._act(lambda: on_open(path)))
 
     def run(self, setup: Callable[[], None]) -> None:
-        """Serve until `stop`; from the main thread."""
+        """Serve until `stop`; from the main thread. Raises NoTray when the display goes away."""
 
         def begin(_icon: object) -> None:
             self._icon.visible = True
-            if self._way == "xorg":
-                self._ask_for_clicks()
             threading.Thread(target=self._follow, name="tray-icon", daemon=True).start()
             setup()
+            if self._over.is_set():  # asked to end before there was an icon that hears of it
+                self._marshal(self._icon.stop)
 
         self._icon.run(begin)
+        if not self._over.is_set():
+            raise NoTray(_("The display went away."))
 
     def _follow(self) -> None:
         while True:
@@ -67,13 +60,15 @@ class ForeignIcon:
             self._marshal(self._update)
             time.sleep(_LEAST_SECONDS)
 
-    def _ask_for_clicks(self) -> None:
-        """Have the X server tell of clicks: pystray forgets to."""
-        constants = importlib.import_module("Xlib.X")
-        window = self._icon._window  # noqa: SLF001 - there is no other way to it
-        mask = window.get_attributes().your_event_mask | constants.ButtonPressMask
-        window.change_attributes(event_mask=mask)
-        self._icon._display.flush()  # noqa: SLF001
+    def _act(self, action: Callable[[], object]) -> None:
+        def run() -> None:
+            try:
+                action()
+            except Exception:
+                log.exception("an action of the menu failed")
+            self.refresh()
+
+        threading.Thread(target=run, name="tray-action", daemon=True).start()  # a download takes minutes
 
     def refresh(self) -> None:
         """Look at title, picture and menu anew, soon. From any thread."""
@@ -97,12 +92,15 @@ class ForeignIcon:
             call()
 
     def stop(self) -> None:
-        """End `run`. From any thread."""
-        self._marshal(self._icon.stop)
+        """End `run`. From any thread, and from a signal: pystray waits here for the thread that draws."""
+        self._over.set()
+        threading.Thread(target=lambda: self._marshal(self._icon.stop), name="tray-stop", daemon=True).start()
 
     def say(self, notice: Notice) -> None:
-        """Show a notice, where this back-end can."""
-        if self._icon.HAS_NOTIFICATION:
+        """Show a notice, where that is possible. From any thread."""
+        if self._herald:
+            self._herald.say(notice)
+        else:
             self._marshal(lambda: self._icon.notify(notice.text or " ", notice.title))
 
 

@@ -4,12 +4,22 @@ import asyncio
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bgzero_daemon.core.errors import BgzeroError
 from bgzero_daemon.core.texts import _
 
+if TYPE_CHECKING:
+    from dbus_fast.aio import MessageBus
+
 NOTIFICATIONS = "org.freedesktop.Notifications"
 _SECONDS = 5.0
+
+
+class NoBus(BgzeroError):
+    """There is no session bus, or it does not let us in."""
+
+    title = "There is no session bus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +84,14 @@ async def _ask(address: str) -> Bus:
         return Bus(owned, startable, str(told[0]) if told else "")
     finally:
         bus.disconnect()
+
+
+async def connect() -> "MessageBus":
+    """Return a connection of this process's own. Raises NoBus."""
+    from dbus_fast import BusType
+    from dbus_fast.aio import MessageBus
+
+    try:
+        return await asyncio.wait_for(MessageBus(bus_type=BusType.SESSION).connect(), _SECONDS)
+    except (OSError, EOFError, ValueError, TimeoutError) as error:
+        raise NoBus(_("There is no session bus: {why}.").format(why=error or _("it does not answer"))) from error

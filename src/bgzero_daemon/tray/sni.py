@@ -10,15 +10,15 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 
-from dbus_fast import BusType, Message, MessageType
+from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
 
-from bgzero_daemon.core.errors import BgzeroError
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.tray import dbusmenu, sniitem
+from bgzero_daemon.tray import dbusmenu, sessionbus, sniitem
 from bgzero_daemon.tray.bubbles import Bubbles
 from bgzero_daemon.tray.entries import PystrayIcon, PystrayItem
 from bgzero_daemon.tray.notices import Notice
+from bgzero_daemon.tray.sessionbus import NoBus
 from bgzero_daemon.tray.sniitem import Look
 
 log = logging.getLogger(__name__)
@@ -27,13 +27,6 @@ WATCHER = "org.kde.StatusNotifierWatcher"
 SIZES = (16, 22, 24, 32, 44, 48, 64)  # pixels
 _BUS = "org.freedesktop.DBus"
 _LEAST_SECONDS = 0.25  # between two changes that panels hear of
-_CONNECT_SECONDS = 5.0
-
-
-class NoBus(BgzeroError):
-    """There is no session bus, or it does not let us in."""
-
-    title = _("There is no session bus")
 
 
 class Icon(PystrayIcon):
@@ -65,7 +58,7 @@ class Icon(PystrayIcon):
         asyncio.run(self._serve(setup))
 
     async def _serve(self, setup: object) -> None:
-        self.bus = bus = await _connected()
+        self.bus = bus = await sessionbus.connect()
         self._loop = asyncio.get_running_loop()
         self._menu_side = dbusmenu.DbusMenu(lambda: self.menu, self._on_click)
         self._item = sniitem.SniItem(self.name, self._look(), dbusmenu.PATH, lambda: self._act(self.__call__))
@@ -172,13 +165,6 @@ class Icon(PystrayIcon):
 
     def __del__(self) -> None:
         """Nothing is left to hide: pystray's own would try."""
-
-
-async def _connected() -> MessageBus:
-    try:
-        return await asyncio.wait_for(MessageBus(bus_type=BusType.SESSION).connect(), _CONNECT_SECONDS)
-    except (OSError, EOFError, ValueError, TimeoutError) as error:
-        raise NoBus(_("There is no session bus: {why}.").format(why=error or _("it does not answer"))) from error
 
 
 def _message(

@@ -1,0 +1,84 @@
+"""pystray's icon on X11 without GTK. It forgets to ask for clicks, docks anew at every change, and loses its panel."""
+
+import threading
+from typing import Any
+
+from PIL import Image
+from Xlib import X
+from Xlib.error import CatchError, XError
+
+_PIXEL_BITS = 24  # of a window that pictures can be mixed with; python-xlib draws no others
+
+
+def on_x11(original: type[Any]) -> type[Any]:  # noqa: C901 - a class that is known only when it runs
+    """Return pystray's class with that put right: a click is heard, and a panel that restarts shows the icon again."""
+
+    class OnX11(original):  # type: ignore[misc]  # a class of Any: pystray has no types
+        _title: str
+        _icon_data: Image.Image | None
+
+        def _create_window(self) -> Any:  # noqa: ANN401 - python-xlib's
+            told, self._title = self._title, self.name  # python-xlib puts Latin-1 there only
+            window = super()._create_window()
+            self._title = told
+            mask = X.ExposureMask | X.StructureNotifyMask | X.ButtonPressMask
+            window.change_attributes(event_mask=mask)
+            return window
+
+        def _run(self) -> None:
+            manager = self._display.intern_atom("MANAGER")
+            pystrays_own = self._message_handlers[X.ClientMessage]
+
+            def hear(event: Any) -> None:  # noqa: ANN401
+                if event.client_type != manager:
+                    pystrays_own(event)
+                elif event.data[1][1] == self._net_system_tray_sx:
+                    self._dock_window()
+
+            self._message_handlers |= {X.ClientMessage: hear, X.MapNotify: self._on_map}
+            # a panel that comes tells the root window so
+            self._display.screen().root.change_attributes(event_mask=X.StructureNotifyMask)
+            self._thread = threading.current_thread()  # pystray's setup asks for it before pystray sets it
+            self._update_title()
+            super()._run()
+
+        def _update_title(self) -> None:
+            name, utf8 = map(self._display.intern_atom, ("_NET_WM_NAME", "UTF8_STRING"))
+            self._window.change_property(name, utf8, 8, self.title.encode())
+
+        def _assert_docked(self) -> None:
+            if self._systray_manager is None:
+                super()._assert_docked()
+
+        def _on_destroy_notify(self, event: Any) -> None:  # noqa: ANN401
+            super()._on_destroy_notify(event)
+            if self._systray_manager is None:
+                self._window.unmap()  # the server has put it on the desktop
+
+        def _on_map(self, _event: object) -> None:
+            self._icon_data = None  # what is behind it can be seen only now
+            self._draw()
+
+        def _assert_icon_data(self, width: int, height: int) -> None:
+            if self._icon_data is None or self._icon_data.size != (width, height):
+                side = min(width, height)
+                picture = self.icon.convert("RGBA").resize((side, side), Image.Resampling.LANCZOS)
+                shown = self._behind(width, height)
+                shown.alpha_composite(picture, ((width - side) // 2, (height - side) // 2))
+                self._icon_data = shown.convert("RGB")
+
+        def _behind(self, width: int, height: int) -> Image.Image:
+            """Return what the panel has painted there, black where nobody can say."""
+            caught = CatchError()
+            self._window.change_attributes(background_pixmap=X.ParentRelative, onerror=caught)
+            self._window.clear_area(onerror=caught)
+            try:
+                seen = self._window.get_image(0, 0, width, height, X.ZPixmap, 0xFFFFFFFF)
+            except XError:  # it cannot be seen
+                return Image.new("RGBA", (width, height), "black")
+            if seen.depth != _PIXEL_BITS:
+                return Image.new("RGBA", (width, height), "black")
+            order = "RGBX" if self._display.display.info.image_byte_order else "BGRX"
+            return Image.frombytes("RGB", (width, height), seen.data, "raw", order).convert("RGBA")
+
+    return OnX11
