@@ -86,6 +86,17 @@ class Screen:
             former = now
         return former
 
+    def titles(self) -> set[str]:
+        """Return what windows call themselves, however deep in others they are."""
+        name, found = self._display.intern_atom("_NET_WM_NAME"), set()
+        windows = [self._display.screen().root]
+        while windows:
+            window = windows.pop()
+            windows += window.query_tree().children
+            if told := window.get_full_property(name, X.AnyPropertyType):
+                found.add(told.value.decode())
+        return found
+
     def close(self) -> None:
         """End."""
         self._display.close()

@@ -41,7 +41,7 @@ class DbusMenu(ServiceInterface):
         change = self._tree.build(self._look())
         if change.layout:
             self.LayoutUpdated()
-        elif change.updated or change.removed:
+        if change.updated or change.removed:
             self._changed = [
                 [[number, _variants(new)] for number, new in change.updated.items()],
                 [[number, gone] for number, gone in change.removed.items()],

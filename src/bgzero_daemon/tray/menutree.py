@@ -1,7 +1,7 @@
 """A menu as a panel sees it: numbers, properties and an order, and what has changed since it looked last."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bgzero_daemon.tray.entries import SEPARATOR, Entry, PystrayItem, PystrayMenu
@@ -34,6 +34,7 @@ class MenuTree:
         self.revision = 1
         self.is_open = False
         self._numbers: dict[tuple[str, ...], int] = {}
+        self._latest = ROOT
         self._items: OrderedDict[int, PystrayItem] = OrderedDict()
 
     def build(self, menu: PystrayMenu | None) -> Change:
@@ -49,16 +50,17 @@ class MenuTree:
             children = self.children
         former, self.properties = self.properties, properties
         self._remember(items)
-        if children != self.children:
-            self.children = children
-            self.revision += 1
-            return Change(layout=True)
+        is_new = children != self.children
+        self.children = children
+        self.revision += is_new
+        both = {number: (former[number], now) for number, now in properties.items() if number in former}
         updated = {
-            number: {key: value for key, value in now.items() if former[number].get(key) != value}
-            for number, now in properties.items()
+            number: {key: value for key, value in now.items() if before.get(key) != value}
+            for number, (before, now) in both.items()
         }
-        removed = {number: [key for key in former[number] if key not in now] for number, now in properties.items()}
+        removed = {number: [key for key in before if key not in now] for number, (before, now) in both.items()}
         return Change(
+            layout=is_new,
             updated={number: changed for number, changed in updated.items() if changed},
             removed={number: gone for number, gone in removed.items() if gone},
         )
@@ -67,19 +69,39 @@ class MenuTree:
         self, menu: PystrayMenu | None, path: tuple[str, ...], parent: int, properties: dict[int, Properties],
         children: dict[int, list[int]], items: dict[int, PystrayItem],
     ) -> None:  # fmt: skip
-        children[parent] = []
-        for place, item in enumerate(menu or ()):
-            key = item.key if isinstance(item, Entry) else f"#{place}"
-            number = self._number((*path, key))
-            children[parent].append(number)
+        lines = list(menu or ())
+        keys = _keys_of(lines)
+        children[parent] = self._numbers_of(path, keys, parent)
+        for number, key, item in zip(children[parent], keys, lines, strict=True):
             children[number] = []
             items[number] = item
             properties[number] = _properties_of(item)
             if item.submenu:
                 self._walk(item.submenu, (*path, key), number, properties, children, items)
 
+    def _numbers_of(self, path: tuple[str, ...], keys: Sequence[str], parent: int) -> list[int]:
+        """Return the numbers of all that stands below one item; all of them new where the former ones mislead panels.
+
+        The extension that GNOME's users have puts in what is new and takes out what is gone, but moves nothing.
+        """
+        if not self.is_open:
+            former = self.children.get(parent, [])
+            known = [self._numbers.get((*path, key)) for key in keys]
+            stays = [number if number in former else None for number in known]
+            back = {(*path, key) for key, number in zip(keys, stays, strict=True) if number is None}
+            self._forget(back if _is_reached(former, stays) else {(*path, key) for key in keys}, len(path) + 1)
+        return [self._number((*path, key)) for key in keys]
+
+    def _forget(self, paths: set[tuple[str, ...]], length: int) -> None:
+        """Give paths of this length, and all below them, other numbers the next time: panels may know the old ones."""
+        if paths:
+            self._numbers = {path: n for path, n in self._numbers.items() if path[:length] not in paths}
+
     def _number(self, path: tuple[str, ...]) -> int:
-        return self._numbers.setdefault(path, len(self._numbers) + 1)
+        if path not in self._numbers:
+            self._latest += 1
+            self._numbers[path] = self._latest
+        return self._numbers[path]
 
     def _remember(self, items: Mapping[int, PystrayItem]) -> None:
         for number, item in items.items():
@@ -92,6 +114,24 @@ class MenuTree:
         """Return what a number stands for, gone or not; None for what nobody can have seen, or cannot be clicked."""
         item = self._items.get(number)
         return item if item is not None and item is not SEPARATOR and item.enabled and not item.submenu else None
+
+
+def _is_reached(former: Sequence[int], wanted: list[int | None]) -> bool:
+    """Say whether putting new items (None) in at their places, then taking out old ones, leads to what is wanted."""
+    shown: list[int | None] = list(former)
+    for place, number in enumerate(wanted):
+        if number is None:
+            shown.insert(place, None)
+    return [number for number in shown if number in wanted] == wanted
+
+
+def _keys_of(items: Sequence[PystrayItem]) -> list[str]:
+    """Return a name for each item; no two have the same."""
+    found: dict[str, None] = {}
+    for place, item in enumerate(items):
+        key = item.key if isinstance(item, Entry) else f"#{place}"
+        found[key if key not in found else f"{key}#{place}"] = None
+    return list(found)
 
 
 def _properties_of(item: PystrayItem) -> Properties:

@@ -19,7 +19,7 @@ _SECONDS = 5.0
 class NoBus(BgzeroError):
     """There is no session bus, or it does not let us in."""
 
-    title = "There is no session bus"
+    title = _("There is no session bus")
 
 
 @dataclass(frozen=True, slots=True)
