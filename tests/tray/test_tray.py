@@ -17,7 +17,7 @@ from tests.fault.oracle import Oracle, tag_of
 from tests.flow.test_models import shelve
 from tests.flow.test_steer import QUICK
 from tests.home import PROGRAM, Home, photo, until
-from tests.tray.panel import ITEM, Panel, panel_on, session_bus
+from tests.tray.panel import ITEM, MENU, Panel, panel_on, session_bus
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,20 @@ def test_item_is_what_panels_want(seated: Home, panel: Panel) -> None:
         assert not [key for key in told if key.startswith("XAyatana")]
         assert sorted(panel.pixmaps()) == [16, 22, 24, 32, 44, 48, 64]
         assert all(len(argb) == 4 * size * size for size, argb in panel.pixmaps().items())
+
+
+def test_panel_that_asks_level_by_level_hears_of_submenus_once(seated: Home, panel: Panel) -> None:
+    """Plasma fetches a submenu when it is open, too late to place it, unless it hears of it before."""
+    with seated.daemon(**QUICK), tray(seated, "--no-start"):
+        model = panel.find("Model: ").number
+        panel.signals.clear()
+        panel.call(MENU, "GetLayout", "iias", 0, -1, [])
+        panel.call(MENU, "GetLayout", "iias", 0, 1, [])
+        panel.call(MENU, "GetLayout", "iias", 0, 1, [])
+        panel.call(MENU, "GetLayout", "iias", model, 1, [])
+        told = [body[1] for _moment, member, body in panel.signals if member == "LayoutUpdated"]
+        assert told.count(model) == 1
+        assert 0 not in told
 
 
 def test_icon_shows_each_state_and_comes_back(seated: Home, panel: Panel) -> None:

@@ -3,6 +3,7 @@
 Source: libdbusmenu's dbus-menu.xml, and what panels really ask for.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from bgzero_daemon.tray.menutree import ROOT, MenuTree, Properties
 
 PATH = "/MenuBar"
 _DEEPEST = 20
+_MOST_OFFERED = 20
 
 Strings = Annotated[list[str], DBusSignature("as")]
 Numbers = Annotated[list[int], DBusSignature("ai")]
@@ -34,13 +36,14 @@ class DbusMenu(ServiceInterface):
         super().__init__("com.canonical.dbusmenu")
         self._look, self._on_click = look, on_click
         self._tree = MenuTree()
+        self._offered: dict[int, int] = {}  # the revision that a submenu was offered with
         self._tree.build(look())
 
     def refresh(self) -> None:
         """Tell panels what has changed, and nothing where nothing has."""
         change = self._tree.build(self._look())
         if change.layout:
-            self.LayoutUpdated()
+            self.LayoutUpdated(ROOT)
         if change.updated or change.removed:
             self._changed = [
                 [[number, _variants(new)] for number, new in change.updated.items()],
@@ -68,7 +71,19 @@ class DbusMenu(ServiceInterface):
     def GetLayout(self, parent: DBusInt32, depth: DBusInt32, names: Strings) -> Layout:  # noqa: N802, D102
         if parent not in self._tree.properties:
             raise DBusError("org.freedesktop.DBus.Error.InvalidArgs", "there is no such item")
+        if depth == 1:
+            asyncio.get_running_loop().call_soon(self._offer_below, parent)
         return [self._tree.revision, self._node(parent, depth if depth >= 0 else _DEEPEST, names)]
+
+    def _offer_below(self, parent: int) -> None:
+        """Have Plasma fetch submenus beforehand: it asks for one that is open, which then grows off the screen."""
+        children = self._tree.children
+        revision = self._tree.revision
+        for child in children.get(parent, [])[:_MOST_OFFERED]:
+            if children.get(child) and self._offered.get(child) != revision:
+                self._offered[child] = revision
+                self.LayoutUpdated(child)
+        self._offered = {number: seen for number, seen in self._offered.items() if seen == revision}
 
     def _node(self, number: int, depth: int, names: list[str]) -> list[object]:
         below = self._tree.children[number] if depth else []
@@ -132,8 +147,8 @@ class DbusMenu(ServiceInterface):
         return self._changed
 
     @dbus_signal()
-    def LayoutUpdated(self) -> NewLayout:  # noqa: N802, D102
-        return [self._tree.revision, ROOT]
+    def LayoutUpdated(self, parent: int) -> NewLayout:  # noqa: N802, D102
+        return [self._tree.revision, parent]
 
     @dbus_signal()
     def ItemActivationRequested(self) -> NewLayout:  # noqa: N802, D102

@@ -71,7 +71,7 @@ class TrayMenu:
     def _online(self, picture: Picture, snapshot: Snapshot) -> Iterator[PystrayItem]:
         deeds = self._deeds
         if snapshot.why and snapshot.state == "trouble":
-            yield Entry("why", _short(snapshot.why))
+            yield Entry("why", _short(snapshot.why.replace(os.path.expanduser("~"), "~")))
         yield Entry("pause", _("Pause"), deeds.toggle_pause, checked=snapshot.paused)
         yield Entry("pause-hour", _("Pause for an hour"), partial(deeds.pause, 3600.0))
         yield SEPARATOR
