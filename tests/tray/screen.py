@@ -86,6 +86,13 @@ class Screen:
             former = now
         return former
 
+    def paint(self, colour: int) -> None:
+        """Give the desktop behind everything a colour, 0xRRGGBB."""
+        root = self._display.screen().root
+        root.change_attributes(background_pixel=colour)
+        root.clear_area()
+        self._display.sync()
+
     def titles(self) -> set[str]:
         """Return what windows call themselves, however deep in others they are."""
         name, found = self._display.intern_atom("_NET_WM_NAME"), set()

@@ -1,18 +1,20 @@
 """A real panel without a screen, `make panel`: the icon is known by its pixels, the menu used by mouse and keys."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageChops
 
 from bgzero_daemon.tray.icons import State
 from tests import tiny
 from tests.fault.oracle import tag_of
 from tests.flow.test_steer import QUICK
 from tests.home import Home, photo, until
-from tests.tray.screen import Screen, screen, wait_for_state, xfce_session
+from tests.tray.screen import PANEL_PX, Screen, screen, wait_for_state, xfce_session
 from tests.tray.test_tray import state, tray
 
 pytestmark = pytest.mark.panel
@@ -88,3 +90,30 @@ def test_menu_is_opened_by_mouse_and_a_model_chosen_by_keys(desk: tuple[Home, Sc
         found.press("Return")
         until(lambda: "paused" in state(home), "paused by keys")
         wait_for_state(found, State.PAUSED)
+
+
+def test_menu_of_the_models_that_ship_is_whole_on_the_screen(desk: tuple[Home, Screen]) -> None:
+    """Real cards and the real network; the picture in the README is made of it."""
+    home, found = desk
+    shutil.rmtree(home.models)
+    del home.env["BGZERO_MODEL__NAME"]
+    for number in range(3):
+        photo(home.inbox / f"IMG_{2041 + number}.jpg", seed=number)
+    found.paint(0x3A5A72)
+    with home.daemon(**QUICK) as daemon, tray(home, "--no-start"):
+        daemon.wait_for(*(f"IMG_{2041 + number}.png" for number in range(3)))
+        x, y = wait_for_state(found, State.WATCHING)
+        before = found.calm()
+        found.click(x, y, button=3)
+        until(lambda: found.look().tobytes() != before.tobytes(), "the menu opens")
+        found.press("Down", "Down", "Down", "Right", "Down")
+        seen = found.calm()
+        before.paste(seen.crop((0, 0, seen.width, PANEL_PX)))  # the icon under the pointer looks pressed
+        left, top, right, bottom = ImageChops.difference(before, seen).getbbox() or (0, 0, 0, 0)
+        assert 0 <= left < x < right < seen.width
+        assert PANEL_PX - 2 <= top < bottom < seen.height
+        assert right - left > 400, "the models beside the menu"
+        if SHOTS:
+            Path(SHOTS).mkdir(parents=True, exist_ok=True)
+            shown = seen.crop((0, 0, right + 12, bottom + 12)).quantize(48, dither=Image.Dither.NONE)
+            shown.save(Path(SHOTS) / "tray.png", optimize=True)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from bgzero_daemon.tray import backends
 from bgzero_daemon.tray.icons import State
 from tests.flow.test_steer import QUICK
 from tests.home import Home, until
-from tests.tray.screen import TRAYER, Screen, running, screen, trayer, wait_for_state
+from tests.tray.panel import panel_on, session_bus
+from tests.tray.screen import TRAYER, Screen, running, screen, trayer, wait_for_state, xfce_session
 from tests.tray.test_panel import keep
 from tests.tray.test_tray import state, tray
 
@@ -120,6 +123,38 @@ from bgzero_daemon.tray.foreign import ForeignIcon
 image = icons.draw(icons.State.OFFLINE, 64)
 ForeignIcon("xorg", "bgzero", lambda: "\u672a\u8fd0\u884c", None, lambda: (0, image), print).run(lambda: None)
 """
+
+
+def test_panel_that_has_just_begun_is_given_the_icon_with_a_menu(home: Home, tmp_path: Path) -> None:
+    """XFCE's takes in windows first; an icon that comes in that moment waits for the better way."""
+    (home.root / "state" / "bgzero").mkdir(parents=True)
+    (home.root / "state" / "bgzero" / "greeted").touch()
+    with screen(tmp_path, TRAYER) as found, session_bus() as bus, trayer(tmp_path, found.name), panel_on(bus) as panel:
+        panel.go()
+        until(lambda: _shows_windows(found.name), "a panel for windows")
+        home.env |= {"DBUS_SESSION_BUS_ADDRESS": bus, "DISPLAY": found.name}
+        with tray(home, "--no-start"):
+            time.sleep(1.0)
+            panel.come()
+            assert panel.item
+
+
+def test_icon_without_gtk_is_drawn_in_a_gtk_panel(home: Home, tmp_path: Path) -> None:
+    """Its windows have no background of their own: what was there before does not shine through."""
+    with screen(tmp_path) as found, xfce_session(tmp_path, found.name):
+        home.env |= {"DISPLAY": found.name}
+        until(lambda: _shows_windows(found.name), "a panel for windows")
+        with tray(home, "--no-start", "--backend", "xorg"):
+            wait_for_state(found, State.OFFLINE)
+            with home.daemon(**QUICK):
+                wait_for_state(found, State.WATCHING)
+                home.bgzero("pause")
+                wait_for_state(found, State.PAUSED)
+                keep(found, "xorg-xfce")
+
+
+def _shows_windows(display: str) -> bool:
+    return backends._has_x11_tray(display)
 
 
 def test_icon_without_gtk_speaks_every_language(desk: Desk) -> None:

@@ -1,8 +1,10 @@
 """Which way an icon gets into the panel here, and why."""
 
+import contextlib
 import importlib
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +13,7 @@ from bgzero_daemon.core.texts import _
 from bgzero_daemon.tray import sessionbus
 
 WATCHER = "org.kde.StatusNotifierWatcher"
+_PATIENCE_SECONDS, _LOOK_SECONDS = 5.0, 0.25
 NAMES = ("sni", "appindicator", "gtk", "xorg", "darwin")
 
 
@@ -37,7 +40,14 @@ def choose(environ: Mapping[str, str]) -> Way:
         bus, trouble = sessionbus.look_around(sessionbus.address_of(environ)), ""
     except BgzeroError as error:
         bus, trouble = None, str(error)
-    if way := way_on(bus, environ):
+    way = way_on(bus, environ)
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while bus and way and way.name != "sni" and time.monotonic() < end:
+        # a panel that has just begun takes in windows first, and what has a menu a moment later
+        time.sleep(_LOOK_SECONDS)
+        with contextlib.suppress(BgzeroError):
+            way = way_on(sessionbus.look_around(sessionbus.address_of(environ)), environ)
+    if way:
         return way
     raise NoTray(
         _("Nothing here can show an icon. {why}").format(why=trouble),

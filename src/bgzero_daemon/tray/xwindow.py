@@ -8,6 +8,7 @@ from Xlib import X
 from Xlib.error import CatchError, XError
 
 _PIXEL_BITS = 24  # of a window that pictures can be mixed with; python-xlib draws no others
+_UNLIKELY, _UNLIKELY_RGB = 0xFD02FB, (0xFD, 0x02, 0xFB)
 
 
 def on_x11(original: type[Any]) -> type[Any]:  # noqa: C901 - a class that is known only when it runs
@@ -68,17 +69,27 @@ def on_x11(original: type[Any]) -> type[Any]:  # noqa: C901 - a class that is kn
                 self._icon_data = shown.convert("RGB")
 
         def _behind(self, width: int, height: int) -> Image.Image:
-            """Return what the panel has painted there, black where nobody can say."""
+            """Return what the panel has painted there; the panel's colour beside it where that is nothing."""
             caught = CatchError()
-            self._window.change_attributes(background_pixmap=X.ParentRelative, onerror=caught)
-            self._window.clear_area(onerror=caught)
+            for background in ({"background_pixel": _UNLIKELY}, {"background_pixmap": X.ParentRelative}):
+                self._window.change_attributes(**background, onerror=caught)
+                self._window.clear_area(onerror=caught)
             try:
-                seen = self._window.get_image(0, 0, width, height, X.ZPixmap, 0xFFFFFFFF)
-            except XError:  # it cannot be seen
-                return Image.new("RGBA", (width, height), "black")
-            if seen.depth != _PIXEL_BITS:
-                return Image.new("RGBA", (width, height), "black")
+                seen = self._picture_of(self._window, 0, 0, width, height)
+                if seen.getpixel((0, 0)) == _UNLIKELY_RGB:  # GTK 3 paints over windows, and gives them no background
+                    at = self._display.screen().root.translate_coords(self._window, 0, 0)
+                    y = at.y - 1 if at.y > 0 else at.y + height
+                    pixel = self._picture_of(self._display.screen().root, at.x + width // 2, y, 1, 1)
+                    seen = pixel.resize((width, height))
+            except (XError, ValueError):  # it cannot be seen, or has other colours
+                seen = Image.new("RGB", (width, height), "black")
+            return seen.convert("RGBA")
+
+        def _picture_of(self, window: Any, x: int, y: int, width: int, height: int) -> Image.Image:  # noqa: ANN401
+            seen = window.get_image(x, y, width, height, X.ZPixmap, 0xFFFFFFFF)
             order = "RGBX" if self._display.display.info.image_byte_order else "BGRX"
-            return Image.frombytes("RGB", (width, height), seen.data, "raw", order).convert("RGBA")
+            if seen.depth != _PIXEL_BITS:
+                raise ValueError(seen.depth)
+            return Image.frombytes("RGB", (width, height), seen.data, "raw", order)
 
     return OnX11
