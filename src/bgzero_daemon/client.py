@@ -30,16 +30,20 @@ def ask(verb: str, **arguments: object) -> dict[str, Any]:
         return _answer(lines, verb, **arguments)
 
 
-def watch() -> Iterator[dict[str, Any]]:
+def watch(patience_seconds: float | None = None) -> Iterator[dict[str, Any]]:
     """Yield the daemon's Snapshot, as an object of JSON, now and whenever it changes; ends when the daemon does.
 
-    Raises NoDaemon where none answers.
+    Raises NoDaemon where none answers, ValueError for what is no JSON. A daemon that says nothing for
+    `patience_seconds` is asked whether it is there, and BgzeroError is raised when it says nothing for as long again.
     """
-    with _conversation(None) as lines:
-        _answer(lines, "subscribe")
-        while line := _line(lines):
+    with _connected() as sock:
+        lines = _heard(sock, patience_seconds)
+        with contextlib.suppress(ConnectionError):  # then nothing is heard either
+            sock.sendall(_request("subscribe"))
+        _understood(next(lines, b""))
+        for line in lines:
             event = json.loads(line)
-            if event.get("event") == "snapshot":
+            if isinstance(event, dict) and event.get("event") == "snapshot":
                 yield event
 
 
@@ -59,7 +63,7 @@ def stop() -> None:
 
 
 @contextlib.contextmanager
-def _conversation(seconds: float | None) -> Iterator[BinaryIO]:
+def _conversation(seconds: float) -> Iterator[BinaryIO]:
     with _connected() as sock, _lines(sock, seconds) as lines:
         yield lines
 
@@ -73,13 +77,15 @@ def _connected() -> Iterator[socket.socket]:
         sock.settimeout(_SECONDS)
         try:
             connect(sock, folder / SOCKET)
+        except BlockingIOError as error:  # it does not even take in those who wait before its door
+            raise BgzeroError(_("The daemon does not answer.")) from error
         except OSError as error:
             raise NoDaemon(_("No bgzero daemon is running."), hint=_("Start one: bgzero run")) from error
         yield sock
 
 
 @contextlib.contextmanager
-def _lines(sock: socket.socket, seconds: float | None) -> Iterator[BinaryIO]:
+def _lines(sock: socket.socket, seconds: float) -> Iterator[BinaryIO]:
     sock.settimeout(seconds)
     with sock.makefile("rwb") as lines:
         yield lines  # type: ignore[misc]  # BufferedRWPair has both ends
@@ -101,14 +107,23 @@ def _process(sock: socket.socket) -> Iterator[int]:
 
 def _answer(lines: BinaryIO, verb: str, **arguments: object) -> dict[str, Any]:
     try:
-        lines.write(encode({"verb": verb, "protocol": PROTOCOL, **arguments}))
+        lines.write(_request(verb, **arguments))
         lines.flush()
         line = lines.readline()
     except (ConnectionError, EOFError) as error:
         raise NoDaemon(_("The daemon has ended meanwhile.")) from error
     except OSError as error:
         raise BgzeroError(_("The daemon did not answer: {why}.").format(why=error)) from error
-    if not line:
+    return _understood(line)
+
+
+def _request(verb: str, **arguments: object) -> bytes:
+    return encode({"verb": verb, "protocol": PROTOCOL, **arguments})
+
+
+def _understood(line: bytes) -> dict[str, Any]:
+    """Read a reply. Raises NoDaemon for half a one, BgzeroError where it says no."""
+    if not line.endswith(b"\n"):
         raise NoDaemon(_("The daemon has ended meanwhile."))
     try:
         reply = json.loads(line)
@@ -121,12 +136,31 @@ def _answer(lines: BinaryIO, verb: str, **arguments: object) -> dict[str, Any]:
     return reply
 
 
-def _line(lines: BinaryIO) -> bytes:
-    """Return the next line, nothing once the daemon has ended, however it did."""
-    try:
-        return lines.readline()
-    except ConnectionError:
-        return b""
+def _heard(sock: socket.socket, patience_seconds: float | None) -> Iterator[bytes]:
+    """Yield whole lines until the daemon has ended, however it did."""
+    sock.settimeout(patience_seconds)
+    begun = bytearray()
+    is_asked = False
+    while True:
+        try:
+            heard = sock.recv(1 << 16)
+        except TimeoutError as error:
+            if is_asked:
+                raise BgzeroError(_("The daemon does not answer.")) from error
+            with contextlib.suppress(ConnectionError):
+                sock.sendall(_request("hello"))
+            is_asked = True
+            continue
+        except ConnectionError:
+            return
+        if not heard:
+            return
+        is_asked = False
+        begun += heard
+        while b"\n" in begun:
+            line, _end, rest = begun.partition(b"\n")
+            begun = rest
+            yield bytes(line) + b"\n"
 
 
 def connect(sock: socket.socket, file: Path) -> None:

@@ -27,14 +27,21 @@ T = TypeVar("T")
 
 
 class Watcher(ServiceInterface):
-    """Remembers who has registered."""
+    """Remembers who has registered. As many as `refuses` says are turned down first, `is_deaf` answers nobody."""
 
     def __init__(self) -> None:
         super().__init__(WATCHER)
         self.items: list[str] = []
+        self.asked = self.refuses = 0
+        self.is_deaf = False
 
     @dbus_method()
-    def RegisterStatusNotifierItem(self, service: DBusStr) -> None:  # noqa: N802
+    async def RegisterStatusNotifierItem(self, service: DBusStr) -> None:  # noqa: N802
+        self.asked += 1
+        if self.is_deaf:
+            await asyncio.Event().wait()
+        if self.asked <= self.refuses:
+            raise DBusError("org.example.NotYet", "not yet")
         self.items.append(service)
 
     @dbus_property(access=PropertyAccess.READ)
@@ -47,15 +54,27 @@ class Watcher(ServiceInterface):
 
 
 class Notifications(ServiceInterface):
-    """Remembers what was shown; `breaks` answers every notice with an error."""
+    """Remembers what was shown; `breaks` answers every notice with an error, `is_deaf` answers nothing at all."""
 
-    def __init__(self, *, breaks: bool = False) -> None:
+    def __init__(self) -> None:
         super().__init__(NOTIFICATIONS)
         self.shown: list[dict[str, Any]] = []
-        self.breaks = breaks
+        self.asked = self.broken = 0
+        self.breaks = self.is_deaf = False
+
+    async def _hear(self) -> None:
+        self.asked += 1
+        if self.is_deaf:
+            await asyncio.Event().wait()
 
     @dbus_method()
-    def GetCapabilities(self) -> Annotated[list[str], DBusSignature("as")]:  # noqa: N802
+    async def GetServerInformation(self) -> Annotated[list[str], DBusSignature("ssss")]:  # noqa: N802
+        await self._hear()
+        return ["Test", "-", "1", "1.2"]
+
+    @dbus_method()
+    async def GetCapabilities(self) -> Annotated[list[str], DBusSignature("as")]:  # noqa: N802
+        await self._hear()
         return ["body", "body-markup", "actions"]
 
     @dbus_method()
@@ -65,6 +84,7 @@ class Notifications(ServiceInterface):
         hints: Annotated[dict[str, Variant], DBusSignature("a{sv}")], timeout: DBusInt32,
     ) -> DBusUInt32:  # fmt: skip
         if self.breaks:
+            self.broken += 1
             raise DBusError("org.example.Broken", "broken")
         told = {"title": title, "text": text, "actions": actions, "replaces": replaces, "icon": icon}
         self.shown.append(told | {"hints": {key: value.value for key, value in hints.items()}})
@@ -142,6 +162,14 @@ class Panel:
         """Be the one who shows notices."""
         self._do(self._bus.request_name(NOTIFICATIONS))
 
+    def send(self, message: Message) -> None:
+        """Send whatever it is, and wait until the bus has taken it."""
+
+        async def send() -> None:
+            await self._bus.send(message)
+
+        self._do(send())
+
     def click_notice(self) -> None:
         """Click the latest notice."""
         self._loop.call_soon_threadsafe(self.notifications.ActionInvoked)
@@ -154,6 +182,9 @@ class Panel:
         self._loop.close()
 
     async def _leave(self) -> None:
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()  # who never answers
+        await asyncio.sleep(0)
         self._bus.disconnect()
         await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
         assert self._bus._sock

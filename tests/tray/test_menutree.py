@@ -92,3 +92,41 @@ def test_underscore_is_shown_as_one() -> None:
     tree = MenuTree()
     tree.build(menu("a", a="u2net_human_seg"))
     assert number(tree, "u2net__human__seg")
+
+
+def test_numbers_of_what_is_long_gone_are_forgotten_and_never_given_again() -> None:
+    """Thousands of photos fly by; a late click on one of them must not mean another."""
+    tree = MenuTree()
+    tree.build(menu("stays", "0"))
+    stays, seen = number(tree, "stays"), {number(tree, "0")}
+    for turn in range(1, 3000):
+        tree.build(menu("stays", f"{turn}"))
+        assert number(tree, f"{turn}") not in seen
+        seen.add(number(tree, f"{turn}"))
+    assert number(tree, "stays") == stays
+    assert len(tree._numbers) <= 1000
+    assert len(tree._items) <= 1000
+    assert tree.item(min(seen)) is None
+    large = menu(*map(str, range(1500)))
+    tree.build(large)
+    assert tree.build(large) == Change(), "a menu that is larger than what is remembered"
+
+
+def test_neighbours_of_one_name_are_two_items() -> None:
+    """Two lines with one number would be one line to a panel, or none."""
+    clicked: list[str] = []
+    entries: list[PystrayItem] = [Entry("a", text, lambda text=text: clicked.append(text)) for text in ("x", "y")]  # type: ignore[misc]
+    tree = MenuTree()
+    tree.build(Menu(entries))
+    assert len(set(tree.children[ROOT])) == 2
+    for label in ("x", "y"):
+        item = tree.item(number(tree, label))
+        assert item
+        item(None)
+    assert clicked == ["x", "y"]
+    assert tree.build(Menu(entries)) == Change()
+
+
+def test_text_of_an_item_is_one_line_that_can_be_sent() -> None:
+    """Whatever somebody has called a file: a NUL, or half a character, would cost the connection."""
+    assert Entry("a", "x\0\n\udcff中…", None).text == "x\\x00\\x0a\\xff中…"

@@ -41,7 +41,9 @@ def test_burst_is_one_notice_when_it_is_over() -> None:
     assert not titles(notices, 3.0, done=3)
     assert notices.next_look(3.0) == pytest.approx(2.0)
     said = notices.look(Picture(snapshot(done=3, latest=(done("c"),))), 5.0)
-    assert said == [Notice("3 cut-outs ready", "in 2 s; the last one is c.png", picture="/out/c.png", opens="/out")]
+    assert said == [
+        Notice("3 cut-outs ready", "in 2 s; the last one is c.png", picture="/out/c.png", opens="/out", kind="done")
+    ]
     assert not titles(notices, 9.0, done=3)
     assert notices.next_look(9.0) is None
 
@@ -53,7 +55,7 @@ def test_single_photo_is_opened_itself() -> None:
     titles(notices, 1.0, running=1)
     titles(notices, 2.0, done=1)
     (said,) = notices.look(Picture(snapshot(done=1, latest=(done("a"),))), 4.0)
-    assert said == Notice("1 cut-out ready", "a.png", picture="/out/a.png", opens="/out/a.png")
+    assert said == Notice("1 cut-out ready", "a.png", picture="/out/a.png", opens="/out/a.png", kind="done")
 
 
 def test_what_was_before_is_no_news() -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_ICON_SECONDS = 2.0  # for the icon to leave the panel
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the service until it is told to stop."""
@@ -66,14 +68,26 @@ def run(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _icon() -> Iterator[None]:
-    """Have the icon in the panel as long as the daemon runs: a process of its own, whose trouble is not ours."""
+    """Have the icon in the panel as long as the daemon runs: a process of its own, whose trouble is not ours.
+
+    If this process is killed, the icon stays, as a client that says so and can start a daemon again.
+    """
     command = [sys.executable, "-P", "-m", "bgzero_daemon", "tray", "--no-start"]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        log.warning(_("The icon cannot be started: %s."), error.strerror)
+        yield
+        return
     try:
         yield
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(_ICON_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _is_first() -> bool:

@@ -12,6 +12,7 @@ from typing import Protocol
 from bgzero_daemon import client
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import AlreadyRunning, BgzeroError, Exit, NoDaemon
+from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.tray import backends, icons, notices
 from bgzero_daemon.tray.backends import Way
@@ -52,12 +53,13 @@ class Tray:
     def __init__(self, way: Way, *, starts: bool) -> None:
         self._way, self._starts = way, starts
         self._feed = Feed(self._on_picture)
-        self._deeds = Deeds(self._tell, self._feed.look_again, self._feed.reload_models, self.stop)
+        self._deeds = Deeds(self._tell, self._feed.look_again, self._feed.reload_models, self._refresh, self.stop)
         self._menu = TrayMenu(self._deeds)
         self._notices = Notices()
         self._news = threading.Event()
         self._burst_from = -1
         self._icon: Shown | None = None
+        self._is_over = False
 
     @property
     def _picture(self) -> Picture:
@@ -65,6 +67,12 @@ class Tray:
 
     def run(self) -> None:
         """Show the icon until somebody closes it. Raises BgzeroError where it cannot be shown any more."""
+        try:
+            self._run()
+        finally:
+            self._feed.stop()
+
+    def _run(self) -> None:
         menu = Menu(lambda: self._menu.entries(self._picture))
         if self._way.name == "sni":
             from bgzero_daemon.tray.sni import Icon
@@ -73,7 +81,8 @@ class Tray:
                 NAME, menu=menu, title=lambda: headline(self._picture), draw=self._argb, on_open=self._deeds.open
             )
             self._icon = icon
-            icon.run(lambda _icon: self._begin())
+            if not self._is_over:
+                icon.run(lambda _icon: self._begin())
         else:
             from bgzero_daemon.tray.foreign import ForeignIcon
 
@@ -81,7 +90,8 @@ class Tray:
                 self._way.name, NAME, lambda: headline(self._picture), menu, self._image, self._deeds.open
             )
             self._icon = foreign
-            foreign.run(self._begin)
+            if not self._is_over:
+                foreign.run(self._begin)
 
     def _begin(self) -> None:
         self._feed.start()
@@ -99,23 +109,27 @@ class Tray:
             log.warning("%s", error)
 
     def stop(self) -> None:
-        """End `run`. From any thread, and from a signal."""
+        """End `run`. From any thread, and from a signal, also before it has begun."""
+        self._is_over = True
         if self._icon:
             self._icon.stop()
+
+    def _refresh(self) -> None:
+        if self._icon:
+            self._icon.refresh()
 
     def _on_picture(self, picture: Picture) -> None:
         snapshot = picture.snapshot
         if snapshot is None or not (snapshot.waiting + snapshot.running):
             self._burst_from = snapshot.done if snapshot else -1
-        if self._icon:
-            self._icon.refresh()
+        self._refresh()
         self._news.set()
 
     def _look(self) -> tuple[State, float]:
         """Return what the icon shows: a state, and how much of the present burst is done."""
         snapshot = self._picture.snapshot
         if snapshot is None:
-            return State.OFFLINE, 0.0
+            return (State.ERROR if self._picture.why else State.OFFLINE), 0.0
         if snapshot.state == "trouble":
             return State.ERROR, 0.0
         if snapshot.paused:
@@ -177,7 +191,8 @@ def run(arguments: argparse.Namespace) -> int:
         tray.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, leave)
+        if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` wants it
+            signal.signal(number, leave)
     log.info("%s (%s)", way.why, way.name)
     try:
         tray.run()
@@ -195,15 +210,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _lock() -> int:
-    """Be the only icon of this account. Returns the descriptor that holds the lock. Raises AlreadyRunning."""
+    """Be the only icon of this account. Returns the descriptor that holds the lock.
+
+    Raises AlreadyRunning, and BgzeroError where there is no place for a lock.
+    """
     folder = paths.runtime_dir()
     if folder is None:
         raise BgzeroError(_("This account has no place for a daemon's socket."))
-    paths.make_private(folder)
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        paths.make_private(folder)
+        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(descriptor)
         raise AlreadyRunning(_("The icon is in the panel already.")) from None
+    except OSError as error:
+        raise BgzeroError(
+            _("Nothing can be written into {folder}: {why}.").format(folder=display(folder), why=error.strerror)
+        ) from error
     return descriptor

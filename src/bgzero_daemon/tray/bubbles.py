@@ -9,6 +9,7 @@ from pathlib import Path
 from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
+from bgzero_daemon.core.names import display_line
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.tray.notices import Notice
 
@@ -19,6 +20,7 @@ _PLACE = "/" + _NAME.replace(".", "/")
 _SECONDS = 5.0
 _ICON = "io.github.bgzero.Daemon"
 _MOST_REMEMBERED = 20
+_MOST_WAITING = 10  # notices for a server that does not answer; more are given up
 
 
 class Bubbles:
@@ -30,7 +32,8 @@ class Bubbles:
     def __init__(self, bus: MessageBus, on_open: Callable[[str], None]) -> None:
         self._bus, self._on_open = bus, on_open
         self._opens: dict[int, str] = {}
-        self._last = 0
+        self._last: dict[str, int] = {}  # by kind
+        self._waiting = 0
 
     async def listen(self) -> None:
         """Hear of clicks from now on."""
@@ -41,20 +44,32 @@ class Bubbles:
         )
 
     async def show(self, notice: Notice) -> bool:
-        """Show a notice in the place of the last one. Returns whether somebody took it."""
+        """Show a notice in the place of the last one of its kind. Returns whether somebody took it."""
+        if self._waiting >= _MOST_WAITING:
+            return False
+        self._waiting += 1
+        try:
+            return await self._show(notice)
+        finally:
+            self._waiting -= 1
+
+    async def _show(self, notice: Notice) -> bool:
         can = await self._ask("GetCapabilities", "", [])
         abilities = can[0] if can and isinstance(can[0], list) else []
-        text = html.escape(notice.text, quote=False) if "body-markup" in abilities else notice.text
+        title, text = display_line(notice.title), "\n".join(map(display_line, notice.text.split("\n")))
+        if "body-markup" in abilities:
+            text = html.escape(text, quote=False)
         actions = ["default", _("Open")] if notice.opens and "actions" in abilities else []
         hints = {"desktop-entry": Variant("s", _ICON)}
         if notice.picture:
             hints["image-path"] = Variant("s", Path(notice.picture).as_uri())
-        body = ["BGZero", self._last, _ICON, notice.title, text, actions, hints, -1]
+        body = ["BGZero", self._last.get(notice.kind, 0), _ICON, title, text, actions, hints, -1]
         told = await self._ask("Notify", "susssasa{sv}i", body)
-        if not told:
+        if not told or not isinstance(number := told[0], int):
             return False
-        self._last = int(str(told[0]))
-        self._opens[self._last] = notice.opens
+        self._last[notice.kind] = number
+        self._opens.pop(number, None)  # the latest last
+        self._opens[number] = notice.opens
         while len(self._opens) > _MOST_REMEMBERED:
             del self._opens[next(iter(self._opens))]
         return True
@@ -70,7 +85,8 @@ class Bubbles:
             destination=destination, path=path, interface=interface, member=member, signature=signature, body=body
         )
         try:
-            reply = await asyncio.wait_for(self._bus.call(message), _SECONDS)
+            async with asyncio.timeout(_SECONDS):
+                reply = await self._bus.call(message)
         except (OSError, EOFError, TimeoutError) as error:
             log.debug("%s: %r", member, error)
             return []
@@ -80,7 +96,6 @@ class Bubbles:
         return list(reply.body)
 
     def _hear(self, message: Message) -> None:
-        if message.interface == _NAME and message.member == "ActionInvoked":
-            number, _action = message.body
-            if opens := self._opens.get(int(number)):
-                self._on_open(opens)
+        is_meant = message.interface == _NAME and message.member == "ActionInvoked" and message.signature == "us"
+        if is_meant and (opens := self._opens.get(message.body[0])):
+            self._on_open(opens)

@@ -4,6 +4,7 @@ Source: libdbusmenu's dbus-menu.xml, and what panels really ask for.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from bgzero_daemon.tray.menutree import ROOT, MenuTree, Properties
 PATH = "/MenuBar"
 _DEEPEST = 20
 _MOST_OFFERED = 20
+_FORGOTTEN_SECONDS = 120.0  # after the last word about an open menu: a panel that has ended says nothing any more
 
 Strings = Annotated[list[str], DBusSignature("as")]
 Numbers = Annotated[list[int], DBusSignature("ai")]
@@ -30,17 +32,25 @@ NewLayout = Annotated[list[int], DBusSignature("ui")]
 
 
 class DbusMenu(ServiceInterface):
-    """Serves the menu that `look` returns. `on_click` is called with the item that was clicked."""
+    """Serves the menu that `look` returns. `on_click` is called with the item that was clicked.
 
-    def __init__(self, look: Callable[[], PystrayMenu | None], on_click: Callable[[PystrayItem], None]) -> None:
+    `wish` is to have `refresh` called soon: however often panels look, it is not done at their pace.
+    """
+
+    def __init__(
+        self, look: Callable[[], PystrayMenu | None], on_click: Callable[[PystrayItem], None], wish: Callable[[], None]
+    ) -> None:
         super().__init__("com.canonical.dbusmenu")
-        self._look, self._on_click = look, on_click
+        self._look, self._on_click, self._wish = look, on_click, wish
+        self._touched = 0.0
         self._tree = MenuTree()
         self._offered: dict[int, int] = {}  # the revision that a submenu was offered with
         self._tree.build(look())
 
     def refresh(self) -> None:
         """Tell panels what has changed, and nothing where nothing has."""
+        if self._tree.is_open and time.monotonic() > self._touched + _FORGOTTEN_SECONDS:
+            self._tree.is_open = False
         change = self._tree.build(self._look())
         if change.layout:
             self.LayoutUpdated(ROOT)
@@ -50,6 +60,11 @@ class DbusMenu(ServiceInterface):
                 [[number, gone] for number, gone in change.removed.items()],
             ]
             self.ItemsPropertiesUpdated()
+
+    def close(self) -> None:
+        """Take the menu for closed: who has shown it is gone."""
+        self._tree.is_open = False
+        self._wish()
 
     @dbus_property(access=PropertyAccess.READ)
     def Version(self) -> DBusUInt32:  # noqa: N802, D102 - the names are the interface's
@@ -97,7 +112,7 @@ class DbusMenu(ServiceInterface):
     @dbus_method()
     def GetGroupProperties(self, numbers: Numbers, names: Strings) -> Groups:  # noqa: N802, D102
         known = self._tree.properties
-        return [[number, self._chosen(number, names)] for number in numbers or known if number in known]
+        return [[number, self._chosen(number, names)] for number in dict.fromkeys(numbers or known) if number in known]
 
     @dbus_method()
     def GetProperty(self, number: DBusInt32, name: DBusStr) -> DBusVariant:  # noqa: N802, D102
@@ -121,21 +136,20 @@ class DbusMenu(ServiceInterface):
 
     @dbus_method()
     def AboutToShow(self, _number: DBusInt32) -> DBusBool:  # noqa: N802, D102
-        self.refresh()
+        self._wish()
         return False
 
     @dbus_method()
     def AboutToShowGroup(self, _numbers: Numbers) -> TwoNumberLists:  # noqa: N802, D102
-        self.refresh()
+        self._wish()
         return [[], []]
 
     def _on_event(self, number: int, kind: str) -> None:
+        self._touched = time.monotonic()
         if kind == "opened" and number == ROOT:
-            self.refresh()
             self._tree.is_open = True
         elif kind == "closed" and number == ROOT:
-            self._tree.is_open = False
-            self.refresh()
+            self.close()
         elif kind == "clicked" and (item := self._tree.item(number)) is not None:
             self._tree.is_open = False  # some panels do not say that a click closes it
             self._on_click(item)

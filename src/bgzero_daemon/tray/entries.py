@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from bgzero_daemon.core.names import display_line
+
 if TYPE_CHECKING:
     from bgzero_daemon.tray.pystray_types import PystrayIcon, PystrayItem, PystrayMenu
 else:
@@ -32,6 +34,8 @@ Action = Callable[[], None]
 class Entry(PystrayItem):
     """One item. `key` is its name among its neighbours; without an `action` it only says something.
 
+    `text` is shown on one line whatever it holds: a NUL or half a character would cost the connection to the bus.
+
     `checked`: None where it is no switch; `radio`: one of several. `default`: what a click on the icon does.
     """
 
@@ -44,7 +48,12 @@ class Entry(PystrayItem):
         chosen: object = action if is_menu else (lambda _icon, _item: action()) if callable(action) else None
         state = None if checked is None else (lambda _item: checked)
         super().__init__(
-            text, chosen, checked=state, radio=radio, default=default, enabled=enabled and action is not None
+            display_line(text),
+            chosen,
+            checked=state,
+            radio=radio,
+            default=default,
+            enabled=enabled and action is not None,
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from bgzero_daemon.core.names import display, from_wire
+from bgzero_daemon.core.names import display, display_line, from_wire
 from bgzero_daemon.core.texts import _, n_, translated
 from bgzero_daemon.tray.deeds import Deeds
 from bgzero_daemon.tray.entries import SEPARATOR, Entry, Menu, PystrayItem
@@ -22,7 +22,7 @@ def headline(picture: Picture) -> str:
     """Return what the tray says in one line."""
     snapshot = picture.snapshot
     if snapshot is None:
-        return picture.why or _("Not running")
+        return _short(picture.why) or _("Not running")
     words = {
         "watching": _("Watching"), "working": _("Working"), "paused": _("Paused"), "stopping": _("Stopping"),
         "switching": _("Loading a model"), "trouble": _("Trouble"),
@@ -50,12 +50,13 @@ class TrayMenu:
         """Yield the whole menu."""
         yield Entry("headline", headline(picture))
         if (snapshot := picture.snapshot) is None:
-            yield from self._offline()
+            yield from self._offline(picture)
         else:
             yield from self._online(picture, snapshot)
         yield SEPARATOR
         deeds = self._deeds
-        yield Entry("login", _("Start at login"), deeds.toggle_login, checked=deeds.starts_at_login())
+        if (starts := deeds.starts_at_login()) is not None:
+            yield Entry("login", _("Start at login"), deeds.toggle_login, checked=starts)
         yield Entry("settings", _("Edit settings…"), deeds.edit_settings)
         yield Entry("log", _("Show log…"), deeds.show_log)
         yield SEPARATOR
@@ -65,8 +66,9 @@ class TrayMenu:
         else:
             yield Entry("close", _("Close this icon"), deeds.close)
 
-    def _offline(self) -> Iterator[PystrayItem]:
-        yield Entry("start", _("Start"), self._deeds.start, default=True)
+    def _offline(self, picture: Picture) -> Iterator[PystrayItem]:
+        if not picture.why:  # else one runs, and cannot be understood
+            yield Entry("start", _("Start"), self._deeds.start, default=True)
 
     def _online(self, picture: Picture, snapshot: Snapshot) -> Iterator[PystrayItem]:
         deeds = self._deeds
@@ -75,7 +77,7 @@ class TrayMenu:
         yield Entry("pause", _("Pause"), deeds.toggle_pause, checked=snapshot.paused)
         yield Entry("pause-hour", _("Pause for an hour"), partial(deeds.pause, 3600.0))
         yield SEPARATOR
-        shown = _title(picture.models, snapshot.model.value)
+        shown = _short(_title(picture.models, snapshot.model.value))
         yield Entry("model", _("Model: {name}").format(name=shown), Menu(list(self._models(picture, snapshot))))
         yield Entry("provider", self._runs_on(snapshot), Menu(list(self._providers(snapshot))))
         yield SEPARATOR
@@ -107,14 +109,14 @@ class TrayMenu:
     def _offer(self, model: Mapping[str, Any]) -> Menu:
         """Return what may be done about a model that cannot be used at once."""
         name, licence = str(model["name"]), str(model["licence"])
-        entries: list[PystrayItem] = [Entry("for", translated(str(model["good_for"])))]
+        entries: list[PystrayItem] = [Entry("for", _short(translated(str(model["good_for"]))))]
         if model["accepted"]:
             allowed = _("Licence: {licence}; commercial use: yes")
         elif model["commercial"] == "no":
             allowed = _("Licence: {licence}; NOT for commercial use")
         else:
             allowed = _("Licence: {licence}; commercial use: not clear")
-        entries.append(Entry("licence", allowed.format(licence=licence)))
+        entries.append(Entry("licence", allowed.format(licence=_short(licence))))
         text = _("Download…") if not model["installed"] else _("Use it")
         if not model["accepted"]:
             text = _("Accept the licence and download…") if not model["installed"] else _("Accept the licence")
@@ -183,7 +185,8 @@ class TrayMenu:
             first, second = _("Open inbox"), _("Open cut-outs")
             if several:
                 first, second = (
-                    f"{text}: {display(os.path.basename(path))}" for text, path in ((first, inbox), (second, outbox))
+                    _short(f"{text}: {display(os.path.basename(path))}")
+                    for text, path in ((first, inbox), (second, outbox))
                 )
             yield Entry(f"inbox-{number}", first, partial(self._deeds.open, inbox))
             yield Entry(f"outbox-{number}", second, partial(self._deeds.open, outbox), default=number == 0)
@@ -203,6 +206,7 @@ class TrayMenu:
 
 
 def _short(text: str) -> str:
+    text = display_line(text)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
@@ -212,7 +216,7 @@ def _title(models: Sequence[Mapping[str, Any]], name: str) -> str:
 
 def _model_line(model: Mapping[str, Any]) -> str:
     size = f", {model['size_bytes'] / 1e6:.0f} MB" if model["size_bytes"] else ""
-    line = f"{model['title']}{size}, {model['licence']}"
+    line = _short(f"{model['title']}{size}, {model['licence']}")
     return line if model["installed"] else _("{model} (download…)").format(model=line)
 
 

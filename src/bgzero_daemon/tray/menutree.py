@@ -10,7 +10,7 @@ Value = str | int | bool
 Properties = dict[str, Value]
 
 ROOT = 0
-_REMEMBERED = 1000  # items that are gone and may still be clicked: a panel shows them for a moment more
+_REMEMBERED = 1000  # items, those that are gone included: a panel shows them for a moment more, and they may be clicked
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class MenuTree:
         self.children: dict[int, list[int]] = {ROOT: []}
         self.revision = 1
         self.is_open = False
-        self._numbers: dict[tuple[str, ...], int] = {}
-        self._latest = ROOT
+        self._numbers: OrderedDict[tuple[str, ...], int] = OrderedDict()
+        self._latest = ROOT  # numbers are given once: a click on a line that is long gone must not mean another one
         self._items: OrderedDict[int, PystrayItem] = OrderedDict()
 
     def build(self, menu: PystrayMenu | None) -> Change:
@@ -95,20 +95,24 @@ class MenuTree:
     def _forget(self, paths: set[tuple[str, ...]], length: int) -> None:
         """Give paths of this length, and all below them, other numbers the next time: panels may know the old ones."""
         if paths:
-            self._numbers = {path: n for path, n in self._numbers.items() if path[:length] not in paths}
+            kept = ((path, number) for path, number in self._numbers.items() if path[:length] not in paths)
+            self._numbers = OrderedDict(kept)
 
     def _number(self, path: tuple[str, ...]) -> int:
         if path not in self._numbers:
             self._latest += 1
             self._numbers[path] = self._latest
+        self._numbers.move_to_end(path)  # those that are shown outlast those that are gone
         return self._numbers[path]
 
     def _remember(self, items: Mapping[int, PystrayItem]) -> None:
         for number, item in items.items():
             self._items[number] = item
             self._items.move_to_end(number)
-        while len(self._items) > _REMEMBERED:
-            self._items.popitem(last=False)
+        most = max(_REMEMBERED, 2 * len(self.properties))
+        for remembered in (self._items, self._numbers):
+            while len(remembered) > most:
+                remembered.popitem(last=False)
 
     def item(self, number: int) -> PystrayItem | None:
         """Return what a number stands for, gone or not; None for what nobody can have seen, or cannot be clicked."""

@@ -15,12 +15,16 @@ _MOST_TOLD = 3
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """`picture` is the path of a picture to show beside it, "" for none; `opens` what a click opens, likewise."""
+    """`picture` is the path of a picture to show beside it, "" for none; `opens` what a click opens, likewise.
+
+    One takes the place of the last one of its `kind`.
+    """
 
     title: str
     text: str
     picture: str = ""
     opens: str = ""
+    kind: str = "word"
 
 
 @dataclass(slots=True)
@@ -65,7 +69,7 @@ class Notices:
     def _troubles(self, snapshot: Snapshot) -> list[Notice]:
         if not snapshot.trouble or snapshot.trouble == self._trouble:
             return []
-        return [Notice(_("Photos cannot be cut"), snapshot.trouble)]
+        return [Notice(_("Photos cannot be cut"), snapshot.trouble, kind="trouble")]
 
     def _burst(self, picture: Picture, snapshot: Snapshot) -> list[Notice]:
         found = []
@@ -78,14 +82,15 @@ class Notices:
             text = name if done == 1 or not seconds else _("in {seconds} s; the last one is {name}").format(
                 seconds=seconds, name=name
             )  # fmt: skip
-            found.append(Notice(title, text, picture=cutout, opens=cutout if done == 1 else os.path.dirname(cutout)))
+            opens = cutout if done == 1 else os.path.dirname(cutout)
+            found.append(Notice(title, text, picture=cutout, opens=opens, kind="done"))
         if (failed := snapshot.failed - self._failed) > 0:
             title = n_("{count} photo could not be cut", "{count} photos could not be cut", failed)
             told = [
                 f"{display(os.path.basename(from_wire(str(photo['path']))))}: {photo['sentence']}"
                 for photo in picture.failed[: min(failed, _MOST_TOLD)]
             ]
-            found.append(Notice(title, "\n".join(told)))
+            found.append(Notice(title, "\n".join(told), kind="failed"))
         return found
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.tray import children
 
-_SECONDS = 20.0
+_SECONDS = 8.0
 _MANAGER = "org.freedesktop.FileManager1"
+_NO_PROGRAM = 3  # xdg-open's status where it has found nothing to open a file with
 
 
 def open_path(path: str) -> str:
@@ -40,15 +42,20 @@ def show_in_folder(path: str) -> str:
 
 
 def _run(*command: str) -> str:
-    """Run a program that comes back soon. Returns "" or what it says."""
+    """Run a program that comes back soon, or stays as long as what it has opened. Returns "" or what went wrong.
+
+    It has no pipe of ours: a viewer that writes into one when we are gone is ended by that. Nor is it ended with us.
+    """
+    nowhere = subprocess.DEVNULL
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_SECONDS,
-            check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return ""  # some openers stay as long as what they have opened
+        process = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
     except OSError as error:
         return str(error.strerror)
-    said = done.stderr.strip().splitlines() or [_("{program} failed.").format(program=command[0])]
-    return said[-1] if done.returncode else ""
+    try:
+        status = process.wait(_SECONDS)
+    except subprocess.TimeoutExpired:
+        children.leave(process)
+        return ""
+    if status == _NO_PROGRAM and command[0] == "xdg-open":
+        return _("No program is there that could open it.")
+    return _("{program} failed.").format(program=command[0]) if status else ""

@@ -1,8 +1,10 @@
 """Who is on the session bus, asked once and without starting anybody."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 NOTIFICATIONS = "org.freedesktop.Notifications"
 _SECONDS = 5.0
+_NAME_SECONDS = 1.0  # for the notification server, which need not be well for an icon to be shown
 
 
 class NoBus(BgzeroError):
@@ -80,7 +83,9 @@ async def _ask(address: str) -> Bus:
         told: list[object] = []
         if NOTIFICATIONS in owned:
             path = "/" + NOTIFICATIONS.replace(".", "/")
-            told = await call(NOTIFICATIONS, path, NOTIFICATIONS, "GetServerInformation")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_NAME_SECONDS):
+                    told = await call(NOTIFICATIONS, path, NOTIFICATIONS, "GetServerInformation")
         return Bus(owned, startable, str(told[0]) if told else "")
     finally:
         bus.disconnect()
@@ -88,10 +93,12 @@ async def _ask(address: str) -> Bus:
 
 async def connect() -> "MessageBus":
     """Return a connection of this process's own. Raises NoBus."""
-    from dbus_fast import BusType
     from dbus_fast.aio import MessageBus
 
+    address = address_of(os.environ)
+    if not address:
+        raise NoBus(_("There is no session bus."))
     try:
-        return await asyncio.wait_for(MessageBus(bus_type=BusType.SESSION).connect(), _SECONDS)
+        return await asyncio.wait_for(MessageBus(bus_address=address).connect(), _SECONDS)
     except (OSError, EOFError, ValueError, TimeoutError) as error:
         raise NoBus(_("There is no session bus: {why}.").format(why=error or _("it does not answer"))) from error

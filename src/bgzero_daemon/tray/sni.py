@@ -1,12 +1,11 @@
 """A pystray back-end of our own: no GTK and no display, only a session bus.
 
 A panel draws icon and menu (`tray.sniitem`, `tray.dbusmenu`). It may come later, end, and come again: the icon is
-registered whenever there is one.
+registered whenever there is one. Nobody on the bus is waited for without an end.
 """
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 
@@ -26,15 +25,19 @@ log = logging.getLogger(__name__)
 WATCHER = "org.kde.StatusNotifierWatcher"
 SIZES = (16, 22, 24, 32, 44, 48, 64)  # pixels
 _BUS = "org.freedesktop.DBus"
-_LEAST_SECONDS = 0.25  # between two changes that panels hear of
+_LEAST_SECONDS = 0.25  # between two changes that panels hear of, and between two times that one is told of us
+_ANSWER_SECONDS = 5.0
+_AGAIN_SECONDS = 1.0  # until a panel that has turned us down, or does not answer, is asked again; then longer
+_MOST_AGAIN_SECONDS = 60.0
+_NOBODY = (f"{_BUS}.Error.ServiceUnknown", f"{_BUS}.Error.NameHasNoOwner")
 
 
 class Icon(PystrayIcon):
     """pystray's Icon over D-Bus.
 
     `draw` returns the picture of a size in pixels, as ARGB32 in network byte order; it is asked for every size at every
-    refresh. Call-backs of the menu run in threads of their own, never in the bus's, and keep nobody from leaving.
-    `on_open` is called with what a clicked notice opens.
+    refresh. Actions of the menu are called in the bus's thread, and have to return at once. `on_open` is called with
+    what a clicked notice opens.
     """
 
     HAS_MENU = HAS_NOTIFICATION = True
@@ -46,50 +49,62 @@ class Icon(PystrayIcon):
         super().__init__(name, None, title(), menu)
         self._headline = title
         self._draw, self._open = draw, on_open
-        self._wanted, self._done = asyncio.Event(), asyncio.Event()
+        self._wanted, self._done, self._called = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._over = threading.Event()
+        self._is_over = False  # a lock could not be taken by a signal that comes while another one has it
         self._begun: set[asyncio.Future[object]] = set()
         self.is_shown = False
         self.bus: MessageBus | None = None
 
     def run(self, setup: object = None) -> None:
         """Serve until `stop`. Raises NoBus where that is impossible, or when the bus goes away."""
-        asyncio.run(self._serve(setup))
+        asyncio.run(self._until_stopped(setup))
+
+    async def _until_stopped(self, setup: object) -> None:
+        self._loop = asyncio.get_running_loop()
+        if self._is_over:
+            return
+        serving, leaving = asyncio.ensure_future(self._serve(setup)), asyncio.ensure_future(self._done.wait())
+        try:
+            await asyncio.wait((serving, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if serving.done() and not self._is_over:
+                serving.result()
+        finally:
+            self._running = False
+            for task in (serving, leaving):
+                task.cancel()
+            await asyncio.gather(serving, leaving, return_exceptions=True)
 
     async def _serve(self, setup: object) -> None:
         self.bus = bus = await sessionbus.connect()
-        self._loop = asyncio.get_running_loop()
-        self._menu_side = dbusmenu.DbusMenu(lambda: self.menu, self._on_click)
-        self._item = sniitem.SniItem(self.name, self._look(), dbusmenu.PATH, lambda: self._act(self.__call__))
-        bus.export(dbusmenu.PATH, self._menu_side)
-        bus.export(sniitem.PATH, self._item)
-        bus.add_message_handler(self._hear)
-        rule = f"type='signal',sender='{_BUS}',member='NameOwnerChanged',arg0='{WATCHER}'"
-        await bus.call(_message(_BUS, "/org/freedesktop/DBus", _BUS, "AddMatch", "s", [rule]))
-        self._bubbles = Bubbles(bus, self._on_open)
-        await self._bubbles.listen()
-        await self._register()
-        self._running = True
-        if callable(setup):
-            self._act(lambda: setup(self))
-        if self._over.is_set():
-            return
-        gone = bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
-        tasks = [asyncio.ensure_future(work) for work in (self._refresh(), self._done.wait(), gone)]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            is_lost = not self._done.is_set()
-            failed = next((task.exception() for task in tasks[:1] if task.done() and not task.cancelled()), None)
-        finally:
-            self._running = False
-            for task in tasks:
-                task.cancel()
-            bus.disconnect()
-        if failed:
-            raise failed
-        if is_lost:
+            self._menu_side = dbusmenu.DbusMenu(lambda: self.menu, self._on_click, self._wanted.set)
+            self._item = sniitem.SniItem(self.name, self._look(), dbusmenu.PATH, self.__call__)
+            bus.export(dbusmenu.PATH, self._menu_side)
+            bus.export(sniitem.PATH, self._item)
+            bus.add_message_handler(self._hear)
+            rule = f"type='signal',sender='{_BUS}',member='NameOwnerChanged',arg0='{WATCHER}'"
+            await self._call(_message(_BUS, "/org/freedesktop/DBus", _BUS, "AddMatch", "s", [rule]))
+            self._bubbles = Bubbles(bus, self._open)
+            await self._bubbles.listen()
+            self._running = True
+            if callable(setup):
+                setup(self)
+            self._called.set()
+            gone = bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+            tasks = [asyncio.ensure_future(work) for work in (self._refresh(), self._stay_registered(), gone)]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                endings = await asyncio.gather(*tasks, return_exceptions=True)
+            for ending in endings[:2]:  # of our own work; the last one says how the bus went
+                if isinstance(ending, Exception):
+                    raise ending
             raise NoBus(_("The session bus went away."))
+        finally:
+            bus.disconnect()
 
     def _look(self) -> Look:
         return Look(self._headline(), tuple((size, size, self._draw(size)) for size in SIZES))
@@ -112,8 +127,8 @@ class Icon(PystrayIcon):
         self.refresh()
 
     def stop(self) -> None:
-        """End `run`. From any thread, also before it has begun."""
-        self._over.set()
+        """End `run`. From any thread and any signal, also before it has begun."""
+        self._is_over = True
         self._in_loop(self._done.set)
 
     def _in_loop(self, call: Callable[[], None]) -> None:
@@ -131,37 +146,50 @@ class Icon(PystrayIcon):
         self._begun.add(task)
         task.add_done_callback(self._begun.discard)
 
-    def _on_open(self, path: str) -> None:
-        self._act(lambda: self._open(path))
-
     def _on_click(self, item: PystrayItem) -> None:
-        self._act(lambda: item(self))
-
-    def _act(self, action: Callable[[], object]) -> None:
-        def run() -> None:
-            try:
-                action()
-            except Exception:
-                log.exception("an action of the menu failed")
-            self.refresh()
-
-        threading.Thread(target=run, name="tray-action", daemon=True).start()  # a download takes minutes
+        item(self)
 
     def _hear(self, message: Message) -> None:
-        if message.member == "NameOwnerChanged" and message.body[0] == WATCHER:
+        if message.member == "NameOwnerChanged" and message.sender == _BUS and message.body[0] == WATCHER:
             self.is_shown = False
+            self._menu_side.close()
             if message.body[2]:  # a panel has come, or come again
-                self._keep(self._register())
+                self._called.set()
 
-    async def _register(self) -> None:
-        """Tell the panel of us by our unique name: with one of our own, GNOME's extension loses us now and then."""
+    async def _stay_registered(self) -> None:
+        """Tell every panel of us that comes, and one that does not take us in again and again, at longer intervals."""
+        pause: float | None = None
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._called.wait()
+                pause = None
+            self._called.clear()
+            longer = min(_MOST_AGAIN_SECONDS, 2 * pause) if pause else _AGAIN_SECONDS
+            pause = None if await self._register() else longer
+            await asyncio.sleep(_LEAST_SECONDS)
+
+    async def _register(self) -> bool:
+        """Tell the panel of us by our unique name: with one of our own, GNOME's extension loses us now and then.
+
+        Returns whether that is done: it knows us, or there is none.
+        """
         assert self.bus
-        body = [self.bus.unique_name]
-        reply = await self.bus.call(
-            _message(WATCHER, f"/{WATCHER.rpartition('.')[2]}", WATCHER, "RegisterStatusNotifierItem", "s", body)
-        )
+        place, body = f"/{WATCHER.rpartition('.')[2]}", [self.bus.unique_name]
+        reply = await self._call(_message(WATCHER, place, WATCHER, "RegisterStatusNotifierItem", "s", body))
         self.is_shown = reply is not None and reply.message_type is MessageType.METHOD_RETURN
-        log.debug("registered" if self.is_shown else "there is no panel yet")
+        log.debug("registered" if self.is_shown else "no panel takes the icon in")
+        return self.is_shown or (reply is not None and reply.error_name in _NOBODY)
+
+    async def _call(self, message: Message) -> Message | None:
+        """Return what is answered, None where nobody answers in time."""
+        assert self.bus
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):  # wait_for of Python 3.11 may lose that we are to leave
+                return await self.bus.call(message)
+        except (OSError, EOFError, TimeoutError) as error:
+            log.debug("%s: %r", message.member, error)
+            return None
 
     def __del__(self) -> None:
         """Nothing is left to hide: pystray's own would try."""

@@ -1,0 +1,111 @@
+"""What the menu says of strange names, and where things are missing."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bgzero_daemon.core.names import to_wire
+from bgzero_daemon.tray.deeds import Deeds
+from bgzero_daemon.tray.entries import Menu
+from bgzero_daemon.tray.feed import Picture
+from bgzero_daemon.tray.menu import TrayMenu, headline
+from bgzero_daemon.tray.menutree import MenuTree, Properties
+from bgzero_daemon.wire.snapshot import Choice, Counts, Folder, Outcome, Provider
+from tests.tray.test_feed import MODEL
+from tests.tray.test_notices import done, snapshot
+
+HOSTILE = ["\n_\u202egpj.exe", "\x1b[31m\x07", "\u2066" * 300, "x" * 5000, "_" * 90, "caf\udce9", "😀‍" * 80, "&<b>"]
+
+
+def labels(picture: Picture) -> list[str]:
+    """Everything that the menu says."""
+    return [str(label) for label, _told in lines(picture)]
+
+
+def lines(picture: Picture) -> list[tuple[object, Properties]]:
+    """Every line of the menu with a label."""
+    deeds = Deeds(lambda _title, _text: None, *[lambda: None] * 4)
+    tree = MenuTree()
+    tree.build(Menu(list(TrayMenu(deeds).entries(picture))))
+    return [(told["label"], told) for told in tree.properties.values() if "label" in told]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_make_short_plain_lines(name: str) -> None:
+    """Of photos, folders, models, licences, reasons, and of what the daemon says: one line each, and not a long one."""
+    path = to_wire(f"/in/{name}")
+    outcome = replace(done("a"), path=path, cutout_path=path)
+    model = MODEL | {"title": name, "licence": name, "good_for": name, "name": "x"}
+    folder = Folder("in", "out", path, path, "m", False, 0, None, ())
+    now = snapshot(
+        latest=(outcome, replace(outcome, state="failed", sentence=name, path=f"{path}2")), failed=1, why=name,
+        state="trouble", folders=(folder, folder), model=Choice("x", "default"),
+    )  # fmt: skip
+    failed = [{"path": path, "sentence": name}]
+    models = [model, model | {"name": "y", "installed": False, "can_be_pulled": True, "commercial": "no"}]
+    picture = Picture(now, models=models, failed=failed)
+    said = labels(picture) + labels(Picture(None, why=name)) + [headline(Picture(None, why=name))]
+    for label in said:
+        assert label.isprintable(), repr(label)
+        assert len(label.replace("__", "_")) <= 110, label
+        label.encode()
+
+
+def test_menu_offers_to_start_only_what_does_not_run() -> None:
+    """A daemon that hangs, or is of another version, is there."""
+    assert "Start" in labels(Picture())
+    said = labels(Picture(why="It hangs."))
+    assert "Start" not in said
+    assert said[0] == "It hangs."
+
+
+def test_models_are_listed_by_what_can_be_done_with_them() -> None:
+    """Usable ones to choose, others to fetch or to accept, and none that can be neither."""
+    base: dict[str, Any] = {**MODEL, "size_bytes": 5_000_000}
+    models = [
+        base | {"name": "a", "title": "A"},
+        base | {"name": "b", "title": "B", "accepted": False, "commercial": "unclear"},
+        base | {"name": "c", "title": "C", "installed": False, "can_be_pulled": True},
+        base | {"name": "d", "title": "D", "installed": False},
+        base | {"name": "e", "title": "E", "installed": False, "accepted": False, "can_be_pulled": True},
+    ]
+    said = labels(Picture(snapshot(model=Choice("a", "auto")), models=models))
+    assert "Model: A" in said
+    assert [label for label in said if label.endswith("MB, L")] == ["A, 5 MB, L", "B, 5 MB, L"]
+    assert [label for label in said if "download…)" in label] == ["C, 5 MB, L (download…)", "E, 5 MB, L (download…)"]
+    assert {"Accept the licence", "Download…", "Accept the licence and download…"} <= set(said)
+    assert "Licence: L; commercial use: not clear" in said
+    assert "Licence: L; commercial use: yes" in said
+
+
+def test_counts_and_devices_are_said() -> None:
+    """In the order of what is to do, done, failed; and why a GPU is not used."""
+    now = snapshot(
+        state="working", waiting=2, running=1, today=Counts(done=4), failed=1,
+        provider=Provider("cuda", "state", "CPUExecutionProvider", "No card is there."),
+    )  # fmt: skip
+    said = labels(Picture(now, failed=[{"path": "/a/b.jpg", "sentence": "It is damaged."}]))
+    assert said[0] == "Working · 3 to do · 4 done today · 1 failed"
+    assert {"Runs on: CPU", "No card is there.", "b.jpg: It is damaged.", "Try again", "Take off the list"} <= set(said)
+    assert "Quiet until 01:00" not in said
+    quiet = labels(Picture(snapshot(notifications=False, quiet_until=1.0)))
+    assert [label for label in quiet if label.startswith("Quiet until ")]
+    assert "Notifications (off)" in quiet
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen"), [("auto", "Automatic"), ("cpu", "CPU"), ("cuda", "GPU"), ("coreml,cuda", "GPU")]
+)
+def test_provider_that_was_asked_for_is_marked(asked: str, chosen: str) -> None:
+    """Whichever accelerator was named, it is a GPU."""
+    shown = lines(Picture(snapshot(provider=Provider(asked, "state", "", ""))))
+    named = [(label, told) for label, told in shown if label in ("Automatic", "CPU", "GPU")]
+    assert [label for label, told in named if told["toggle-state"]] == [chosen]
+
+
+def test_outcome_leads_to_its_cut_out_or_to_its_photo() -> None:
+    """What failed has no cut-out to open."""
+    failed = Outcome("a", "/in/a.jpg", "failed", "It is damaged.", "", "", "m", 0.0)
+    assert "Open" not in labels(Picture(snapshot(latest=(failed,)), models=[MODEL]))
+    assert "Open" in labels(Picture(snapshot(latest=(done("a"),)), models=[MODEL]))
