@@ -31,7 +31,7 @@ check: $(VENV)/.dev  ## format, lint, types, architecture
 soak: $(VENV)/.dev  ## the long runs
 	@$(BIN)/python -m pytest -m soak --timeout 7200
 
-panel: $(VENV)/.dev  ## the icon in a real panel: needs Xvfb, xfce4-panel, openbox and dbus-daemon
+panel: $(VENV)/.dev  ## the icon in a real panel: needs Xvfb, xfce4-panel, trayer, openbox and dbus-daemon
 	@$(BIN)/python -m pytest -m panel
 
 format: $(VENV)/.dev  ## format the code

@@ -139,6 +139,19 @@ def test_panel_that_has_just_begun_is_given_the_icon_with_a_menu(home: Home, tmp
             assert panel.item
 
 
+def test_icon_without_gtk_has_notices_where_there_is_a_bus(desk: Desk) -> None:
+    """The first one of all, and a click on it opens the inbox."""
+    home = desk.home
+    (home.root / "state" / "bgzero" / "greeted").unlink()
+    with session_bus() as bus, panel_on(bus) as panel, home.daemon(**QUICK):
+        home.env["DBUS_SESSION_BUS_ADDRESS"] = bus
+        with tray(home, "--no-start", "--backend", "xorg"):
+            until(lambda: panel.notifications.shown, "the greeting")
+            assert panel.notifications.shown[0]["title"] == "Drop photos here"
+            panel.click_notice()
+            until(lambda: desk.opened.exists() and desk.opened.read_text() == str(home.inbox), "the click opens it")
+
+
 def test_icon_without_gtk_is_drawn_in_a_gtk_panel(home: Home, tmp_path: Path) -> None:
     """Its windows have no background of their own: what was there before does not shine through."""
     with screen(tmp_path) as found, xfce_session(tmp_path, found.name):
