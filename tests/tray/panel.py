@@ -171,7 +171,9 @@ class Panel:
         self._do(send())
 
     def click_notice(self) -> None:
-        """Click the latest notice."""
+        """Click the latest notice, when its number is known to whom it came from."""
+        if self.watcher.items:
+            self.properties()
         self._loop.call_soon_threadsafe(self.notifications.ActionInvoked)
 
     def close(self) -> None:

@@ -50,7 +50,7 @@ class Shown:
         self.icon = sni.Icon("test", lambda: "Title", Menu(self._look), lambda size: bytes(4 * size * size), self._open)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        until(lambda: self.icon.bus or self.failed, "it begins")
+        until(lambda: self.icon._running or self.failed, "it begins")
 
     def _open(self, path: str) -> None:
         self.opened.append(path)
@@ -259,7 +259,9 @@ def test_notification_server_that_never_answers_costs_nothing(
     assert sessionbus.look_around(address).server == "Test"
 
 
-def test_notices_are_plain_text_and_stand_beside_those_of_other_kinds(panel: Panel) -> None:
+def test_notices_are_plain_text_and_stand_beside_those_of_other_kinds(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A NUL or half a character would cost the connection; each kind has a place of its own."""
     panel.show_notices()
     told = panel.notifications.shown
@@ -273,8 +275,14 @@ def test_notices_are_plain_text_and_stand_beside_those_of_other_kinds(panel: Pan
         assert (told[0]["title"], told[0]["text"]) == ("a\\x00b", "c\\xff\n&lt;d&gt;\\x1b")
         assert [one["replaces"] for one in told] == [0, 0, 1]
         assert [one["actions"] for one in told] == [[], [], ["default", "Open"]]
+        until(lambda: found.icon._bubbles._waiting == 0, "it has heard its number")
         panel.click_notice()
         until(lambda: found.opened == ["/x"], "it is opened")
+        monkeypatch.setattr(bubbles, "_MOST_REMEMBERED", 2)
+        for number in range(3):
+            found.icon.say(Notice("more", "", kind=f"{number}"))
+        until(lambda: found.icon._bubbles._waiting == 0 and len(told) == 6, "they are shown")
+        assert len(found.icon._bubbles._opens) == 2
 
 
 def test_icon_that_is_stopped_before_it_begins_does_not_begin(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bgzero_daemon import client
 from bgzero_daemon.tray import deeds, opening
 from bgzero_daemon.tray.deeds import Deeds
 from tests.home import until
+from tests.tray.test_feed import scripted
 
 
 def script(place: Path, text: str) -> str:
@@ -88,7 +90,7 @@ def test_file_is_shown_marked_or_its_folder_is(account: Path) -> None:
 
 def test_download_outlives_the_icon(account: Path) -> None:
     """Whatever it has to say when nobody listens any more."""
-    text = f"touch {account}/begun; {waits(account)}; echo 25 >&2; echo 50 >&2; touch {account}/over"
+    text = f"echo $$ >>{account}/begun; {waits(account)}; echo 25 >&2; echo 50 >&2; touch {account}/over"
     program = script(account / "bin" / "program", text)
     code = (
         "import time\nfrom bgzero_daemon.tray import deeds\n"
@@ -102,6 +104,7 @@ def test_download_outlives_the_icon(account: Path) -> None:
     icon.wait()
     (account / "go").touch()
     until((account / "over").exists, "it ends well")
+    assert len((account / "begun").read_text().split()) == 1, "two clicks are one download"
 
 
 def told_by(account: Path, text: str, monkeypatch: pytest.MonkeyPatch, deed: Callable[[Deeds], None]) -> list[str]:
@@ -134,6 +137,17 @@ def test_start_says_why_it_fails_and_is_no_failure_where_somebody_was_quicker(
     until(lambda: not of_us(account), "and waited for")
 
 
+def test_daemon_that_was_started_leaves_nothing_when_it_ends(account: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever that is."""
+    (account / "XDG_RUNTIME_DIR" / "bgzero").mkdir()
+    with scripted(account / "XDG_RUNTIME_DIR" / "bgzero") as daemon:
+        assert not told_by(account, waits(account), monkeypatch, Deeds.start)
+        assert daemon.asked == ["hello"]
+    assert of_us(account)
+    (account / "go").touch()
+    until(lambda: not of_us(account), "it is waited for")
+
+
 def test_commands_that_hang_or_cannot_write_are_told(account: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log, the settings; without a home there is no place for them."""
     monkeypatch.setattr(deeds, "_COMMAND_SECONDS", 0.2)
@@ -149,3 +163,51 @@ def test_commands_that_hang_or_cannot_write_are_told(account: Path, monkeypatch:
     (said,) = told_by(account, "", monkeypatch, Deeds.edit_settings)
     assert said.endswith("This account has no home, and so no place for settings.")
     assert Deeds(lambda *_words: None, *[lambda: None] * 4).starts_at_login() is None
+
+
+def test_model_that_was_downloaded_is_used(account: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the user is told."""
+    folder = account / "XDG_RUNTIME_DIR" / "bgzero"
+    folder.mkdir()
+    with scripted(folder, set_model=lambda: b'{"ok": true}\n') as daemon:
+        told = told_by(account, "exit 0", monkeypatch, lambda found: found.pull("m", accept=True))
+        assert daemon.asked == ["set_model"]
+    assert told == ["Fetching m: It goes on in the background.", "m is here: The next photo is cut with it."]
+
+
+def test_quit_without_a_daemon_closes_the_icon_and_with_one_that_hangs_does_not(
+    account: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be ended is said."""
+    monkeypatch.setattr(client, "_SECONDS", 0.2)
+    folder = account / "XDG_RUNTIME_DIR" / "bgzero"
+    folder.mkdir()
+    ended, over, told = threading.Event(), threading.Semaphore(0), list[str]()
+    nothing: Callable[[], None] = lambda: None  # noqa: E731
+    found = Deeds(lambda _title, said: told.append(said), nothing, nothing, over.release, ended.set)
+    with scripted(folder, stop=lambda: None):
+        found.quit()
+        assert over.acquire(timeout=20)
+        assert told
+        assert not ended.is_set()
+    found.quit()
+    assert ended.wait(20)
+
+
+def test_two_clicks_are_one_start(account: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first one waits for the daemon to answer."""
+    program = script(account / "bin" / "program", f"echo $$ >>{account}/begun; {waits(account)}; exit 1")
+    monkeypatch.setattr(deeds, "_program", lambda: [program])
+    told: list[str] = []
+    over = threading.Semaphore(0)
+    nothing: Callable[[], None] = lambda: None  # noqa: E731
+    found = Deeds(lambda _title, said: told.append(said), nothing, nothing, over.release, nothing)
+    found.start()
+    until((account / "begun").exists, "it begins")
+    found.start()
+    assert over.acquire(timeout=20)
+    assert not told, "the second one has ended at once"
+    (account / "go").touch()
+    assert over.acquire(timeout=20)
+    assert told == ["It ended at once; the log says why."]
+    assert len((account / "begun").read_text().split()) == 1

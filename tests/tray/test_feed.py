@@ -45,7 +45,8 @@ class Scripted:
         self.replies, self.asked = replies, list[str]()
         self.followers: list[socket.socket] = []
         self._server = socket.socket(socket.AF_UNIX)
-        self._server.bind(str(folder / "control.sock"))
+        with client.short_address(folder / "control.sock") as address:
+            self._server.bind(address)
         self._server.listen()
         threading.Thread(target=self._take, daemon=True).start()
 
@@ -227,9 +228,10 @@ def test_nobody_is_looked_for_less_and_less_often(folder: Path, monkeypatch: pyt
     monkeypatch.setattr(feeds, "_MOST_AGAIN_SECONDS", 30.0)
     tray = Followed()
     until(lambda: len(tries) >= 6, "it looks")
-    assert tries[5] - tries[4] >= 0.05 * 1.5**4
+    assert tries[5] - tries[4] >= 0.2
     assert not tray.pictures, "nothing is new"
     tray.feed._pause = 30.0
+    tray.feed.look_again()
     until(lambda: len(tries) >= 7, "it looks")
     with scripted(folder):
         tray.feed.look_again()
@@ -240,13 +242,14 @@ def test_nobody_is_looked_for_less_and_less_often(folder: Path, monkeypatch: pyt
 def test_daemon_that_lets_nobody_in_any_more_is_there(folder: Path) -> None:
     """As one that is stopped is, once many have knocked: it is not taken for one that does not run."""
     with socket.socket(socket.AF_UNIX) as server, ExitStack() as knocking:
-        server.bind(str(folder / "control.sock"))
+        with client.short_address(folder / "control.sock") as address:
+            server.bind(address)
         server.listen(0)
         with suppress(BlockingIOError):
             for _time in range(100):
                 peer = knocking.enter_context(socket.socket(socket.AF_UNIX))
                 peer.setblocking(False)
-                peer.connect(str(folder / "control.sock"))
+                client.connect(peer, folder / "control.sock")
         with pytest.raises(BgzeroError, match="The daemon does not answer") as caught:
             client.ask("hello")
         assert not isinstance(caught.value, NoDaemon)
