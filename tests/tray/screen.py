@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,15 @@ class Screen:
         for kind in (X.ButtonPress, X.ButtonRelease):
             xtest.fake_input(self._display, kind, button)
         self._display.sync()
+
+    def open_menu(self, x: int, y: int) -> Image.Image:
+        """Click with the right button, and return what was there before; the menu is there, and keys reach it."""
+        before = self.calm()
+        below = (0, PANEL_PX, *SIZE_PX)
+        self.click(x, y, button=3)
+        until(lambda: self.look().crop(below).tobytes() != before.crop(below).tobytes(), "the menu opens")
+        self.calm()
+        return before
 
     def press(self, *keys: str) -> None:
         """Press one key after another, by their X names."""
@@ -151,7 +160,7 @@ def _xfce_panel(folder: Path, display: str, bus: str) -> Iterator[None]:
         "XDG_CURRENT_DESKTOP": "XFCE", "HOME": str(folder), "NO_AT_BRIDGE": "1", "LANG": "C.UTF-8",
         "XDG_CACHE_HOME": str(folder / "cache"),
     }  # fmt: skip
-    with running(["openbox"], folder, env), running(["xfce4-panel", "--disable-wm-check"], folder, env):
+    with window_manager(folder, env), running(["xfce4-panel", "--disable-wm-check"], folder, env):
         yield
 
 
@@ -170,10 +179,26 @@ def running(command: list[str], folder: Path, env: dict[str, str]) -> Iterator[N
         process.wait()
 
 
-def trayer(folder: Path, display: str) -> AbstractContextManager[None]:
-    """A panel that knows nothing of D-Bus, at the top, for the length of the block."""
+@contextmanager
+def window_manager(folder: Path, env: dict[str, str]) -> Iterator[None]:
+    """One for the length of the block; a panel that comes before it is put somewhere else."""
+    server: Any = Display(env["DISPLAY"])
+    try:
+        there = server.intern_atom("_NET_SUPPORTING_WM_CHECK")
+        with running(["openbox"], folder, env):
+            until(lambda: server.screen().root.get_full_property(there, X.AnyPropertyType), "a window manager")
+            yield
+    finally:
+        server.close()
+
+
+@contextmanager
+def trayer(folder: Path, screen_: Screen) -> Iterator[None]:
+    """A panel that knows nothing of D-Bus, at the top and drawn, for the length of the block."""
     size = ["--widthtype", "percent", "--width", "100", "--heighttype", "pixel", "--height", str(PANEL_PX)]
-    return running(["trayer", "--edge", "top", "--align", "left", *size], folder, {"DISPLAY": display})
+    with running(["trayer", "--edge", "top", "--align", "left", *size], folder, {"DISPLAY": screen_.name}):
+        until(lambda: screen_.look().getpixel((SIZE_PX[0] // 2, PANEL_PX // 2)) != (0, 0, 0), "a panel")
+        yield
 
 
 PANEL_PX, ICON_PX = 32, 22  # how high the panel is, and how large it draws an icon

@@ -70,9 +70,7 @@ def test_menu_is_opened_by_mouse_and_a_model_chosen_by_keys(desk: tuple[Home, Sc
         photo(home.inbox / "first.jpg")
         daemon.wait_for("first.png")
         x, y = wait_for_state(found, State.WATCHING)
-        before = found.calm()
-        found.click(x, y, button=3)
-        until(lambda: found.look().tobytes() != before.tobytes(), "the menu opens")
+        found.open_menu(x, y)
         keep(found, "menu")
         # Pause, Pause for an hour, Model; then its first two lines: automatic, and the model of the best rank
         found.press("Down", "Down", "Down", "Right", "Down")
@@ -84,8 +82,7 @@ def test_menu_is_opened_by_mouse_and_a_model_chosen_by_keys(desk: tuple[Home, Sc
         assert tag_of(home.outbox / "second.png")["model"] == "another"
         time.sleep(1.0)
         x, y = wait_for_state(found, State.WATCHING)
-        found.click(x, y, button=3)
-        time.sleep(0.5)
+        found.open_menu(x, y)
         found.press("Down")
         found.press("Return")
         until(lambda: "paused" in state(home), "paused by keys")
@@ -103,9 +100,7 @@ def test_menu_of_the_models_that_ship_is_whole_on_the_screen(desk: tuple[Home, S
     with home.daemon(**QUICK) as daemon, tray(home, "--no-start"):
         daemon.wait_for(*(f"IMG_{2041 + number}.png" for number in range(3)))
         x, y = wait_for_state(found, State.WATCHING)
-        before = found.calm()
-        found.click(x, y, button=3)
-        until(lambda: found.look().tobytes() != before.tobytes(), "the menu opens")
+        before = found.open_menu(x, y)
         found.press("Down", "Down", "Down", "Right", "Down")
         seen = found.calm()
         before.paste(seen.crop((0, 0, seen.width, PANEL_PX)))  # the icon under the pointer looks pressed

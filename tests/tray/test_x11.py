@@ -17,7 +17,7 @@ from bgzero_daemon.tray.icons import State
 from tests.flow.test_steer import QUICK
 from tests.home import Home, until
 from tests.tray.panel import panel_on, session_bus
-from tests.tray.screen import TRAYER, Screen, running, screen, trayer, wait_for_state, xfce_session
+from tests.tray.screen import TRAYER, Screen, screen, trayer, wait_for_state, window_manager, xfce_session
 from tests.tray.test_panel import keep
 from tests.tray.test_tray import state, tray
 
@@ -46,8 +46,8 @@ def desk(home: Home, tmp_path: Path) -> Iterator[Desk]:
     (bin_ / "xdg-open").chmod(0o755)
     with ExitStack() as server, ExitStack() as panel:
         found = server.enter_context(screen(tmp_path, TRAYER))
-        panel.enter_context(running(["openbox"], tmp_path, {"DISPLAY": found.name, "HOME": str(tmp_path)}))
-        panel.enter_context(trayer(tmp_path, found.name))
+        server.enter_context(window_manager(tmp_path, {"DISPLAY": found.name, "HOME": str(tmp_path)}))
+        panel.enter_context(trayer(tmp_path, found))
         home.env.pop("DBUS_SESSION_BUS_ADDRESS", None)
         home.env |= {"DISPLAY": found.name, "PATH": f"{bin_}{os.pathsep}{home.env['PATH']}"}
         yield Desk(home, found, panel, server, tmp_path / "opened")
@@ -81,9 +81,7 @@ def test_icon_follows_is_clicked_and_ends(desk: Desk, way: str) -> None:
             desk.screen.click(x, y)
             until(lambda: desk.opened.exists() and desk.opened.read_text() == str(home.outbox), "the click opens it")
             if way == "gtk":
-                before = desk.screen.calm()
-                desk.screen.click(x, y, button=3)
-                until(lambda: desk.screen.look().tobytes() != before.tobytes(), "the menu opens")
+                desk.screen.open_menu(x, y)
                 keep(desk.screen, "gtk-menu")
                 desk.screen.press("Down", "Return")
                 until(lambda: "paused" in state(home), "paused by keys")
@@ -91,7 +89,7 @@ def test_icon_follows_is_clicked_and_ends(desk: Desk, way: str) -> None:
                 home.bgzero("pause")
             wait_for_state(desk.screen, State.PAUSED, side)
             desk.panel.close()
-            with running(["openbox"], home.root, {"DISPLAY": desk.screen.name}), trayer(home.root, desk.screen.name):
+            with trayer(home.root, desk.screen):
                 wait_for_state(desk.screen, State.PAUSED, side)
                 home.bgzero("resume")
                 wait_for_state(desk.screen, State.WATCHING, side)
@@ -129,7 +127,7 @@ def test_panel_that_has_just_begun_is_given_the_icon_with_a_menu(home: Home, tmp
     """XFCE's takes in windows first; an icon that comes in that moment waits for the better way."""
     (home.root / "state" / "bgzero").mkdir(parents=True)
     (home.root / "state" / "bgzero" / "greeted").touch()
-    with screen(tmp_path, TRAYER) as found, session_bus() as bus, trayer(tmp_path, found.name), panel_on(bus) as panel:
+    with screen(tmp_path, TRAYER) as found, session_bus() as bus, trayer(tmp_path, found), panel_on(bus) as panel:
         panel.go()
         until(lambda: _shows_windows(found.name), "a panel for windows")
         home.env |= {"DBUS_SESSION_BUS_ADDRESS": bus, "DISPLAY": found.name}
