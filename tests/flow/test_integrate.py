@@ -184,7 +184,9 @@ def test_status_tells_what_is_installed_and_purge_takes_it(home: Home) -> None:
     assert not any(part["installed"] for part in status(home).values())
     install(home, "thunar", "caja")
     assert home.bgzero("integrate", "autostart", "on").returncode == 0
-    assert {name for name, part in status(home).items() if part["installed"]} == {"menu", "thunar", "caja", "autostart"}
+    assert {name for name, part in status(home).items() if part["installed"]} == {
+        "menu", "icons", "thunar", "caja", "autostart",
+    }  # fmt: skip
     assert all(part["program"] in (None, PROGRAM[0]) for part in status(home).values())
     done = home.bgzero("integrate", "remove", "caja")
     assert (done.returncode, status(home)["caja"]["installed"], status(home)["thunar"]["installed"]) == (0, False, True)

@@ -79,9 +79,8 @@ def test_findings_and_tables_line_up_in_columns(home: Home) -> None:
     assert text.endswith("没有发现问题。\n")
     _status, text = said(home, "model", "list", **CHINESE)
     head, *rows = text.split("\n\n")[0].splitlines()
-    starts = {columns(head[: head.index("适合")])}
-    starts |= {columns(row[: row.index("动漫")]) for row in rows if "动漫" in row}
-    starts |= {columns(row[: row.index("边缘")]) for row in rows if row.startswith("birefnet-general ")}
+    starts = {columns(head[: head.index("已安装")])}
+    starts |= {columns(row) - columns(row.split()[-1]) for row in rows if not row.startswith(" ")}
     assert len(starts) == 1, text
 
 

@@ -21,8 +21,9 @@ TYPED = [line.split("  #")[0].strip() for block in BLOCKS for line in block.spli
 STEERING = [command for row in re.findall(r"^\| .* \| (`bgzero .*) \|$", README, re.MULTILINE)
             for command in re.findall(r"`(bgzero [^`]*)`", row)]  # fmt: skip
 COMMANDS = TYPED + STEERING
-# Run by other means: `make test` runs this, the installers are tried with the wheel in test_install.
-ELSEWHERE = {"make test", "make run", "uv tool install .", "pipx install .", "pip install ."}
+# Run by other means: `make test` runs this, the installers are tried with the wheel in test_install, the icon in
+# tests/tray, where there is a panel.
+ELSEWHERE = {"make test", "make run", "bgzero tray", "uv tool install .", "pipx install .", "pip install ."}
 WATCHING = {"bgzero run", "bgzero run --inbox in --outbox out"}
 
 

@@ -274,7 +274,7 @@ def test_marked_icons_are_the_same_pictures(svg: str) -> None:
 
 def test_icons_come_and_go(account: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that ship are put into the theme; changed ones and other people's stay, those of older versions go."""
-    assets = account / "package" / "tray" / "assets" / "hicolor"
+    assets = account / "package" / "tray" / "assets" / "icons" / "hicolor"
     places = [
         f"16x16/apps/{desktop.APP_ID}.png",
         "24x24/status/bgzero-paused.png",
