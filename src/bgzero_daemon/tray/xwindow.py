@@ -14,7 +14,7 @@ from Xlib import X
 from Xlib.error import CatchError, XError
 
 _PIXEL_BITS = 24  # of a window that pictures can be mixed with; python-xlib draws no others
-_CALM_SECONDS = 1.0  # from a panel's coming until it takes in icons well
+_CALM_SECONDS = 1.0  # from a panel's coming to asking it
 _UNLIKELY, _UNLIKELY_RGB = 0xFD02FB, (0xFD, 0x02, 0xFB)
 
 
@@ -82,7 +82,7 @@ def on_x11(original: type[Any]) -> type[Any]:  # noqa: C901 - a class that is kn
             self._window.change_property(name, utf8, 8, self.title.encode())
 
         def _dock_later(self) -> None:
-            """Leave a panel that has only just come in peace: trayer stays hidden where somebody docks too early."""
+            """Leave a panel that has only just come a moment to begin in; one request, not several, reaches it."""
             self._is_waiting = True
             timer = Timer(_CALM_SECONDS, self._call_soon, [self._dock_after_all])
             timer.daemon = True
