@@ -31,7 +31,7 @@ class PystrayMenu:
 
     def __iter__(self) -> Iterator[PystrayItem]:
         """Yield items as they are now."""
-        raise NotImplementedError
+        return iter(())
 
 
 class PystrayIcon:
