@@ -24,7 +24,7 @@ from tests.home import until
 from tests.tray.panel import session_bus
 
 NEEDED = ("Xvfb", "xfce4-panel", "openbox", "dbus-daemon")
-TRAYER = ("Xvfb", "trayer", "openbox")
+TRAYER = ("Xvfb", "trayer")
 SIZE_PX = (800, 600)
 CONFIGURATION = """<?xml version="1.0" encoding="UTF-8"?>
 <channel name="xfce4-panel" version="1.0">

@@ -17,7 +17,7 @@ from bgzero_daemon.tray.icons import State
 from tests.flow.test_steer import QUICK
 from tests.home import Home, until
 from tests.tray.panel import panel_on, session_bus
-from tests.tray.screen import TRAYER, Screen, screen, trayer, wait_for_state, window_manager, xfce_session
+from tests.tray.screen import TRAYER, Screen, screen, trayer, wait_for_state, xfce_session
 from tests.tray.test_panel import keep
 from tests.tray.test_tray import state, tray
 
@@ -27,7 +27,7 @@ SIDES_PX = {"xorg": 24, "gtk": 32}  # of the icon
 
 @dataclass
 class Desk:
-    """An account with an X server, a window manager and a panel; no session bus."""
+    """An account with an X server and a panel; no session bus."""
 
     home: Home
     screen: Screen
@@ -46,7 +46,6 @@ def desk(home: Home, tmp_path: Path) -> Iterator[Desk]:
     (bin_ / "xdg-open").chmod(0o755)
     with ExitStack() as server, ExitStack() as panel:
         found = server.enter_context(screen(tmp_path, TRAYER))
-        server.enter_context(window_manager(tmp_path, {"DISPLAY": found.name, "HOME": str(tmp_path)}))
         panel.enter_context(trayer(tmp_path, found))
         home.env.pop("DBUS_SESSION_BUS_ADDRESS", None)
         home.env |= {"DISPLAY": found.name, "PATH": f"{bin_}{os.pathsep}{home.env['PATH']}"}
