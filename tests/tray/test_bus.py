@@ -91,7 +91,7 @@ def test_panel_that_does_not_answer_or_says_no_is_asked_again(panel: Panel, monk
     panel.watcher.is_deaf = True
     panel.come()
     with monkeypatch.context() as patch:
-        patch.setattr(sni, "_ANSWER_SECONDS", 0.2)
+        patch.setattr(sessionbus, "ANSWER_SECONDS", 0.2)
         with shown():
             until(lambda: panel.watcher.asked >= 2, "it is asked again")
     panel.watcher.asked, panel.watcher.is_deaf, panel.watcher.refuses = 0, False, 2
@@ -246,7 +246,7 @@ def test_notification_server_that_never_answers_costs_nothing(
                 for _time in range(99):
                     found.icon._keep(found.icon._bubbles.show(Notice("title", "text")))
 
-            patch.setattr(bubbles, "_SECONDS", 0.2)
+            patch.setattr(sessionbus, "ANSWER_SECONDS", 0.2)
             found.icon._in_loop(say_many)
             until(lambda: panel.notifications.asked == 10, "some are tried")
             assert panel.menu()
@@ -328,7 +328,6 @@ def test_nobody_is_asked_again_and_again(panel: Panel, monkeypatch: pytest.Monke
 
 def test_icon_that_is_to_leave_does_not_overhear_it(panel: Panel, address: str) -> None:
     """Whatever is answered at that very moment."""
-    icon = sni.Icon("test", lambda: "Title", Menu([]), lambda size: bytes(4 * size * size))
 
     async def lost(begin: Callable[[MessageBus], Coroutine[Any, Any, object]], turns: int) -> bool:
         """Cancel a call some turns of the loop after its answer has come; say whether the call did not notice."""
@@ -346,15 +345,13 @@ def test_icon_that_is_to_leave_does_not_overhear_it(panel: Panel, address: str) 
         bus.disconnect()
         return asked == [True] and not task.cancelled()
 
-    def by_icon(bus: MessageBus) -> Coroutine[Any, Any, object]:
-        icon.bus = bus
-        place = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
-        return icon._call(Message(*place, member="GetId"))
+    def by_call(bus: MessageBus) -> Coroutine[Any, Any, object]:
+        return sessionbus.call(bus, sessionbus.BUS, "/org/freedesktop/DBus", sessionbus.BUS, "GetId", "", [])
 
     def by_bubbles(bus: MessageBus) -> Coroutine[Any, Any, object]:
         return bubbles.Bubbles(bus, lambda _path: None)._ask("Nothing", "", [])
 
-    assert not [turns for turns in range(6) for begin in (by_icon, by_bubbles) if asyncio.run(lost(begin, turns))]
+    assert not [turns for turns in range(6) for begin in (by_call, by_bubbles) if asyncio.run(lost(begin, turns))]
 
 
 def test_clicks_do_not_pile_up(caplog: pytest.LogCaptureFixture) -> None:

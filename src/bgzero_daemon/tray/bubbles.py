@@ -1,6 +1,5 @@
 """org.freedesktop.Notifications: showing notices, and hearing which one was clicked. Without it nothing is lost."""
 
-import asyncio
 import html
 import logging
 from collections.abc import Callable
@@ -11,13 +10,13 @@ from dbus_fast.aio import MessageBus
 
 from bgzero_daemon.core.names import display_line
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.tray import sessionbus
 from bgzero_daemon.tray.notices import Notice
 
 log = logging.getLogger(__name__)
 
 _NAME = "org.freedesktop.Notifications"
 _PLACE = "/" + _NAME.replace(".", "/")
-_SECONDS = 5.0
 _ICON = "io.github.bgzero.Daemon"
 _MOST_REMEMBERED = 20
 _MOST_WAITING = 10  # notices for a server that does not answer; more are given up
@@ -39,9 +38,7 @@ class Bubbles:
         """Hear of clicks from now on."""
         self._bus.add_message_handler(self._hear)
         rule = f"type='signal',interface='{_NAME}',member='ActionInvoked'"
-        await self._call(
-            "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch", "s", [rule]
-        )
+        await sessionbus.hear_of(self._bus, rule)
 
     async def show(self, notice: Notice) -> bool:
         """Show a notice in the place of the last one of its kind. Returns whether somebody took it."""
@@ -75,21 +72,8 @@ class Bubbles:
         return True
 
     async def _ask(self, member: str, signature: str, body: list[object]) -> list[object]:
-        return await self._call(_NAME, _PLACE, _NAME, member, signature, body)
-
-    async def _call(
-        self, destination: str, path: str, interface: str, member: str, signature: str, body: list[object]
-    ) -> list[object]:
         """Return what is answered, nothing where nobody answers well in time."""
-        message = Message(
-            destination=destination, path=path, interface=interface, member=member, signature=signature, body=body
-        )
-        try:
-            async with asyncio.timeout(_SECONDS):
-                reply = await self._bus.call(message)
-        except (OSError, EOFError, TimeoutError) as error:
-            log.debug("%s: %r", member, error)
-            return []
+        reply = await sessionbus.call(self._bus, _NAME, _PLACE, _NAME, member, signature, body)
         if reply is None or reply.message_type is MessageType.ERROR:
             log.debug("%s: %s", member, reply.body if reply else "no answer")
             return []

@@ -1,9 +1,10 @@
 """Who is on the session bus, asked once and without starting anybody."""
 
 import asyncio
+import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,10 +13,15 @@ from bgzero_daemon.core.errors import BgzeroError
 from bgzero_daemon.core.texts import _
 
 if TYPE_CHECKING:
+    from dbus_fast import Message
     from dbus_fast.aio import MessageBus
 
+log = logging.getLogger(__name__)
+
+BUS = "org.freedesktop.DBus"
 NOTIFICATIONS = "org.freedesktop.Notifications"
 _SECONDS = 5.0
+ANSWER_SECONDS = 5.0  # for whoever is on the bus
 _NAME_SECONDS = 1.0  # for the notification server, which need not be well for an icon to be shown
 
 
@@ -102,3 +108,25 @@ async def connect() -> "MessageBus":
         return await asyncio.wait_for(MessageBus(bus_address=address).connect(), _SECONDS)
     except (OSError, EOFError, ValueError, TimeoutError) as error:
         raise NoBus(_("There is no session bus: {why}.").format(why=error or _("it does not answer"))) from error
+
+
+async def call(
+    bus: "MessageBus", destination: str, path: str, interface: str, member: str, signature: str, body: Sequence[object]
+) -> "Message | None":  # fmt: skip
+    """Call a method of somebody on the bus. Returns what is answered, an error too; None where nobody does in time."""
+    from dbus_fast import Message
+
+    message = Message(
+        destination=destination, path=path, interface=interface, member=member, signature=signature, body=list(body)
+    )
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):  # wait_for of Python 3.11 may lose that we are to leave
+            return await bus.call(message)
+    except (OSError, EOFError, TimeoutError) as error:
+        log.debug("%s: %r", member, error)
+        return None
+
+
+async def hear_of(bus: "MessageBus", rule: str) -> None:
+    """Have the bus tell of signals that a match rule describes (D-Bus specification, match rules)."""
+    await call(bus, BUS, "/org/freedesktop/DBus", BUS, "AddMatch", "s", [rule])

@@ -6,7 +6,7 @@ registered whenever there is one. Nobody on the bus is waited for without an end
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
 from dbus_fast import Message, MessageType
@@ -24,12 +24,10 @@ log = logging.getLogger(__name__)
 
 WATCHER = "org.kde.StatusNotifierWatcher"
 SIZES = (16, 22, 24, 32, 44, 48, 64)  # pixels
-_BUS = "org.freedesktop.DBus"
 _LEAST_SECONDS = 0.25  # between two changes that panels hear of, and between two times that one is told of us
-_ANSWER_SECONDS = 5.0
 _AGAIN_SECONDS = 1.0  # until a panel that has turned us down, or does not answer, is asked again; then longer
 _MOST_AGAIN_SECONDS = 60.0
-_NOBODY = (f"{_BUS}.Error.ServiceUnknown", f"{_BUS}.Error.NameHasNoOwner")
+_NOBODY = (f"{sessionbus.BUS}.Error.ServiceUnknown", f"{sessionbus.BUS}.Error.NameHasNoOwner")
 
 
 class Icon(PystrayIcon):
@@ -83,8 +81,8 @@ class Icon(PystrayIcon):
             bus.export(dbusmenu.PATH, self._menu_side)
             bus.export(sniitem.PATH, self._item)
             bus.add_message_handler(self._hear)
-            rule = f"type='signal',sender='{_BUS}',member='NameOwnerChanged',arg0='{WATCHER}'"
-            await self._call(_message(_BUS, "/org/freedesktop/DBus", _BUS, "AddMatch", "s", [rule]))
+            rule = f"type='signal',sender='{sessionbus.BUS}',member='NameOwnerChanged',arg0='{WATCHER}'"
+            await sessionbus.hear_of(bus, rule)
             self._bubbles = Bubbles(bus, self._open)
             await self._bubbles.listen()
             self._running = True
@@ -150,7 +148,7 @@ class Icon(PystrayIcon):
         item(self)
 
     def _hear(self, message: Message) -> None:
-        if message.member == "NameOwnerChanged" and message.sender == _BUS and message.body[0] == WATCHER:
+        if message.member == "NameOwnerChanged" and message.sender == sessionbus.BUS and message.body[0] == WATCHER:
             self.is_shown = False
             self._menu_side.close()
             if message.body[2]:  # a panel has come, or come again
@@ -176,28 +174,10 @@ class Icon(PystrayIcon):
         """
         assert self.bus
         place, body = f"/{WATCHER.rpartition('.')[2]}", [self.bus.unique_name]
-        reply = await self._call(_message(WATCHER, place, WATCHER, "RegisterStatusNotifierItem", "s", body))
+        reply = await sessionbus.call(self.bus, WATCHER, place, WATCHER, "RegisterStatusNotifierItem", "s", body)
         self.is_shown = reply is not None and reply.message_type is MessageType.METHOD_RETURN
         log.debug("registered" if self.is_shown else "no panel takes the icon in")
         return self.is_shown or (reply is not None and reply.error_name in _NOBODY)
 
-    async def _call(self, message: Message) -> Message | None:
-        """Return what is answered, None where nobody answers in time."""
-        assert self.bus
-        try:
-            async with asyncio.timeout(_ANSWER_SECONDS):  # wait_for of Python 3.11 may lose that we are to leave
-                return await self.bus.call(message)
-        except (OSError, EOFError, TimeoutError) as error:
-            log.debug("%s: %r", message.member, error)
-            return None
-
     def __del__(self) -> None:
         """Nothing is left to hide: pystray's own would try."""
-
-
-def _message(
-    destination: str, path: str, interface: str, member: str, signature: str, body: Sequence[object]
-) -> Message:  # fmt: skip
-    return Message(
-        destination=destination, path=path, interface=interface, member=member, signature=signature, body=list(body)
-    )
