@@ -755,15 +755,21 @@ def mirror() -> Iterator[str]:
         yield f"{server.url}/far.onnx"
 
 
+def two_at_once(puller: Puller, url: str) -> "tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]":
+    """Begin a pull, and another one that waits for it."""
+    one = puller.begin("--from", url)
+    until(lambda: arrived(puller) > 0, "nothing arrives")
+    two = puller.begin("--from", url)
+    assert two.stderr
+    assert b"Another process is fetching it" in two.stderr.readline()
+    return one, two
+
+
 def test_two_pulls_at_once_make_one_file(puller: Puller) -> None:
     """The second one waits for the first, and says so."""
     go_on, answer = in_two_halves()
     with serving(answer) as server:
-        one = puller.begin("--from", server.url)
-        until(lambda: arrived(puller) > 0, "nothing arrives")
-        two = puller.begin("--from", server.url)
-        assert two.stderr
-        assert b"Another process is fetching it" in two.stderr.readline()
+        one, two = two_at_once(puller, server.url)
         go_on.set()
         said = [process.communicate(timeout=60) for process in (one, two)]
     assert (one.returncode, two.returncode) == (0, 0), said
@@ -776,11 +782,7 @@ def test_second_pull_goes_on_where_the_first_ended(puller: Puller, number: signa
     """It waits, finds the other one gone, and takes over what that left; where it took all away, it begins anew."""
     go_on, answer = in_two_halves()
     with serving(answer) as server:
-        one = puller.begin("--from", server.url)
-        until(lambda: arrived(puller) > 0, "nothing arrives")
-        two = puller.begin("--from", server.url)
-        assert two.stderr
-        assert b"Another process is fetching it" in two.stderr.readline()
+        one, two = two_at_once(puller, server.url)
         one.send_signal(number)
         go_on.set()
         assert two.wait(60) == 0
