@@ -1,5 +1,7 @@
 """Which model "auto" means, and which better one could be had."""
 
+from collections.abc import Iterable
+
 from bgzero_daemon.catalog import licences, shelf
 from bgzero_daemon.catalog.card import Commercial, Model
 from bgzero_daemon.core.errors import ModelError
@@ -32,6 +34,11 @@ def best(memory_bytes: int) -> Model:
             hint=_("`bgzero model list` shows all; `bgzero model pull` fetches."),
         )
     return min(found, key=_rank)
+
+
+def best_first(models: Iterable[Model]) -> list[Model]:
+    """Return models in the order in which "auto" prefers them; those that it never chooses come last, by name."""
+    return sorted(models, key=lambda model: (_rank(model), model.name))
 
 
 def better(than: Model, memory_bytes: int, *, on_cpu: bool) -> Model | None:

@@ -9,7 +9,6 @@ import logging
 import os
 import time
 import tomllib
-from contextlib import suppress
 from pathlib import Path
 
 import tomli_w
@@ -108,14 +107,12 @@ def _write(file: Path, kept: _Kept) -> None:
 
 
 def _read() -> _Kept:
-    folder = paths.state_dir()
-    with suppress(FileNotFoundError):
-        try:
-            return (
-                _Kept.model_validate(tomllib.loads((folder / FILE).read_text(encoding="utf-8"))) if folder else _Kept()
-            )
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            log.warning(_("%s cannot be read; licences are asked about again."), display(folder or FILE))
+    if (folder := paths.state_dir()) is None:
+        return _Kept()
+    try:
+        return _Kept.model_validate(tomllib.loads((folder / FILE).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        pass
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError):
+        log.warning(_("%s cannot be read; licences are asked about again."), display(folder / FILE))
     return _Kept()

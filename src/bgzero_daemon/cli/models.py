@@ -7,7 +7,7 @@ import sys
 
 import tomli_w
 
-from bgzero_daemon.catalog import licences, prepared, shelf
+from bgzero_daemon.catalog import choice, licences, prepared, shelf
 from bgzero_daemon.catalog.card import Commercial, Model
 from bgzero_daemon.cli.steer import print_json
 from bgzero_daemon.core.columns import columns, padded, wrapped
@@ -21,7 +21,7 @@ _COMMERCIAL = {Commercial.YES: _("yes"), Commercial.NO: _("no"), Commercial.UNCL
 
 def list_models(arguments: argparse.Namespace) -> int:
     """Print every model: what it is good for, takes and gives, whether it may be used, and whether it is here."""
-    models = sorted(shelf.sound_models(), key=lambda model: (model.card.rank or 1 << 30, model.name))
+    models = choice.best_first(shelf.sound_models())
     if arguments.json:
         print_json({"models": [_as_json(model) for model in models]})
         return Exit.OK

@@ -65,7 +65,7 @@ def _add_known(model: Model, file: Path, arguments: argparse.Namespace) -> int:
 def _new_card(file: Path, digits: str, arguments: argparse.Namespace) -> ModelCard:
     """Return the card of weights that are fed like another model. Raises UsageError for a name that will not do."""
     name = arguments.name or re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("-._")
-    if not _NAME.fullmatch(name) or name == "auto":
+    if not _NAME.fullmatch(name) or name == shelf.AUTO:
         raise UsageError(_("A name has small letters, digits, dots and hyphens: --name gives it one."))
     _check_free(name)
     like = shelf.find(arguments.like).card

@@ -2,11 +2,9 @@
 
 from concurrent.futures import Future
 
-from bgzero_daemon.catalog import licences, shelf
+from bgzero_daemon.catalog import choice, licences, shelf
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.service.errand import Errands
-
-_LAST = 1 << 30
 
 
 class Shelves:
@@ -21,8 +19,7 @@ class Shelves:
 
 
 def _told() -> dict[str, object]:
-    models = sorted(shelf.sound_models(), key=lambda model: (model.card.rank or _LAST, model.name))
-    return {"models": [_one(model) for model in models]}
+    return {"models": [_one(model) for model in choice.best_first(shelf.sound_models())]}
 
 
 def _one(model: Model) -> dict[str, object]:
