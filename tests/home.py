@@ -43,6 +43,14 @@ def is_alive(pid: int | None) -> bool:
         return False
 
 
+def _proc(path: Path) -> str:
+    """Return what the kernel tells there, and nothing where the process or thread has ended."""
+    try:
+        return path.read_text(errors="surrogateescape")
+    except OSError:
+        return ""
+
+
 class Daemon:
     """`bgzero run` as a child process."""
 
@@ -57,9 +65,8 @@ class Daemon:
     def worker(self) -> int | None:
         """Return the pid of the worker process, if there is one."""
         for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            children = task / "children"
-            for child in children.read_text().split():
-                if b"worker.main" in Path(f"/proc/{child}/cmdline").read_bytes():
+            for child in _proc(task / "children").split():  # threads and children may be gone since we heard of them
+                if "worker.main" in _proc(Path(f"/proc/{child}/cmdline")):
                     return int(child)
         return None
 
