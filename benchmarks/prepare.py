@@ -21,8 +21,9 @@ from bgzero_daemon.catalog import shelf
 from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.engine import recipe
 from bgzero_daemon.engine.session import F32, Engine
-from bgzero_daemon.photo.decode import Photo, decode
+from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.matte import to_mask
+from bgzero_daemon.photo.picture import Photo
 from bgzero_daemon.photo.tensor import to_tensor
 
 
@@ -32,7 +33,7 @@ def picture(photo: Path | None, card: ModelCard) -> F32:
         return to_tensor(decode(photo.read_bytes(), max_pixels=10**8), card.input.spec())
     slope = np.linspace(0, 200, card.input.size_px)[:, None, None]
     noise = np.random.default_rng(0).integers(0, 55, (card.input.size_px, card.input.size_px, 3))
-    return to_tensor(Photo((slope + noise).astype(np.uint8)), card.input.spec())
+    return to_tensor(Photo.of((slope + noise).astype(np.uint8)), card.input.spec())
 
 
 def alternate(card: ModelCard, engines: tuple[Engine, Engine], tensors: list[F32], pairs: int) -> dict[str, object]:

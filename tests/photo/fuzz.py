@@ -25,8 +25,9 @@ from PIL import Image, ImageCms
 
 from bgzero_daemon.core.errors import PhotoRefused
 from bgzero_daemon.core.recipe import Metadata
-from bgzero_daemon.photo.decode import Photo, decode
+from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.metadata import chosen_exif
+from bgzero_daemon.photo.picture import Photo
 from bgzero_daemon.service.structure import examine
 
 from .exif import exif_block, rational, short, text

@@ -1,14 +1,22 @@
 """Small real pictures, and what the tests of this room do with them."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import skimage.data
 from PIL import Image
 
-from bgzero_daemon.photo.decode import U8, Photo, decode
+from bgzero_daemon.core.recipe import Png
+from bgzero_daemon.core.specs import Fit
+from bgzero_daemon.photo import encode as room
+from bgzero_daemon.photo.decode import decode
+from bgzero_daemon.photo.foreground import CutOut, Mask
+from bgzero_daemon.photo.matte import F32
+from bgzero_daemon.photo.picture import U8, Photo
+from bgzero_daemon.photo.threads import Threads
 
 MAX_PIXELS = 1_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
@@ -66,3 +74,59 @@ def mean_error(one: U8, other: U8) -> float:
     """Return the mean difference between two pictures of one shape."""
     assert one.shape == other.shape
     return float(np.abs(one.astype(np.int16) - other.astype(np.int16)).mean())
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Finished pixels, (h, w) or (h, w, 4), as something to encode. Without `columns` nothing is said of empty ones."""
+
+    pixels: U8
+    known: slice | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+    @property
+    def channels(self) -> int:
+        """Grey, RGB or RGBA."""
+        return self.pixels.shape[2] if self.pixels.ndim == 3 else 1
+
+    def columns(self, rows: slice) -> slice:
+        """Say that there may be something everywhere."""
+        return self.known or slice(0, self.pixels.shape[1])
+
+    def draw(self, rows: slice, columns: slice) -> U8:
+        """Return a part."""
+        part = self.pixels[rows, columns]
+        return part if part.ndim == 3 else part[..., None]
+
+
+def encoded(
+    pixels: U8, photo: Photo, *, exif: bytes = b"", tag: Mapping[str, object] | None = None,
+    png: Png = Png.BALANCED, threads: int = 1,
+) -> bytes:  # fmt: skip
+    """Return finished pixels as the whole of a PNG."""
+    made = room.encode(Drawn(pixels), photo, exif=exif, tag=tag or {}, png=png, threads=Threads(threads))
+    return b"".join(made)
+
+
+def compose(photo: Photo, mask: F32, fit: Fit, *, rows_at_once: int = 1 << 30) -> U8:
+    """Draw all of a cut-out, (h, w, 4), from top to bottom."""
+    return _all_of(CutOut(photo, mask, fit), rows_at_once)
+
+
+def matte(photo: Photo, mask: F32, fit: Fit) -> U8:
+    """Draw all of a mask, (h, w)."""
+    return _all_of(Mask(photo, mask, fit), 1 << 30)[..., 0]
+
+
+def _all_of(drawing: CutOut | Mask, rows_at_once: int) -> U8:
+    width, height = drawing.size
+    whole = np.zeros((height, width, drawing.channels), np.uint8)
+    for top in range(0, height, rows_at_once):
+        rows = slice(top, min(top + rows_at_once, height))
+        columns = drawing.columns(rows)
+        whole[rows, columns] = drawing.draw(rows, columns)
+    return whole

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from bgzero_daemon import __version__
-from bgzero_daemon.photo.decode import U8, Photo
-from bgzero_daemon.photo.encode import SOFTWARE, encode
+from bgzero_daemon.photo.chunks import SOFTWARE
+from bgzero_daemon.photo.picture import U8, Photo
 from bgzero_daemon.photo.png import Inspection, inspect
 
 from .exif import exif_block, text
-from .pictures import error, opened
+from .pictures import encoded, error, opened
 from .profiles import matrix_profile
 
 TAG = {"v": 1, "source": "Caf%C3%A9.jpg", "model_sha256": "ab" * 32, "settings": {"metadata": "no-location"}}
@@ -34,7 +34,7 @@ def pixels(width: int = 6, height: int = 4, channels: int = 4, seed: int = 3) ->
 
 def photo(icc: bytes = b"", dpi: tuple[float, float] | None = None) -> Photo:
     """Return what `encode` takes profile and resolution from."""
-    return Photo(np.zeros((4, 6, 3), np.uint8), icc=icc, dpi=dpi)
+    return Photo.of(np.zeros((4, 6, 3), np.uint8), icc=icc, dpi=dpi)
 
 
 def inspected(content: bytes) -> Inspection:
@@ -68,7 +68,7 @@ def read(content: bytes) -> PngImagePlugin.PngImageFile:
 def test_pixels_come_back_identical(width: int, height: int, channels: int, seed: int) -> None:
     """Any size, cut-out or mask, even with colours under alpha 0: what is read is what was given."""
     given_pixels = pixels(width, height, channels, seed)
-    content = encode(given_pixels, photo(), exif=b"", tag=TAG)
+    content = encoded(given_pixels, photo(), exif=b"", tag=TAG)
     picture = read(content)
     assert picture.mode == ("RGBA" if channels else "L")
     assert error(np.asarray(picture), given_pixels) == 0
@@ -79,7 +79,7 @@ def test_pixels_come_back_identical(width: int, height: int, channels: int, seed
 def test_profile_resolution_exif_software_and_tag_stand_in_the_file() -> None:
     """Everything that was given is found again by an ordinary reader."""
     profile = matrix_profile()
-    picture = read(encode(pixels(), photo(profile, (300.0, 150.0)), exif=CAMERA, tag=TAG))
+    picture = read(encoded(pixels(), photo(profile, (300.0, 150.0)), exif=CAMERA, tag=TAG))
     assert picture.info["icc_profile"] == profile
     assert picture.info["dpi"] == pytest.approx((300, 150), abs=0.02)
     assert picture.text["Software"] == SOFTWARE == f"BGZero Daemon {__version__}"
@@ -90,13 +90,13 @@ def test_profile_resolution_exif_software_and_tag_stand_in_the_file() -> None:
 
 def test_what_was_not_given_is_not_made_up() -> None:
     """Without profile, resolution and EXIF the file holds exactly these chunks."""
-    kinds = [kind for kind, _payload in chunks(encode(pixels(), photo(), exif=b"", tag=TAG))]
+    kinds = [kind for kind, _payload in chunks(encoded(pixels(), photo(), exif=b"", tag=TAG))]
     assert kinds == [b"IHDR", b"tEXt", b"iTXt", b"IDAT", b"IEND"]
 
 
 def test_grey_mask_carries_no_rgb_profile() -> None:
     """Opacity is no colour: the photo's profile would be wrong for it; the resolution still holds."""
-    picture = read(encode(pixels(channels=0), photo(matrix_profile(), (300.0, 300.0)), exif=b"", tag=TAG))
+    picture = read(encoded(pixels(channels=0), photo(matrix_profile(), (300.0, 300.0)), exif=b"", tag=TAG))
     assert "icc_profile" not in picture.info
     assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.02)
 
@@ -104,7 +104,7 @@ def test_grey_mask_carries_no_rgb_profile() -> None:
 def test_cutout_of_a_cutout_is_the_same_photo() -> None:
     """Decoding what was encoded gives colours, alpha, profile and resolution back."""
     rgba = pixels()
-    again = opened(encode(rgba, photo(matrix_profile(), (300.0, 150.0)), exif=b"", tag=TAG))
+    again = opened(encoded(rgba, photo(matrix_profile(), (300.0, 150.0)), exif=b"", tag=TAG))
     assert error(again.rgb, np.ascontiguousarray(rgba[..., :3])) == 0
     assert again.own_alpha is not None
     assert error(again.own_alpha, np.ascontiguousarray(rgba[..., 3])) == 0
@@ -115,14 +115,14 @@ def test_cutout_of_a_cutout_is_the_same_photo() -> None:
 def test_same_arguments_give_the_same_bytes() -> None:
     """No clock, no chance, and no order of a dictionary gets into the file."""
     backwards = dict(reversed(TAG.items()))
-    first = encode(pixels(), photo(matrix_profile(), (72.0, 72.0)), exif=CAMERA, tag=TAG)
-    second = encode(pixels(), photo(matrix_profile(), (72.0, 72.0)), exif=CAMERA, tag=backwards)
+    first = encoded(pixels(), photo(matrix_profile(), (72.0, 72.0)), exif=CAMERA, tag=TAG)
+    second = encoded(pixels(), photo(matrix_profile(), (72.0, 72.0)), exif=CAMERA, tag=backwards)
     assert first == second
 
 
 def test_inspection_tells_size_hash_and_tag() -> None:
     """The service learns from the file itself what the worker claims."""
-    content = encode(pixels(), photo(), exif=b"", tag=TAG)
+    content = encoded(pixels(), photo(), exif=b"", tag=TAG)
     found = inspected(content)
     assert found.size_bytes == len(content)
     assert found.sha256 == hashlib.sha256(content).hexdigest()
@@ -133,13 +133,13 @@ def test_inspection_tells_size_hash_and_tag() -> None:
 @pytest.mark.parametrize("value", ["é ü 漢字 🙂", 'quotes " and \\', "line\nbreak", "\0", ""])
 def test_tag_carries_any_text(value: str) -> None:
     """Names in any script, quotes and control characters come back as they were."""
-    assert inspected(encode(pixels(), photo(), exif=b"", tag={"source": value})).tag == {"source": value}
+    assert inspected(encoded(pixels(), photo(), exif=b"", tag={"source": value})).tag == {"source": value}
 
 
 def test_inspection_does_not_move_the_descriptors_offset() -> None:
     """The service may look into a file that somebody is about to copy."""
     with tempfile.TemporaryFile() as file:
-        file.write(encode(pixels(), photo(), exif=b"", tag=TAG))
+        file.write(encoded(pixels(), photo(), exif=b"", tag=TAG))
         file.flush()
         file.seek(5)
         inspect(file.fileno())
@@ -148,7 +148,7 @@ def test_inspection_does_not_move_the_descriptors_offset() -> None:
 
 def test_pixels_are_compressed() -> None:
     """A flat picture of a megabyte takes some kilobytes."""
-    content = encode(np.zeros((512, 512, 4), np.uint8), photo(), exif=b"", tag={})
+    content = encoded(np.zeros((512, 512, 4), np.uint8), photo(), exif=b"", tag={})
     assert len(content) < 20_000
     data = b"".join(payload for kind, payload in chunks(content) if kind == b"IDAT")
     assert len(zlib.decompress(data)) == 512 * (512 * 4 + 1)

@@ -9,8 +9,9 @@ from PIL import Image
 
 from bgzero_daemon.core.errors import PhotoRefused
 from bgzero_daemon.core.recipe import Metadata
-from bgzero_daemon.photo.decode import Photo, decode
+from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.metadata import chosen_exif
+from bgzero_daemon.photo.picture import Photo
 
 from .exif import exif_block, rational, short, text
 from .handmade import chunk, tiff_file

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from bgzero_daemon.core.errors import ModelError
 from bgzero_daemon.core.specs import Activation, Fit, OutputSpec
-from bgzero_daemon.photo import matte as room
-from bgzero_daemon.photo.matte import F32, matte_strips, to_mask
+from bgzero_daemon.photo.matte import F32, Matte, to_mask
 from bgzero_daemon.photo.tensor import photo_box
 
 PROBABILITIES, LOGITS = OutputSpec(), OutputSpec(activation=Activation.LOGITS)
@@ -22,16 +22,23 @@ def noise(side: int, seed: int) -> F32:
     return np.random.default_rng(seed).random((side, side)).astype(np.float32).round(1)
 
 
-def joined(mask: F32, width: int, height: int, fit: Fit) -> F32:
-    """Return the matte in one piece, checking that strips follow each other without gap or overlap."""
-    whole, at = np.full((height, width), np.nan, np.float32), 0
-    for rows, strip in matte_strips(mask, width, height, fit):
-        assert rows.start == at
-        assert strip.shape == (rows.stop - rows.start, width)
-        assert strip.dtype == np.float32
-        whole[rows], at = strip, rows.stop
-    assert at == height
+def joined(mask: F32, width: int, height: int, fit: Fit, rows_at_once: int = 1 << 20) -> F32:
+    """Return the matte from top to bottom; what is said to be empty is 0."""
+    matte, whole = Matte(mask, width, height, fit), np.zeros((height, width), np.float32)
+    for top in range(0, height, rows_at_once):
+        rows = slice(top, min(top + rows_at_once, height))
+        columns = matte.columns(rows)
+        part = matte.opacity(rows, columns)
+        assert part.dtype == np.float32
+        whole[rows, columns] = part / np.float32(255)
     return whole
+
+
+def by_pillow(mask: F32, width: int, height: int, fit: Fit) -> F32:
+    """Return the matte as Pillow's resampling has it, in one piece."""
+    left, top, wide, high = photo_box(width, height, len(mask), fit)
+    picture = Image.fromarray(np.ascontiguousarray(mask[top : top + high, left : left + wide]))
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR), np.float32)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 8, 8), (1, 8, 8), (8, 8)])
@@ -101,21 +108,37 @@ def test_stretch_reaches_from_0_to_1_and_only_where_it_is_asked_for() -> None:
     assert to_mask(weak, PROBABILITIES).max() == pytest.approx(0.05)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     width=SIZES, height=SIZES, side=st.integers(1, 40), seed=st.integers(0, 9999), fit=st.sampled_from(Fit),
-    strip_pixels=st.integers(1, 400),
+    rows_at_once=st.integers(1, 40), part=st.floats(0.05, 1),
 )  # fmt: skip
-def test_strips_join_without_seams(width: int, height: int, side: int, seed: int, fit: Fit, strip_pixels: int) -> None:
-    """However small the strips, the matte is that of one piece within 1/255, in [0, 1], at the photo's size."""
+def test_matte_is_pillows_bilinear_without_seams(
+    width: int, height: int, side: int, seed: int, fit: Fit, rows_at_once: int, part: float
+) -> None:
+    """In strips of any height, larger or smaller than the mask, and with empty ground that nobody looks at."""
     mask = noise(side, seed)
-    whole = joined(mask, width, height, fit)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(room, "STRIP_PIXELS", strip_pixels)
-        pieces = joined(mask, width, height, fit)
-    assert whole.shape == (height, width)
-    assert np.abs(whole - pieces).max() <= 1 / 255
-    assert 0 <= whole.min() <= whole.max() <= 1
+    mask[:, : int(side * (1 - part))] = 0
+    pieces = joined(mask, width, height, fit, rows_at_once)
+    assert np.abs(by_pillow(mask, width, height, fit) - pieces).max() <= 0.5 / 255
+    assert 0 <= pieces.min() <= pieces.max() <= 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(side=st.integers(2, 60), seed=st.integers(0, 9999), size=st.integers(60, 300), fit=st.sampled_from(Fit))
+def test_columns_hold_all_that_can_be_seen(side: int, seed: int, size: int, fit: Fit) -> None:
+    """One spot in the mask: nothing of it lies beside the columns, and they are not simply all."""
+    draw = np.random.default_rng(seed)
+    mask = np.zeros((side, side), np.float32)
+    mask[draw.integers(side), draw.integers(side)] = 1
+    whole = by_pillow(mask, size, size, fit)
+    for top in range(0, size, 7):
+        rows = slice(top, min(top + 7, size))
+        columns = Matte(mask, size, size, fit).columns(rows)
+        beside = whole[rows].copy()
+        beside[:, columns] = 0
+        assert beside.max() < 0.5 / 255
+        assert columns.stop - columns.start <= 6 * size / side + 2
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,12 +8,11 @@ import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
 from bgzero_daemon.core.recipe import Metadata
-from bgzero_daemon.photo.decode import Photo
-from bgzero_daemon.photo.encode import encode
 from bgzero_daemon.photo.metadata import chosen_exif
+from bgzero_daemon.photo.picture import Photo
 
 from .exif import Entry, blob, exif_block, rational, short, text
-from .pictures import astronaut, opened, saved
+from .pictures import astronaut, encoded, opened, saved
 from .test_encode import chunks
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
@@ -92,7 +91,7 @@ def cut(content: bytes, policy: Metadata) -> bytes:
     photo = opened(content)
     alpha = np.where(photo.rgb[..., :1] > 60, 255, 0).astype(np.uint8)
     rgba = np.concatenate([photo.rgb * (alpha > 0), alpha], axis=2).astype(np.uint8)
-    return encode(rgba, photo, exif=chosen_exif(photo.exif, policy), tag={"v": 1})
+    return encoded(rgba, photo, exif=chosen_exif(photo.exif, policy), tag={"v": 1})
 
 
 def exif_of(png: bytes) -> Image.Exif:
@@ -175,7 +174,7 @@ def test_only_known_chunks_are_written(form: str, policy: Metadata) -> None:
 def test_thumbnail_and_orientation_never_pass(policy: Metadata) -> None:
     """The block that is written has no second directory, no orientation, no maker note and no comment."""
     photo = opened(saved(Image.fromarray(astronaut(16)), "JPEG", exif=camera_block(orientation=6)))
-    exif = exif_of(encode(photo.rgb, photo, exif=chosen_exif(photo.exif, policy), tag={}))
+    exif = exif_of(encoded(photo.rgb, photo, exif=chosen_exif(photo.exif, policy), tag={}))
     assert exif.get_ifd(ExifTags.IFD.IFD1) == {}
     assert BASE.Orientation not in exif
     assert not {BASE.MakerNote, BASE.UserComment, BASE.ImageUniqueID} & exif.get_ifd(CAMERA).keys()

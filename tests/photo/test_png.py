@@ -10,12 +10,11 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from bgzero_daemon.photo.decode import Photo
-from bgzero_daemon.photo.encode import encode
+from bgzero_daemon.photo.picture import Photo
 from bgzero_daemon.photo.png import SIGNATURE, DamagedPng, inspect
 
 from .handmade import chunk
-from .pictures import saved
+from .pictures import encoded, saved
 from .profiles import matrix_profile
 
 HEAD = chunk(b"IHDR", bytes((0, 0, 0, 3, 0, 0, 0, 2, 8, 6, 0, 0, 0)))
@@ -40,10 +39,10 @@ def put(file: BinaryIO, content: bytes) -> int:
 def small() -> bytes:
     """Return a small cut-out as this program writes it, with every kind of chunk."""
     rgba = np.arange(3 * 2 * 4, dtype=np.uint8).reshape(2, 3, 4)
-    photo = Photo(rgba[..., :3], icc=matrix_profile(), dpi=(300.0, 300.0))
+    photo = Photo.of(rgba[..., :3], icc=matrix_profile(), dpi=(300.0, 300.0))
     exif = Image.Exif()
     exif[271] = "Canon"
-    return encode(rgba, photo, exif=exif.tobytes(), tag={"v": 1})
+    return encoded(rgba, photo, exif=exif.tobytes(), tag={"v": 1})
 
 
 def test_every_changed_byte_is_noticed(file: BinaryIO) -> None:

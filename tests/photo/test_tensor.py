@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bgzero_daemon.core.specs import PHOTO_MAXIMUM, Fit, InputSpec
-from bgzero_daemon.photo.decode import Photo
+from bgzero_daemon.photo.picture import Photo
 from bgzero_daemon.photo.tensor import photo_box, to_tensor
 
 from .pictures import astronaut
@@ -51,7 +51,7 @@ def test_any_photo_gives_a_finite_tensor(  # one argument for each thing that va
 ) -> None:
     """Any size from 1x1, black ones too: the shape is the network's, in float32, every number finite."""
     value = 0 if dark else 200
-    photo = Photo(np.full((height, width, 3), value, np.uint8))
+    photo = Photo.of(np.full((height, width, 3), value, np.uint8))
     tensor = to_tensor(photo, InputSpec(size, scale, *PLAIN, fit))
     assert tensor.shape == (1, 3, size, size)
     assert tensor.dtype == np.float32
@@ -64,7 +64,7 @@ def test_any_photo_gives_a_finite_tensor(  # one argument for each thing that va
 
 def test_padding_is_zero_whatever_the_mean() -> None:
     """Letterboxed, the ground around the photo is 0 in the tensor's own unit."""
-    photo = Photo(np.full((10, 40, 3), 255, np.uint8))
+    photo = Photo.of(np.full((10, 40, 3), 255, np.uint8))
     tensor = to_tensor(photo, InputSpec(64, 255.0, *IMAGENET, Fit.LETTERBOX))
     left, top, wide, high = photo_box(40, 10, 64, Fit.LETTERBOX)
     assert (left, top, wide, high) == (0, 24, 64, 16)
@@ -80,13 +80,13 @@ def test_channels_stand_in_the_order_red_green_blue() -> None:
     rgb[:16, :, 0] = 255
     rgb[:, :16, 1] = 255
     rgb[16:, 16:, 2] = 255
-    tensor = to_tensor(Photo(rgb), InputSpec(32, 255.0, *PLAIN))
+    tensor = to_tensor(Photo.of(rgb), InputSpec(32, 255.0, *PLAIN))
     assert (tensor[0].transpose(1, 2, 0) == rgb / np.float32(255)).all()
 
 
 def test_mean_and_deviation_are_per_channel() -> None:
     """(value / scale - mean) / std, each channel with its own."""
-    tensor = to_tensor(Photo(np.full((8, 8, 3), 51, np.uint8)), InputSpec(16, 255.0, *IMAGENET))
+    tensor = to_tensor(Photo.of(np.full((8, 8, 3), 51, np.uint8)), InputSpec(16, 255.0, *IMAGENET))
     wanted = [(0.2 - mean) / std for mean, std in zip(*IMAGENET, strict=True)]
     assert np.abs(tensor[0, :, 3, 3] - wanted).max() < 1e-6
 
@@ -94,7 +94,7 @@ def test_mean_and_deviation_are_per_channel() -> None:
 def test_half_of_256_is_the_same_as_subtracting_128() -> None:
     """scale 256 and mean 0.5 give (v - 128) / 256, bit for bit: what imgly's networks were made for."""
     rgb = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    tensor = to_tensor(Photo(np.repeat(rgb[..., None], 3, axis=2)), InputSpec(16, 256.0, (0.5,) * 3, (1.0,) * 3))
+    tensor = to_tensor(Photo.of(np.repeat(rgb[..., None], 3, axis=2)), InputSpec(16, 256.0, (0.5,) * 3, (1.0,) * 3))
     assert (tensor[0, 1] == (rgb.astype(np.float32) - 128) / 256).all()
 
 
@@ -104,30 +104,30 @@ def test_photo_maximum_makes_brightness_irrelevant(seed: int, factor: int) -> No
     """A photo and the same photo at a fraction of its brightness give the same tensor."""
     dark = np.random.default_rng(seed).integers(0, 256 // factor, (16, 16, 3)).astype(np.uint8)
     spec = InputSpec(16, PHOTO_MAXIMUM, *IMAGENET)
-    bright = to_tensor(Photo((dark * factor).astype(np.uint8)), spec)
-    assert np.abs(bright - to_tensor(Photo(dark), spec)).max() < 1e-5
+    bright = to_tensor(Photo.of((dark * factor).astype(np.uint8)), spec)
+    assert np.abs(bright - to_tensor(Photo.of(dark), spec)).max() < 1e-5
 
 
 def test_darkened_photo_gives_nearly_the_same_tensor() -> None:
     """A real photo, darkened to a maximum of 90 and rounded to 8 bits, on another size: only rounding differs."""
     spec = InputSpec(64, PHOTO_MAXIMUM, *PLAIN)
     dark = np.rint(astronaut().astype(np.float32) * (90 / astronaut().max())).astype(np.uint8)
-    difference = np.abs(to_tensor(Photo(dark), spec) - to_tensor(Photo(astronaut()), spec))
+    difference = np.abs(to_tensor(Photo.of(dark), spec) - to_tensor(Photo.of(astronaut()), spec))
     assert difference.max() < 0.03
     fixed = InputSpec(64, 255.0, *PLAIN)
-    assert np.abs(to_tensor(Photo(dark), fixed) - to_tensor(Photo(astronaut()), fixed)).max() > 0.3
+    assert np.abs(to_tensor(Photo.of(dark), fixed) - to_tensor(Photo.of(astronaut()), fixed)).max() > 0.3
 
 
 @pytest.mark.parametrize("fit", Fit)
 def test_small_picture_is_antialiased(fit: Fit) -> None:
     """A fine chequerboard shrunk becomes grey, not a moiré of black and white."""
     board = (np.indices((256, 256)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    tensor = to_tensor(Photo(np.repeat(board[..., None], 3, axis=2)), InputSpec(32, 255.0, *PLAIN, fit))
+    tensor = to_tensor(Photo.of(np.repeat(board[..., None], 3, axis=2)), InputSpec(32, 255.0, *PLAIN, fit))
     assert np.abs(tensor - 0.5).max() < 0.05
 
 
 def test_photo_is_left_as_it_is() -> None:
     """Making a tensor changes nothing in the photo."""
-    photo = Photo(np.asarray(Image.fromarray(astronaut())).copy())
+    photo = Photo.of(np.asarray(Image.fromarray(astronaut())).copy())
     to_tensor(photo, InputSpec(32, PHOTO_MAXIMUM, *IMAGENET))
     assert (photo.rgb == astronaut()).all()

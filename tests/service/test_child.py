@@ -42,7 +42,7 @@ def pair() -> Iterator[Pair]:
     assert process.stderr
     murmur = Murmur(process.pid, process.stderr)
     now = time.monotonic()
-    sizes = Sizes(workers=1, threads=1, lanes=2, memory_bytes=10**9, photo_pixels=10**6)
+    sizes = Sizes(workers=1, threads=1, lanes=2, runs=1, memory_bytes=10**9, photo_pixels=10**6)
     meter = Meter(process.pid, sizes.memory_bytes)
     child = Child(
         "u2netp",
@@ -301,7 +301,7 @@ def test_rest_begins_with_the_last_photo(pair: Pair) -> None:
 def test_large_photos_are_not_given_to_one_worker_together(pair: Pair) -> None:
     """What memory leaves beside the model, at 20 bytes a pixel; one that is larger is alone."""
     child = pair[0]
-    child.sizes = Sizes(workers=1, threads=1, lanes=4, memory_bytes=10**9, photo_pixels=10**8)
+    child.sizes = Sizes(workers=1, threads=1, lanes=4, runs=1, memory_bytes=10**9, photo_pixels=10**8)
     said(pair, READY)
     child.meter.base_bytes = 400_000_000  # leaves 400 MB of 800, for 20 million pixels
 

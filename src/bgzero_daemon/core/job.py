@@ -115,7 +115,7 @@ class Task:
 class Staged:
     """A task's result: a finished PNG in the staged file, or nothing where it was dropped.
 
-    `seconds` maps each step to its wall time.
+    `seconds` maps each step to its wall time, `cpu_seconds` to what the whole worker used meanwhile.
     """
 
     source_sha256: str
@@ -128,3 +128,4 @@ class Staged:
     provider: str = ""
     note: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
+    cpu_seconds: Mapping[str, float] = field(default_factory=dict)

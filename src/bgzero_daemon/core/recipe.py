@@ -19,6 +19,14 @@ class Product(StrEnum):
     MASK = "mask"
 
 
+class Png(StrEnum):
+    """How much time is given for fewer bytes. The pixels are the same in all."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    SMALL = "small"
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """The settings of one cut. `model` names a card, or is the path of a weight file."""

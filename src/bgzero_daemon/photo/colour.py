@@ -68,7 +68,12 @@ def split(picture: Image.Image, icc: bytes, grey: Grey = PLAIN_GREY) -> tuple[Im
         profile = _profile(icc, picture.mode)
         return (_converted(picture, profile) if profile else picture.convert("RGB")), alpha, b""
     rgb = picture if picture.mode == "RGB" else picture.convert("RGB")
-    return rgb, alpha, icc if _profile(icc, "RGB") else b""
+    return rgb, alpha, fitting(icc)
+
+
+def fitting(icc: bytes) -> bytes:
+    """Return a profile for RGB pixels, b"" for one that is broken or made for others."""
+    return icc if _profile(icc, "RGB") else b""
 
 
 def _eight_bits(picture: Image.Image, kind: Grey) -> tuple[Image.Image, Image.Image | None]:

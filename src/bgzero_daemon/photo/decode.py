@@ -1,21 +1,27 @@
 """From a file's bytes to an upright photo in memory, with its colour profile and metadata kept aside."""
 
+import importlib
 import io
 import struct
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from bgzero_daemon.core.errors import Code, PhotoRefused, PhotoSkipped
 from bgzero_daemon.core.formats import HEAD_BYTES, Kind, is_raw_tiff, sniff
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.photo import colour
+from bgzero_daemon.photo.picture import U32, UPRIGHT, WORD, Photo, is_quarter_turn
 from bgzero_daemon.photo.png import pixels_only
 
-U8 = NDArray[np.uint8]
+simplejpeg: ModuleType | None
+try:  # Pillow's libjpeg-turbo without Pillow's detours: the same pixels in two thirds of the time
+    simplejpeg = importlib.import_module("simplejpeg")
+except ImportError:
+    simplejpeg = None
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 """What may be decoded, in Pillow's names. Never EPS (runs a program) or PSD."""
@@ -25,7 +31,7 @@ Image.MAX_IMAGE_PIXELS = None
 # Pillow's 1 MB for one text counts for profiles too, and those of printers and scanners have several.
 PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 
-_QUARTER_TURNS = (5, 6, 7, 8)
+_STRIP_PIXELS = 1 << 18
 
 # What Pillow's decoders raise for bytes they cannot make sense of.
 _DECODER_ERRORS = (
@@ -42,34 +48,8 @@ _DECODER_ERRORS = (
     ZeroDivisionError,
     AttributeError,
     RuntimeError,
+    AssertionError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Photo:
-    """An upright photo.
-
-    `rgb` is (h, w, 3) and `own_alpha` (h, w), uint8, straight; `own_alpha` is None where the file has
-    no transparency. `icc` is the profile of `rgb`, b"" for sRGB or unknown. `dpi` is (x, y) in pixels
-    per inch. `exif` is what the file's EXIF holds, unfiltered. `note` tells what was left out.
-    """
-
-    rgb: U8
-    own_alpha: U8 | None = None
-    icc: bytes = b""
-    dpi: tuple[float, float] | None = None
-    exif: Image.Exif | None = None
-    note: str = ""
-
-    @property
-    def width_px(self) -> int:
-        """Columns."""
-        return int(self.rgb.shape[1])
-
-    @property
-    def height_px(self) -> int:
-        """Rows."""
-        return int(self.rgb.shape[0])
 
 
 def decode(content: bytes, *, max_pixels: int) -> Photo:
@@ -143,24 +123,60 @@ def _decode(content: bytes, max_pixels: int) -> Photo:
                 code=Code.TOO_LARGE,
             )
         frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
-        grey, turn = _deep_grey(opened), _orientation(opened)
-        opened.load()  # a PNG may carry its EXIF behind its pixels; a TIFF's orientation is gone after this
-        _scale_key(opened, content)
-        icc, dpi, exif = opened.info.get("icc_profile") or b"", _dpi(opened), _exif(opened)
-        turn = turn or _orientation(opened)
-        upright = _upright(opened)
-    if dpi and turn in _QUARTER_TURNS:
-        dpi = dpi[::-1]
-    rgb, alpha, icc = colour.split(upright, icc, grey)
-    note = _("first of {count} pictures").format(count=frames) if frames > 1 else ""
+        turn = _orientation(opened)
+        words, has_alpha, icc = _pixels(opened, content)
+        dpi, exif = _dpi(opened), _exif(opened)
+        left_to_do = _orientation(opened)  # a TIFF is turned by now, and says so no more; a PNG's may stand at its end
     return Photo(
-        rgb=np.asarray(rgb, np.uint8),
-        own_alpha=None if alpha is None else np.asarray(alpha, np.uint8),
+        words,
+        turn=left_to_do if left_to_do in range(1, 9) else UPRIGHT,
+        has_alpha=has_alpha,
         icc=icc,
-        dpi=dpi,
+        dpi=dpi[::-1] if dpi and is_quarter_turn(turn or left_to_do) else dpi,
         exif=exif,
-        note=note,
+        note=_("first of {count} pictures").format(count=frames) if frames > 1 else "",
     )
+
+
+def _pixels(opened: Image.Image, content: bytes) -> tuple[U32, bool, bytes]:
+    """Return the pixels as they lie in the file, whether they have opacity of their own, and their profile."""
+    words = _plain_jpeg(opened, content)
+    if words is None:
+        grey = _deep_grey(opened)
+        opened.load()
+        _scale_key(opened, content)
+    icc = opened.info.get("icc_profile") or b""
+    if words is not None:
+        return words, False, colour.fitting(icc)
+    if opened.mode == "RGBA":
+        return _words(opened, None), True, colour.fitting(icc)
+    rgb, alpha, icc = colour.split(opened, icc, grey)
+    return _words(rgb, alpha), alpha is not None, icc
+
+
+def _plain_jpeg(opened: Image.Image, content: bytes) -> U32 | None:
+    """Decode an RGB JPEG of which nothing is amiss; None for all else, which is Pillow's to decide."""
+    if simplejpeg is None or opened.format not in ("JPEG", "MPO") or opened.mode != "RGB":
+        return None
+    try:
+        rgba = simplejpeg.decode_jpeg(content, colorspace="RGBA", strict=True)
+    except ValueError:
+        return None
+    is_whole = rgba.shape == (opened.height, opened.width, 4)
+    return rgba.view(WORD)[..., 0] if is_whole else None
+
+
+def _words(picture: Image.Image, alpha: Image.Image | None) -> U32:
+    """Bring Pillow's pixels, RGB or RGBA, into words, strip by strip."""
+    words = np.empty((picture.height, picture.width), WORD)
+    rows = max(1, _STRIP_PIXELS // picture.width)
+    for top in range(0, picture.height, rows):
+        box = (0, top, picture.width, min(top + rows, picture.height))
+        strip = picture.crop(box).convert("RGBA")
+        if alpha:
+            strip.putalpha(alpha.crop(box))
+        words[top : top + rows] = np.asarray(strip).view(WORD)[..., 0]
+    return words
 
 
 def _orientation(opened: Image.Image) -> int:
@@ -192,13 +208,6 @@ def _scale_key(opened: Image.Image, content: bytes) -> None:
 
 def _mega(pixels: int) -> str:
     return f"{pixels / 1e6:.1f}".removesuffix(".0")
-
-
-def _upright(opened: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(opened)
-    except _DECODER_ERRORS:  # EXIF beyond reading: the photo stays as it lies in the file
-        return opened
 
 
 def _exif(opened: Image.Image) -> Image.Exif | None:

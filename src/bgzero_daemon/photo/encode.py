@@ -1,39 +1,139 @@
-"""From a cut-out to the bytes of a PNG."""
+"""From a drawing to the bytes of a PNG, in strips: none of it is in memory as a whole.
 
-import io
-import json
-from collections.abc import Mapping
+A strip is drawn, filtered and compressed by itself, so that strips go to as many threads as there are, and what was
+drawn is still in the processor's cache when it is compressed. Each begins with a row that does not look at the one
+above, and ends on a byte (deflate's sync flush), so that strips one after another are one stream.
+"""
 
-from PIL import Image, PngImagePlugin
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
 
-from bgzero_daemon import __version__
-from bgzero_daemon.photo.decode import U8, Photo
-from bgzero_daemon.photo.png import TAG_KEYWORD
+import numpy as np
 
-SOFTWARE = f"BGZero Daemon {__version__}"
-# Level 1 is about three times as fast as Pillow's default and a few percent larger.
-_COMPRESS_LEVEL = 1
+from bgzero_daemon.core.checksums import Compressor, adler32, joined_adler32, quick_compressor, thorough_compressor
+from bgzero_daemon.core.recipe import Png
+from bgzero_daemon.photo.chunks import before_pixels, chunk
+from bgzero_daemon.photo.picture import U8, Photo
+from bgzero_daemon.photo.png import SIGNATURE
+from bgzero_daemon.photo.rowfilter import filtered
+from bgzero_daemon.photo.threads import Threads
+
+_STRIP_BYTES = {Png.FAST: 1 << 18, Png.BALANCED: 1 << 18, Png.SMALL: 1 << 20}
+"""Bytes of pixels in a strip: what is made of it stays in a core's cache. Larger ones compress a little better."""
+
+_STREAM_HEAD = b"\x78\x01"  # RFC 1950: deflate, a window of 32 kB
+_STREAM_END = b"\x03\x00"  # RFC 1951: a last block that holds nothing
+_IDAT_BYTES = 1 << 16
+_NO_ADLER = 1
 
 
-def encode(pixels: U8, photo: Photo, *, exif: bytes, tag: Mapping[str, object]) -> bytes:
-    """Return a PNG of `pixels`, (h, w, 4) or (h, w), with the photo's profile and resolution.
+class Drawing(Protocol):
+    """What is encoded."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+
+    @property
+    def channels(self) -> int:
+        """Bytes of a pixel: 1 for grey, 3 for RGB, 4 for RGBA."""
+
+    def columns(self, rows: slice) -> slice:
+        """Return between which columns anything of these rows is not zero."""
+
+    def draw(self, rows: slice, columns: slice) -> U8:
+        """Return (rows, columns, channels). Many threads call it at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Strip:
+    """A finished strip: its part of the stream, checksum and length of what it holds, CPU seconds of compressing it."""
+
+    deflated: bytes
+    adler: int
+    length: int
+    seconds: float
+
+
+def encode(
+    drawing: Drawing, photo: Photo, *, exif: bytes, tag: Mapping[str, object], png: Png, threads: Threads,
+    on_deflated: Callable[[float], None] = lambda _seconds: None,
+) -> Iterator[bytes]:  # fmt: skip
+    """Yield a PNG of the drawing, piece by piece, with the photo's profile and resolution.
 
     `exif` is a finished block or b""; `tag` goes into an iTXt chunk as JSON and says what made the
-    file. The same arguments give the same bytes.
+    file. The same arguments give the same bytes, whatever the threads. `on_deflated` is told, strip by strip, the
+    seconds of CPU time that compressing took.
     """
-    texts = PngImagePlugin.PngInfo()
-    texts.add_text("Software", SOFTWARE)
-    texts.add_itxt(TAG_KEYWORD, json.dumps(tag, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
-    options: dict[str, object] = {}
-    if photo.icc and pixels.ndim == 3:  # a grey mask is not in the photo's colour space
-        options["icc_profile"] = photo.icc
-    if photo.dpi:
-        options["dpi"] = photo.dpi
-    if exif:
-        options["exif"] = exif
-    out = io.BytesIO()
-    # icc_profile=None keeps Pillow from adding one of its own accord
-    Image.fromarray(pixels).save(
-        out, "PNG", pnginfo=texts, compress_level=_COMPRESS_LEVEL, **{"icc_profile": None, **options}
-    )
-    return out.getvalue()
+    yield b"".join((SIGNATURE, *before_pixels(drawing.size, drawing.channels, photo, exif=exif, tag=tag)))
+    yield from _idat(_stream(drawing, png, threads, on_deflated))
+    yield chunk(b"IEND")
+
+
+def _idat(stream: Iterator[bytes]) -> Iterator[bytes]:
+    """Pack a stream into chunks of a sensible length."""
+    held: list[bytes] = []
+    for piece in stream:
+        held.append(piece)
+        if sum(map(len, held)) >= _IDAT_BYTES:
+            yield chunk(b"IDAT", *held)
+            held.clear()
+    yield chunk(b"IDAT", *held)
+
+
+def _stream(drawing: Drawing, png: Png, threads: Threads, on_deflated: Callable[[float], None]) -> Iterator[bytes]:
+    """Yield the zlib stream of all rows."""
+    width, height = drawing.size
+    rows = max(1, _STRIP_BYTES[png] // (width * drawing.channels))
+
+    def strip(top: int) -> _Strip:
+        return _strip(drawing, slice(top, min(top + rows, height)), png)
+
+    yield _STREAM_HEAD
+    adler = _NO_ADLER
+    for one in threads.in_order(strip, range(0, height, rows)):
+        adler = joined_adler32(adler, one.adler, one.length)
+        on_deflated(one.seconds)
+        yield one.deflated
+    yield _STREAM_END + struct.pack(">I", adler)
+
+
+def _strip(drawing: Drawing, rows: slice, png: Png) -> _Strip:
+    width, step, count = drawing.size[0], drawing.channels, rows.stop - rows.start
+    columns = drawing.columns(rows)
+    if columns.start == columns.stop:
+        return _empty(count * (1 + width * step), png)
+    pixels = drawing.draw(rows, columns)
+    if pixels.shape[1] < width:
+        wide = np.zeros((count, width, step), np.uint8)
+        wide[:, columns] = pixels
+        pixels = wide
+    return _deflated(filtered(pixels.reshape(count, -1), step, png, columns.start * step, columns.stop * step), png)
+
+
+@lru_cache(maxsize=8)
+def _empty(length: int, png: Png) -> _Strip:
+    """Return a strip in which nothing can be seen: zeros, and "no filter" is a zero too."""
+    return _deflated(np.zeros(length, np.uint8), png)
+
+
+def _deflated(content: U8, png: Png) -> _Strip:
+    began, compressor = time.thread_time(), _compressor(png)
+    deflated = compressor.compress(content.data) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    seconds = time.thread_time() - began
+    return _Strip(deflated, adler32(content.data), content.size, seconds)
+
+
+def _compressor(png: Png) -> Compressor:
+    match png:
+        case Png.FAST:
+            return quick_compressor(1)
+        case Png.BALANCED:
+            return quick_compressor(2)
+        case Png.SMALL:
+            return thorough_compressor(9)

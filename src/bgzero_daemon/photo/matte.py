@@ -1,6 +1,6 @@
 """From what a network says to opacity at photo size."""
 
-from collections.abc import Iterator
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,8 @@ from bgzero_daemon.photo.tensor import photo_box
 
 F32 = NDArray[np.float32]
 
-STRIP_PIXELS = 1 << 20
-"""Pixels handled at once, so that memory beside the output stays small at any photo size."""
+_HALF_STEP = 0.5 / 255.0
+"""What is less than this is rounded to an alpha of 0."""
 
 
 def to_mask(raw: NDArray[np.generic], spec: OutputSpec) -> F32:
@@ -38,19 +38,70 @@ def to_mask(raw: NDArray[np.generic], spec: OutputSpec) -> F32:
     return np.clip(mask, 0.0, 1.0).astype(np.float32)
 
 
-def matte_strips(mask: F32, width_px: int, height_px: int, fit: Fit) -> Iterator[tuple[slice, F32]]:
-    """Yield the matte from top to bottom as (rows, strip): strip is (rows, width), float32, in [0, 1].
+class Matte:
+    """A mask at photo size, made where it is asked for: the same values in whatever pieces, in whatever thread.
 
-    The mask is resized in float (bilinear). Strips join without seams: each is cut from one global
-    grid, and the filter looks past the strip's edge.
+    Resized in float, bilinear, as Pillow does it: antialiased where it gets smaller.
     """
-    side = mask.shape[0]
-    left, top, width, height = photo_box(width_px, height_px, side, fit)
-    # cropping first keeps the filter from looking into the padding
-    picture = Image.fromarray(np.ascontiguousarray(mask[top : top + height, left : left + width]))
-    rows = max(1, STRIP_PIXELS // width_px)
-    for start in range(0, height_px, rows):
-        stop = min(start + rows, height_px)
-        box = (0.0, start * height / height_px, float(width), stop * height / height_px)
-        strip = picture.resize((width_px, stop - start), Image.Resampling.BILINEAR, box=box)
-        yield slice(start, stop), np.clip(np.asarray(strip, np.float32), 0.0, 1.0)
+
+    def __init__(self, mask: F32, width_px: int, height_px: int, fit: Fit) -> None:
+        """`mask` is the network's square, (S, S), in [0, 1]; width and height are those of the upright photo."""
+        left, top, width, height = photo_box(width_px, height_px, mask.shape[0], fit)
+        # cropping first keeps the filter from looking into the padding
+        self._mask = np.ascontiguousarray(mask[top : top + height, left : left + width])
+        self._width = width_px
+        self._across, self._down = width / width_px, height / height_px
+        self._is_grown = width <= width_px and height <= height_px
+
+    def columns(self, rows: slice) -> slice:
+        """Return between which columns anything of these rows may be seen."""
+        if not self._is_grown:
+            return slice(0, self._width)
+        first, last = max(0, int(rows.start * self._down - 1)), int(rows.stop * self._down + 2)
+        (seen,) = np.nonzero((self._mask[first:last] >= _HALF_STEP).any(0))
+        if not len(seen):
+            return slice(0, 0)
+        start, stop = max(0, int(seen[0]) - 1), int(seen[-1]) + 2
+        return slice(int(start / self._across), min(self._width, math.ceil(stop / self._across)))
+
+    def opacity(self, rows: slice, columns: slice) -> F32:
+        """Return (rows, columns), float32, from 0 to 255."""
+        return self._grown(rows, columns) if self._is_grown else self._shrunk(rows, columns)
+
+    def _shrunk(self, rows: slice, columns: slice) -> F32:
+        top, bottom = rows.start * self._down, rows.stop * self._down
+        left, right = columns.start * self._across, columns.stop * self._across
+        size = columns.stop - columns.start, rows.stop - rows.start
+        box = (left, top, min(right, float(self._mask.shape[1])), min(bottom, float(self._mask.shape[0])))
+        strip = Image.fromarray(self._mask).resize(size, Image.Resampling.BILINEAR, box=box)
+        return np.clip(np.asarray(strip, np.float32), 0.0, 1.0) * np.float32(255.0)
+
+    def _grown(self, rows: slice, columns: slice) -> F32:
+        """Put each row between two rows of the mask, which are widened first."""
+        at = np.clip((np.arange(rows.start, rows.stop) + 0.5) * self._down - 0.5, 0.0, len(self._mask) - 1.0)
+        upper = at.astype(np.intp)
+        share = (at - upper).astype(np.float32)
+        first, last = int(upper[0]), min(int(upper[-1]) + 2, len(self._mask))
+        wide = self._widened(first, last, columns)
+        out = np.empty((len(at), wide.shape[1]), np.float32)
+        for row, (low, part) in enumerate(zip(upper - first, share, strict=True)):
+            made = out[row]
+            if part:
+                np.subtract(wide[low + 1], wide[low], out=made)
+                made *= part
+                made += wide[low]
+            else:
+                made[:] = wide[low]
+        return out
+
+    def _widened(self, first: int, last: int, columns: slice) -> F32:
+        """Return rows of the mask at these columns of the photo, times 255."""
+        at = np.clip(
+            (np.arange(columns.start, columns.stop) + 0.5) * self._across - 0.5, 0.0, self._mask.shape[1] - 1.0
+        )
+        left = at.astype(np.intp)
+        right = np.minimum(left + 1, self._mask.shape[1] - 1)
+        share = (at - left).astype(np.float32)
+        mask = self._mask[first:last] * np.float32(255.0)
+        wide = mask[:, left] + (mask[:, right] - mask[:, left]) * share  # exact where both are the same
+        return wide.astype(np.float32, copy=False)

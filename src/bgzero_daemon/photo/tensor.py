@@ -6,7 +6,7 @@ from PIL import Image
 
 from bgzero_daemon.core.specs import PHOTO_MAXIMUM, Fit, InputSpec
 from bgzero_daemon.photo.colour import to_srgb
-from bgzero_daemon.photo.decode import Photo
+from bgzero_daemon.photo.picture import Photo, is_quarter_turn, turned
 
 F32 = NDArray[np.float32]
 
@@ -32,10 +32,18 @@ def to_tensor(photo: Photo, spec: InputSpec) -> F32:
     a network was trained on sRGB, and converting a small picture is cheap. Padding is zero.
     """
     left, top, width, height = photo_box(photo.width_px, photo.height_px, spec.size_px, spec.fit)
-    small = Image.fromarray(photo.rgb).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    rgb = np.asarray(to_srgb(small, photo.icc), np.float32)
+    rgb = np.asarray(to_srgb(_small(photo, width, height), photo.icc), np.float32)
+    rgb = np.asarray(turned(rgb, photo.turn), np.float32)
     scale = max(float(rgb.max()), 1.0) if spec.scale == PHOTO_MAXIMUM else float(spec.scale)
     normal = (rgb / np.float32(scale) - np.asarray(spec.mean, np.float32)) / np.asarray(spec.std, np.float32)
     tensor = np.zeros((1, 3, spec.size_px, spec.size_px), np.float32)
     tensor[0, :, top : top + height, left : left + width] = normal.transpose(2, 0, 1)
     return tensor
+
+
+def _small(photo: Photo, width: int, height: int) -> Image.Image:
+    """Return the photo at this size, not yet turned upright. Pillow looks at its pixels where they are."""
+    stored_size = photo.stored.shape[1], photo.stored.shape[0]
+    whole = Image.frombuffer("RGBX", stored_size, np.ascontiguousarray(photo.stored), "raw", "RGBX", 0, 1)
+    size = (height, width) if is_quarter_turn(photo.turn) else (width, height)
+    return whole.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0).convert("RGB")

@@ -25,6 +25,7 @@ def staged(frame: work.Done, sha256: str, model: str) -> Staged:
         provider=frame.provider,
         note=frame.note,
         seconds=frame.seconds,
+        cpu_seconds=frame.cpu_seconds,
     )
 
 

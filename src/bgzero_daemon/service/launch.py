@@ -36,6 +36,7 @@ def launch(
         provider=provider,
         threads=sizes.threads,
         lanes=sizes.lanes,
+        runs=sizes.runs,
         max_pixels=int(config.limits.megapixels * 1e6),
         max_bytes=int(config.limits.megabytes * 1e6),
         nice=plan.nice,

@@ -27,6 +27,7 @@ class Sizes:
     workers: int
     threads: int
     lanes: int
+    runs: int
     memory_bytes: int
     pixels: int = 1 << 62
     photo_pixels: int = 1 << 62
@@ -41,7 +42,7 @@ class Sizes:
         memory = int(wanted.memory_limit * 1e9) or int(machine.memory_bytes() * _SHARE / workers)
         lanes = wanted.lanes or min(4, max(2, cores))
         return cls(
-            workers, wanted.threads or cores, lanes, memory, pixels=int(wanted.megapixels_in_work * 1e6 / workers),
+            workers, wanted.threads or cores, lanes, 1, memory, pixels=int(wanted.megapixels_in_work * 1e6 / workers),
             photo_pixels=int(config.limits.megapixels * 1e6), is_asked=bool(wanted.memory_limit),
         )  # fmt: skip
 

@@ -49,7 +49,8 @@ class Setup(_Frame):
     `allow_unverified` whether weights that are not their card's are used all the same. `known_proofs` maps keys of
     earlier proofs to "" or why that provider is not used; `measures`: the CPU is measured like one that has to prove
     itself, where nothing else is asked for. `prepared_sha256`: the descriptor is a graph that was
-    prepared from the card's weights and has to have this hash; "": the weights.
+    prepared from the card's weights and has to have this hash; "": the weights. `lanes` photos are in work at once,
+    `runs` of them in the network where that is on the CPU.
     """
 
     kind: Literal["setup"] = "setup"
@@ -60,6 +61,7 @@ class Setup(_Frame):
     measures: bool = False
     threads: int
     lanes: int
+    runs: int = 1
     max_pixels: int
     max_bytes: int
     nice: int
@@ -146,7 +148,11 @@ class Hashed(_Frame):
 
 
 class Done(_Frame):
-    """Worker: the staged file is complete. `seconds` maps each step to its wall time."""
+    """Worker: the staged file is complete.
+
+    `seconds` maps each step to its wall time, `cpu_seconds` to what the whole worker used meanwhile; `deflate` is the
+    part of `encode` that compressing took.
+    """
 
     kind: Literal["done"] = "done"
     job: str
@@ -157,6 +163,7 @@ class Done(_Frame):
     provider: Name
     note: Line = ""
     seconds: dict[Name, Seconds]
+    cpu_seconds: dict[Name, Seconds] = {}
 
 
 class Refused(_Frame):

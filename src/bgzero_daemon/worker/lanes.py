@@ -76,19 +76,20 @@ class Lanes:
         if not self._verdicts[order.job].get():
             return None
         crash.point("worker-go")
-        finished = self._pipeline.cut(content, sha256, order)
-        crash.point("worker-cut")
-        _write(staged, finished.png)
+        output = _Staged(staged)
+        finished = self._pipeline.cut(content, sha256, order, output)
+        output.finish()
         crash.point("worker-wrote")
         return work.Done(
             job=order.job,
-            staged_bytes=len(finished.png),
-            staged_sha256=hashlib.sha256(finished.png).hexdigest(),
+            staged_bytes=output.size_bytes,
+            staged_sha256=output.hash.hexdigest(),
             width_px=finished.width_px,
             height_px=finished.height_px,
             provider=finished.provider,
             note=finished.note,
             seconds=dict(finished.seconds),
+            cpu_seconds=dict(finished.cpu_seconds),
         )
 
     def _read(self, source: int) -> bytes:
@@ -117,16 +118,38 @@ class Lanes:
                 log.debug("the service is gone")
 
 
-def _write(staged: int, png: bytes) -> None:
-    """Write a staged file. Raises OutputError: its file system is in trouble, not the photo."""
-    view, at = memoryview(png), 0
-    try:
-        while at < len(view):
-            at += os.pwrite(staged, view[at : at + _PIECE_BYTES], at)
-            crash.point("worker-writes")
-        os.ftruncate(staged, at)
-    except OSError as error:
-        raise OutputError(_("The cut-out cannot be written: {why}.").format(why=error.strerror)) from error
+class _Staged:
+    """A staged file, written piece by piece and hashed on the way. Trouble is its file system's, not the photo's."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.size_bytes, self.hash = 0, hashlib.sha256()
+
+    def write(self, piece: bytes) -> None:
+        """Write behind what is there. Raises OutputError."""
+        if not self.size_bytes:
+            crash.point("worker-cut")
+        self.hash.update(piece)
+        view = memoryview(piece)
+        try:
+            while view:
+                written = os.pwrite(self._descriptor, view[:_PIECE_BYTES], self.size_bytes)
+                self.size_bytes += written
+                view = view[written:]
+        except OSError as error:
+            raise _unwritten(error) from error
+        crash.point("worker-writes")
+
+    def finish(self) -> None:
+        """Cut off what an earlier try may have left behind. Raises OutputError."""
+        try:
+            os.ftruncate(self._descriptor, self.size_bytes)
+        except OSError as error:
+            raise _unwritten(error) from error
+
+
+def _unwritten(error: OSError) -> OutputError:
+    return OutputError(_("The cut-out cannot be written: {why}.").format(why=error.strerror))
 
 
 def _verdict(error: BgzeroError) -> str:

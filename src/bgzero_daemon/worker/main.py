@@ -15,7 +15,7 @@ import warnings
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from bgzero_daemon.core.providers import read_order
+from bgzero_daemon.core.providers import CPU, RUNTIME_NAMES, read_order
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.sandbox import closing
 from bgzero_daemon.wire import work
@@ -75,6 +75,7 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -
     # Only now: numpy, Pillow and onnxruntime, with everything that may be wrong with them.
     from bgzero_daemon.core.errors import ModelError
     from bgzero_daemon.engine.session import Engine
+    from bgzero_daemon.photo.threads import Threads
     from bgzero_daemon.worker.lanes import Lanes
     from bgzero_daemon.worker.pipeline import Pipeline
 
@@ -87,7 +88,10 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -
         )  # fmt: skip
     except ModelError as error:
         return _give_up(sock, str(error), error.hint)
-    pipeline = Pipeline(engine, setup.model, setup.card, max_pixels=setup.max_pixels)
+    runs = setup.runs if engine.provider == RUNTIME_NAMES[CPU] else 1
+    pipeline = Pipeline(
+        engine, setup.model, setup.card, max_pixels=setup.max_pixels, threads=Threads(setup.threads), runs=runs
+    )
     lanes = Lanes(sock, pipeline, setup.lanes, max_bytes=setup.max_bytes)
     ready = work.Ready(
         provider=engine.provider, note=engine.note[:_LONGEST], seconds=round(time.monotonic() - started, 3),

@@ -1,52 +1,66 @@
-"""One job: from the source's bytes to a finished PNG."""
+"""One job: from the source's bytes to a finished PNG, which is written while it is made."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Lock
+from threading import BoundedSemaphore
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core.errors import Code, ModelError, PhotoRefused
-from bgzero_daemon.core.recipe import Product
+from bgzero_daemon.core.recipe import Png, Product
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.engine.session import Engine
-from bgzero_daemon.photo import foreground
 from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.encode import encode
+from bgzero_daemon.photo.foreground import CutOut, Mask
 from bgzero_daemon.photo.matte import F32, to_mask
 from bgzero_daemon.photo.metadata import chosen_exif
 from bgzero_daemon.photo.tensor import to_tensor
+from bgzero_daemon.photo.threads import Threads
 from bgzero_daemon.wire.work import Cut
 from bgzero_daemon.worker import provoke
 
 TAG_VERSION = 1
 
 
+class Output(Protocol):
+    """Where a PNG goes, piece by piece."""
+
+    def write(self, piece: bytes) -> None:
+        """Take the next piece. Raises OutputError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A finished PNG. `seconds` maps each step to its wall time."""
+    """What a finished PNG shows, and what it took: see `wire.work.Done`."""
 
-    png: bytes
     width_px: int
     height_px: int
     provider: str
     note: str
     seconds: Mapping[str, float]
+    cpu_seconds: Mapping[str, float]
 
 
 class Pipeline:
-    """Cuts photos with one engine. `cut` may be called from many threads: one at a time is in the network."""
+    """Cuts photos with one engine. `cut` may be called from many threads: `runs` at once are in the network."""
 
-    def __init__(self, engine: Engine, model: str, card: ModelCard, *, max_pixels: int) -> None:
+    def __init__(
+        self, engine: Engine, model: str, card: ModelCard, *, max_pixels: int, threads: Threads, runs: int = 1
+    ) -> None:
         self._engine, self._model, self._card, self._max_pixels = engine, model, card, max_pixels
         self._input, self._output = card.input.spec(), card.output.spec()
-        self._network = Lock()
+        self._network, self._threads = BoundedSemaphore(runs), threads
 
-    def cut(self, content: bytes, source_sha256: str, order: Cut) -> Finished:
-        """Cut one photo. Raises PhotoRefused or PhotoSkipped for what cannot be cut, ModelError for a broken model."""
+    def cut(self, content: bytes, source_sha256: str, order: Cut, output: Output) -> Finished:
+        """Cut one photo into `output`.
+
+        Raises PhotoRefused or PhotoSkipped for what cannot be cut, ModelError for a broken model, OutputError.
+        """
         clock = _Clock()
         provoke.obey(content)
         photo = decode(content, max_pixels=self._max_pixels)
@@ -58,11 +72,18 @@ class Pipeline:
             raw = self._engine.run(tensor)
             provider = self._engine.provider
         clock.lap("network")
-        mask = self._mask(raw)
-        draw = foreground.matte if order.product is Product.MASK else foreground.compose
-        pixels = draw(photo, mask, self._input.fit)
-        clock.lap("compose")
-        tag = {
+        draw = Mask if order.product is Product.MASK else CutOut
+        drawing = draw(photo, self._mask(raw), self._input.fit)
+        exif, tag = chosen_exif(photo.exif, order.metadata), self._tag(source_sha256, order)
+        for piece in encode(
+            drawing, photo, exif=exif, tag=tag, png=Png.BALANCED, threads=self._threads, on_deflated=clock.deflated
+        ):
+            output.write(piece)
+        clock.lap("encode")
+        return Finished(photo.width_px, photo.height_px, provider, photo.note, clock.wall, clock.cpu)
+
+    def _tag(self, source_sha256: str, order: Cut) -> dict[str, object]:
+        return {
             "v": TAG_VERSION,
             "source": order.name,
             "source_sha256": source_sha256,
@@ -70,9 +91,6 @@ class Pipeline:
             "model_sha256": self._card.sha256,
             "settings": {"metadata": order.metadata.value, "product": order.product.value},
         }
-        png = encode(pixels, photo, exif=chosen_exif(photo.exif, order.metadata), tag=tag)
-        clock.lap("encode")
-        return Finished(png, photo.width_px, photo.height_px, provider, photo.note, clock.laps)
 
     def _mask(self, raw: NDArray[np.generic]) -> F32:
         """Make a mask of the network's answer; it gave one for the test picture, so no answer is about this photo."""
@@ -84,11 +102,17 @@ class Pipeline:
 
 
 class _Clock:
+    """Wall time of each step, and CPU time of the process: this photo's own where no other is in work."""
+
     def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.monotonic()
+        self.wall: dict[str, float] = {}
+        self.cpu: dict[str, float] = {}
+        self._last = time.monotonic(), time.process_time()
 
     def lap(self, step: str) -> None:
-        now = time.monotonic()
-        self.laps[step] = round(now - self._last, 4)
+        now = time.monotonic(), time.process_time()
+        self.wall[step], self.cpu[step] = (round(new - old, 4) for new, old in zip(now, self._last, strict=True))
         self._last = now
+
+    def deflated(self, seconds: float) -> None:
+        self.cpu["deflate"] = round(self.cpu.get("deflate", 0.0) + seconds, 6)
