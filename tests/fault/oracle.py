@@ -140,6 +140,17 @@ def tag_of(output: Path) -> dict[str, object]:
     return found.tag
 
 
+def pixel_data(output: Path) -> bytes:
+    """Return the compressed pixels of a PNG, without the tag and whatever else stands beside them."""
+    content, at, found = output.read_bytes(), 8, b""
+    while at < len(content):
+        length = int.from_bytes(content[at : at + 4], "big")
+        if content[at + 4 : at + 8] == b"IDAT":
+            found += content[at + 8 : at + 8 + length]
+        at += length + 12
+    return found
+
+
 def files(root: Path) -> list[Path]:
     """Return every regular file below a folder; files that vanish while we look are skipped."""
     return [file for file in root.rglob("*") if file.is_file() and not file.is_symlink()] if root.is_dir() else []

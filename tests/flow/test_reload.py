@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests import tiny
-from tests.fault.oracle import Oracle, tag_of
+from tests.fault.oracle import Oracle, pixel_data, tag_of
 from tests.fault.space import inside, need_namespace
 from tests.home import PROGRAM, Daemon, Home, photo, until
 
@@ -205,6 +207,38 @@ def test_model_of_the_configuration_changes_while_photos_are_cut(configured: Con
         assert configured.status()["config_error"] == ""
         arrives(home, daemon, "c", 3)
     assert [tag_of(home.outbox / f"{name}.png")["model"] for name in "abc"] == ["tiny", "tiny", "other"]
+
+
+@pytest.mark.parametrize("of_folder", [False, True])
+def test_png_changes_for_the_next_photo_and_cuts_nothing_again(configured: Configured, *, of_folder: bool) -> None:
+    """Of [output] or of the folder, without another worker; `bgzero redo` then writes an earlier cut-out so, too."""
+    home = configured.home
+
+    def text(png: str) -> str:
+        return configured.text + ("" if of_folder else "[output]\n") + f'png = "{png}"\n'
+
+    configured.file.write_text(text("fast"))
+    key = "folder.0.png" if of_folder else "output.png"
+    with configured.daemon() as daemon:
+        photo(home.inbox / "a.png", (300, 200), 1)
+        daemon.wait_for("a.png")
+        before, worker = (home.outbox / "a.png").read_bytes(), daemon.worker()
+        configured.replace(text("small"))
+        until(lambda: f"Taken over: {key}." in daemon.log, lambda: daemon.log)
+        photo(home.inbox / "b.png", (300, 200), 1)
+        daemon.wait_for("b.png")
+        a, b = home.outbox / "a.png", home.outbox / "b.png"
+        assert len(pixel_data(b)) < len(pixel_data(a))
+        with Image.open(a) as one, Image.open(b) as two:
+            assert (np.asarray(one) == np.asarray(two)).all()
+        assert daemon.worker() == worker, "workers need not start anew for it"
+    configured.replace(text("balanced"))
+    assert home.bgzero("run", "--once").returncode == 0
+    assert a.read_bytes() == before, "what was cut stays as it is"
+    configured.replace(text("small"))
+    with configured.daemon() as daemon:
+        assert home.bgzero("redo", home.inbox / "a.png").returncode == 0
+        until(lambda: pixel_data(a) == pixel_data(b), lambda: daemon.log)
 
 
 def test_folders_come_and_go_while_photos_are_cut(configured: Configured) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tests.fault.oracle import pixel_data
 from tests.home import Home, photo, until
 
 
@@ -190,6 +191,25 @@ def test_two_inboxes_with_their_own_models_and_outboxes(home: Home) -> None:
     with Image.open(home.outbox / "0.png") as one, Image.open(home.root / "out2" / "0.png") as two:
         assert '"model":"tiny"' in one.text["bgzero"]  # type: ignore[attr-defined]
         assert '"model":"u2netp"' in two.text["bgzero"]  # type: ignore[attr-defined]
+
+
+def test_folders_with_their_own_png_write_the_same_pixels_in_fewer_bytes(home: Home) -> None:
+    """[[folder]] png goes before [output]'s, which holds for the folder that names none."""
+    for name in ("in2", "out2"):
+        (home.root / name).mkdir()
+    config = home.root / "c.toml"
+    config.write_text(
+        f'[[folder]]\ninbox = "{home.inbox}"\noutbox = "{home.outbox}"\n'
+        f'[[folder]]\ninbox = "{home.root}/in2"\noutbox = "{home.root}/out2"\npng = "small"\n[output]\npng = "fast"\n'
+    )
+    for inbox in (home.inbox, home.root / "in2"):
+        photo(inbox / "a.jpg", (300, 200))
+    done = home.bgzero("run", "--once", "--config", config)
+    assert done.returncode == 0, done.stderr
+    fast, small = home.outbox / "a.png", home.root / "out2" / "a.png"
+    assert len(pixel_data(small)) < len(pixel_data(fast))
+    with Image.open(fast) as one, Image.open(small) as two:
+        assert (np.asarray(one) == np.asarray(two)).all()
 
 
 def test_idle_service_is_light_and_quiet(home: Home) -> None:

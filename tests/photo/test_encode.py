@@ -9,11 +9,13 @@ import zlib
 
 import numpy as np
 import pytest
+import skimage.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from bgzero_daemon import __version__
+from bgzero_daemon.core.recipe import Png
 from bgzero_daemon.photo.chunks import SOFTWARE
 from bgzero_daemon.photo.picture import U8, Photo
 from bgzero_daemon.photo.png import Inspection, inspect
@@ -110,6 +112,20 @@ def test_cutout_of_a_cutout_is_the_same_photo() -> None:
     assert error(again.own_alpha, np.ascontiguousarray(rgba[..., 3])) == 0
     assert again.icc == matrix_profile()
     assert again.dpi == pytest.approx((300, 150), abs=0.02)
+
+
+def test_png_decides_bytes_and_no_pixel() -> None:
+    """What more time is given for is fewer bytes; everything else in the file is the same."""
+    picture = skimage.data.chelsea()  # type: ignore[no-untyped-call]
+    rgba = np.dstack([picture, picture[..., 0]]).astype(np.uint8)
+    written = {png: encoded(rgba, photo(), exif=CAMERA, tag=TAG, png=png) for png in Png}
+    assert len(written[Png.FAST]) >= len(written[Png.BALANCED]) >= len(written[Png.SMALL])
+    assert len(written[Png.FAST]) > len(written[Png.SMALL])
+    for content in written.values():
+        assert error(np.asarray(read(content)), rgba) == 0
+        others = [[chunk for chunk in chunks(one) if chunk[0] != b"IDAT"] for one in (content, written[Png.BALANCED])]
+        assert others[0] == others[1]
+    assert encoded(rgba, photo(), exif=CAMERA, tag=TAG) == written[Png.BALANCED]
 
 
 def test_same_arguments_give_the_same_bytes() -> None:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from bgzero_daemon.core.errors import ConfigError, Exit
-from bgzero_daemon.core.recipe import Metadata
+from bgzero_daemon.core.recipe import Metadata, Png
 from bgzero_daemon.settings.load import Loaded, config_path, load
 from bgzero_daemon.settings.schema import Config
 
@@ -80,6 +80,8 @@ def test_key_unlike_any_other_gets_no_suggestion(tmp_path: Path) -> None:
         ('[model]\nname = ""\n', "FILE:2: model.name: ", "1 character"),
         ('[model]\nprovider = "gpu"\n', "FILE:2: model.provider: ", "there is no provider 'gpu'"),
         ('[output]\nmetadata = "all"\n', "FILE:2: output.metadata: ", "'no-location'"),
+        ('[output]\npng = "tiny"\n', "FILE:2: output.png: ", "'balanced'"),
+        ('[[folder]]\ninbox = "/a"\noutbox = "/b"\npng = "best"\n', "FILE:4: folder.0.png: ", "'small'"),
         ('[log]\nlevel = "INFO"\n', "FILE:2: log.level: ", "'info'"),
         ('model = "u2net"\n', "FILE:1: model: ", "'u2net'"),
         ('[[folder]]\ninbox = 3\noutbox = "/b"\n', "FILE:2: folder.0.inbox: ", "3"),
@@ -180,18 +182,22 @@ def test_values_of_the_file_arrive(tmp_path: Path) -> None:
     """Tables, several folders, and the line of each value as its origin."""
     found = loaded(
         tmp_path,
-        '[output]\nmetadata = "none"\n\n[[folder]]\ninbox = "/a"\noutbox = "/b"\nmetadata = "keep"\n'
-        '[[folder]]\ninbox = "/c"\noutbox = "/d"\nrecursive = false\n',
+        '[output]\nmetadata = "none"\npng = "fast"\n[[folder]]\ninbox = "/a"\noutbox = "/b"\nmetadata = "keep"\n'
+        '[[folder]]\ninbox = "/c"\noutbox = "/d"\nrecursive = false\npng = "small"\n',
     )
     assert found.config.output.metadata is Metadata.NONE
     assert [folder.metadata for folder in found.config.folder] == [Metadata.KEEP, None]
+    assert found.config.output.png is Png.FAST
+    assert [folder.png for folder in found.config.folder] == [None, Png.SMALL]
     assert [folder.recursive for folder in found.config.folder] == [True, False]
     assert found.origins == {
         "output.metadata": "file:2",
+        "output.png": "file:3",
         "folder.0.inbox": "file:5",
         "folder.0.outbox": "file:6",
         "folder.0.metadata": "file:7",
         "folder.1.inbox": "file:9",
         "folder.1.outbox": "file:10",
         "folder.1.recursive": "file:11",
+        "folder.1.png": "file:12",
     }

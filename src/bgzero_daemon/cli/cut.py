@@ -31,7 +31,7 @@ from bgzero_daemon.core.errors import (
 )
 from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.names import display, to_wire
-from bgzero_daemon.core.recipe import Product, Recipe
+from bgzero_daemon.core.recipe import Png, Product, Recipe
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.chosen import in_force, name_of
 from bgzero_daemon.service.outbox import Outbox, StagedFile, read_umask
@@ -236,7 +236,8 @@ def cut(arguments: argparse.Namespace, told: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _on_sigterm)
     config = in_force(load(arguments.config)).config
     product = Product.MASK if arguments.mask_only else Product.CUTOUT
-    recipe = Recipe(name_of(arguments.model or config.model.name, config), config.output.metadata, product)
+    model = name_of(arguments.model or config.model.name, config)
+    recipe = Recipe(model, config.output.metadata, product, Png(arguments.png or config.output.png))
     if arguments.accept_licence:
         licences.accept(shelf.find(recipe.model))
     models = {recipe.model: choice.usable(recipe.model)}

@@ -9,6 +9,7 @@ from bgzero_daemon import __version__
 from bgzero_daemon.cli.desktop import add_desktop
 from bgzero_daemon.cli.options import Verbs, add_json, add_licence, add_log_options
 from bgzero_daemon.cli.words import Parser, teach
+from bgzero_daemon.core.recipe import Png
 from bgzero_daemon.core.texts import _
 
 
@@ -59,6 +60,10 @@ def _add_work(verbs: Verbs, common: Parser, configured: Parser) -> None:
     cut.add_argument("--model", metavar="NAME", help=_("model to use, see `bgzero model list`"))
     add_licence(cut)
     cut.add_argument("--mask-only", action="store_true", help=_("write the matte as a grey picture"))
+    cut.add_argument(
+        "--png", choices=[png.value for png in Png],
+        help=_("how much time the file may take for fewer bytes; the pixels are the same"),
+    )  # fmt: skip
     cut.add_argument(
         "--notify", dest="serve", action="store_const", const="bgzero_daemon.cli.bubble:cut",
         help=_("tell of failures by a notification, too, and take file: URIs, as file managers need it"),

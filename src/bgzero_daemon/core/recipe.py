@@ -12,6 +12,14 @@ class Metadata(StrEnum):
     NONE = "none"
 
 
+class Png(StrEnum):
+    """How much time is given for fewer bytes. The pixels are the same in all."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    SMALL = "small"
+
+
 class Product(StrEnum):
     """What is written: the photo with transparency, or its matte alone as a grey picture."""
 
@@ -34,3 +42,4 @@ class Recipe:
     model: str
     metadata: Metadata = Metadata.NO_LOCATION
     product: Product = Product.CUTOUT
+    png: Png = Png.BALANCED

@@ -115,11 +115,10 @@ class Child:
 
     def give(self, task: Task, future: "Future[Staged]") -> None:
         """Send a task. Raises OSError where the worker is gone: `bury` answers for the task then."""
-        self.held[task.job] = Given(task, future)
+        self.held[task.job] = given = Given(task, future)
         self.photos += 1
         self._expect_beginning()
-        order = work.Cut(job=task.job, name=task.name, metadata=task.recipe.metadata, product=task.recipe.product)
-        work.send(self.sock, order, (task.source, task.staged))
+        work.send(self.sock, given.order, (task.source, task.staged))
 
     def _expect_beginning(self) -> None:
         """Where it is ready and has begun with nothing that it was given, it has to begin soon."""

@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from bgzero_daemon.core.job import Staged, Task
+from bgzero_daemon.wire import work
 
 
 @dataclass(slots=True)
@@ -16,6 +17,12 @@ class Given:
     has_begun: bool = False
     sha256: str = ""
     due: float = math.inf
+
+    @property
+    def order(self) -> work.Cut:
+        """What the worker is told of it."""
+        task, recipe = self.task, self.task.recipe
+        return work.Cut(job=task.job, name=task.name, metadata=recipe.metadata, product=recipe.product, png=recipe.png)
 
     @property
     def step(self) -> str:

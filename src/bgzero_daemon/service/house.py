@@ -156,7 +156,8 @@ class House:
 
 
 def _recipe(folder: Folder, config: Config) -> Recipe:
-    return Recipe(folder.model or config.model.name, folder.metadata or config.output.metadata)
+    output = config.output
+    return Recipe(folder.model or config.model.name, folder.metadata or output.metadata, png=folder.png or output.png)
 
 
 def _state_dir(config: Config) -> Path | None:

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from bgzero_daemon.core.providers import read_order
-from bgzero_daemon.core.recipe import Metadata
+from bgzero_daemon.core.recipe import Metadata, Png
 from bgzero_daemon.core.texts import _
 
 
@@ -39,6 +39,9 @@ MetadataPolicy = Annotated[
     Field(
         description="what the cut-out keeps of the photo's metadata: everything useful, that without the place, nothing"
     ),
+]
+PngEffort = Annotated[
+    Png, Field(description="how much time a cut-out's PNG may take for fewer bytes; the pixels are the same in all")
 ]
 
 
@@ -89,6 +92,9 @@ class Folder(Table):
     model: str | None = Field(default=None, description="model for this folder; unset: that of [model]")
     metadata: MetadataPolicy | None = Field(
         default=None, description="metadata policy for this folder; unset: that of [output]"
+    )
+    png: PngEffort | None = Field(
+        default=None, description="time for fewer bytes in this folder's cut-outs; unset: that of [output]"
     )
 
 
@@ -181,6 +187,7 @@ class Output(Table):
     """What the cut-outs carry, and what is left beside them."""
 
     metadata: MetadataPolicy = Metadata.NO_LOCATION
+    png: PngEffort = Png.BALANCED
     keep_free: float = Field(
         default=1.0, ge=0, le=100000, description="space to leave free where the cut-outs go, in GB (10^9 bytes)"
     )

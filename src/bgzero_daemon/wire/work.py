@@ -21,9 +21,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core.errors import Code
 from bgzero_daemon.core.names import display_line
-from bgzero_daemon.core.recipe import Metadata, Product
+from bgzero_daemon.core.recipe import Metadata, Png, Product
 
-VERSION = 7
+VERSION = 8
 MAX_BODY_BYTES = 64 * 1024
 _HEADER = struct.Struct(">3sBI")
 _MAX_DESCRIPTORS = 2
@@ -81,6 +81,7 @@ class Cut(_Frame):
     name: str
     metadata: Metadata
     product: Product
+    png: Png
 
 
 class Verdict(_Frame):

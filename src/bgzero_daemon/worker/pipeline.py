@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core.errors import Code, ModelError, PhotoRefused
-from bgzero_daemon.core.recipe import Png, Product
+from bgzero_daemon.core.recipe import Product
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.engine.session import Engine
 from bgzero_daemon.photo.decode import decode
@@ -76,7 +76,7 @@ class Pipeline:
         drawing = draw(photo, self._mask(raw), self._input.fit)
         exif, tag = chosen_exif(photo.exif, order.metadata), self._tag(source_sha256, order)
         for piece in encode(
-            drawing, photo, exif=exif, tag=tag, png=Png.BALANCED, threads=self._threads, on_deflated=clock.deflated
+            drawing, photo, exif=exif, tag=tag, png=order.png, threads=self._threads, on_deflated=clock.deflated
         ):
             output.write(piece)
         clock.lap("encode")
@@ -89,7 +89,7 @@ class Pipeline:
             "source_sha256": source_sha256,
             "model": self._model,
             "model_sha256": self._card.sha256,
-            "settings": {"metadata": order.metadata.value, "product": order.product.value},
+            "settings": {"metadata": order.metadata.value, "product": order.product.value, "png": order.png.value},
         }
 
     def _mask(self, raw: NDArray[np.generic]) -> F32:
