@@ -12,14 +12,6 @@ class Metadata(StrEnum):
     NONE = "none"
 
 
-class Png(StrEnum):
-    """How much time is given for fewer bytes. The pixels are the same in all."""
-
-    FAST = "fast"
-    BALANCED = "balanced"
-    SMALL = "small"
-
-
 class Product(StrEnum):
     """What is written: the photo with transparency, or its matte alone as a grey picture."""
 
