@@ -128,5 +128,6 @@ def _all_of(drawing: CutOut | Mask, rows_at_once: int) -> U8:
     for top in range(0, height, rows_at_once):
         rows = slice(top, min(top + rows_at_once, height))
         columns = drawing.columns(rows)
-        whole[rows, columns] = drawing.draw(rows, columns)
+        if columns.start < columns.stop:
+            whole[rows, columns] = drawing.draw(rows, columns)
     return whole

@@ -28,6 +28,8 @@ def joined(mask: F32, width: int, height: int, fit: Fit, rows_at_once: int = 1 <
     for top in range(0, height, rows_at_once):
         rows = slice(top, min(top + rows_at_once, height))
         columns = matte.columns(rows)
+        if columns.start == columns.stop:
+            continue
         part = matte.opacity(rows, columns)
         assert part.dtype == np.float32
         whole[rows, columns] = part / np.float32(255)
