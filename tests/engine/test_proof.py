@@ -66,7 +66,7 @@ def engine(
     """
     real = REAL_OPEN
 
-    def open_session(weights: bytes, candidate: Candidate, threads: int) -> object:
+    def open_session(weights: bytes, candidate: Candidate, threads: int, *, stays: bool = False) -> object:
         if opened is not None:
             opened.append(candidate.runtime_name)
         if missing and candidate.runtime_name == GPU:

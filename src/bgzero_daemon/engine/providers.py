@@ -113,10 +113,13 @@ def _version_of(module: str) -> str:
         return "-"
 
 
-def open_session(weights: bytes, candidate: Candidate, threads: int) -> onnxruntime.InferenceSession:
+def open_session(
+    weights: bytes, candidate: Candidate, threads: int, *, stays: bool = False
+) -> onnxruntime.InferenceSession:
     """Load `weights` on exactly this provider, with the CPU behind it for nodes it does not know.
 
-    Raises ModelError where it does not load, or where ONNX Runtime went to another provider.
+    `stays`: the session lives as long as the process. Those on the CPU share their memory then, which is never given
+    back. Raises ModelError where it does not load, or where ONNX Runtime went to another provider.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -129,6 +132,8 @@ def open_session(weights: bytes, candidate: Candidate, threads: int) -> onnxrunt
     name = candidate.runtime_name
     # From the second run on it would want one large block beside the arena's, 840 MB for IS-Net, and win no time.
     options.enable_mem_pattern = name != CPU  # what it does to a GPU's memory was not measured
+    if stays and name == CPU and _is_arena_shared():
+        options.add_session_config_entry("session.use_env_allocators", "1")
     settings = dict(_OPTIONS.get(candidate.name, {}))
     try:
         if candidate.devices:
@@ -145,6 +150,24 @@ def open_session(weights: bytes, candidate: Candidate, threads: int) -> onnxrunt
     if (other := session.get_providers()[0]) != name:
         raise ModelError(_("{name}: ONNX Runtime went to {other} instead").format(name=name, other=other))
     return session
+
+
+@cache
+def _is_arena_shared() -> bool:
+    """Make one arena for all sessions on the CPU. Says whether there is one: without it each has its own."""
+    place = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    try:
+        onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg(dict.fromkeys(_ARENA, -1)))
+    except Exception as error:  # noqa: BLE001 - onnxruntime raises classes of its own
+        log.debug("%s", error)
+        return False
+    return True
+
+
+# -1 is ONNX Runtime's own choice; powers of two (OrtArenaCfg) take less with IS-Net than growing by what is asked for
+_ARENA = ("arena_extend_strategy", "initial_chunk_size_bytes", "max_dead_bytes_per_chunk")
 
 
 def share_of(session: onnxruntime.InferenceSession, candidate: Candidate) -> float:

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core.errors import ModelError
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.engine import memory, proof, providers
+from bgzero_daemon.engine.beside import Beside
 from bgzero_daemon.engine.proof import Measured, Proof
 from bgzero_daemon.engine.providers import Candidate
 from bgzero_daemon.engine.standing import key_of
@@ -28,9 +30,11 @@ _TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(floa
 class _Session:
     """One ONNX session and how it is spoken to."""
 
-    def __init__(self, weights: bytes, card: ModelCard, candidate: Candidate, threads: int) -> None:
+    def __init__(
+        self, weights: bytes, card: ModelCard, candidate: Candidate, threads: int, *, stays: bool = False
+    ) -> None:
         """Raises ModelError where it does not load, or is not what the card says."""
-        self.session = providers.open_session(weights, candidate, threads)
+        self.session = providers.open_session(weights, candidate, threads, stays=stays)
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         wanted = card.output.output or outputs[0].name
         if wanted not in [output.name for output in outputs]:
@@ -52,7 +56,7 @@ class _Session:
 
 
 class Engine:
-    """One ONNX session on one provider. `run` may be called from one thread at a time.
+    """One ONNX session on one provider. `run` may be called from one thread at a time, `run_beside` from `runs`.
 
     `provider` is the one that runs, not the one that was asked for; `note` says why they differ. `seconds` is the
     wall time of a run with a test picture: the first one, or the quickest where it was measured. `is_verified` says
@@ -62,8 +66,9 @@ class Engine:
     """
 
     def __init__(
-        self, weights: bytes, card: ModelCard, *, asked: str, threads: int, allow_unverified: bool = False,
-        known: Mapping[str, str] | None = None, prepared_sha256: str = "", measures: bool = False,
+        self, weights: bytes, card: ModelCard, *, asked: str, threads: int, runs: int = 1,
+        allow_unverified: bool = False, known: Mapping[str, str] | None = None,
+        prepared_sha256: str = "", measures: bool = False,
     ) -> None:  # fmt: skip
         """Check and load the weights: these very bytes. Raises ModelError where they may not, or cannot, be run.
 
@@ -75,6 +80,8 @@ class Engine:
         else:
             self.is_verified = _is_verified(weights, card, allow_unverified=allow_unverified)
         self._weights, self._card, self._threads, self._known = weights, card, threads, known or {}
+        self._runs = runs
+        self._beside: Beside | None = None
         is_cards = self.is_verified
         self._loaded = (prepared_sha256 or card.sha256) if is_cards else hashlib.sha256(weights).hexdigest()
         self._picture = proof.test_picture(card.input.size_px)
@@ -92,7 +99,7 @@ class Engine:
             except ModelError as error:
                 log.warning("%s", error)
                 why_not.append(str(error))
-        if self.provider == providers.CPU:
+        if not self._beside and self.provider == providers.CPU:
             self._weights = b""  # nothing else is loaded from them
         self.note = "; ".join(why_not)
         if not self.provider:
@@ -127,9 +134,13 @@ class Engine:
     def _on_cpu(self, candidate: Candidate) -> _Session:
         """Load it on the CPU, which has nothing to prove. Raises ModelError where that cannot be."""
         before = memory.resident_bytes() if self._measures else None
-        session = _Session(self._weights, self._card, candidate, self._threads)
+        session = _Session(self._weights, self._card, candidate, self._threads, stays=True)
+        loaded = memory.resident_bytes()
         try:
             self._run_once(session)
+            run_bytes = memory.grown_bytes(loaded)
+            if self._runs > 1 and run_bytes is not None:
+                self._beside = Beside(partial(self._share, candidate), run_bytes)
             if self._measures:
                 _raw, self.seconds = proof.measure(session.run, self._picture)
                 figures = (1.0, 0.0, self.seconds, self.seconds, "", memory.grown_bytes(before))
@@ -139,6 +150,10 @@ class Engine:
         except Exception as error:  # as above
             raise ModelError(f"{providers.CPU}: {error}") from error
         return session
+
+    def _share(self, candidate: Candidate) -> _Session:
+        threads = max(1, self._threads // self._runs)
+        return _Session(self._weights, self._card, candidate, threads, stays=True)
 
     def _run_once(self, session: _Session) -> None:
         """Run the test picture. Raises ModelError where nothing sensible comes out, and whatever providers raise."""
@@ -156,6 +171,20 @@ class Engine:
             except Exception as error:  # as above
                 raise ModelError(f"{providers.CPU}: {error}") from error
         return self._reference
+
+    def may_share(self, pixels: int) -> bool:
+        """Say whether a photo of so many pixels may go beside others, where others are in work."""
+        return self._beside is not None and self._beside.suits(pixels)
+
+    def run_beside(self, tensor: F32) -> NDArray[np.generic]:
+        """Do what `run` does, bit for bit, with a share of the threads. May be called from `runs` threads at a time."""
+        session = self._beside.session() if self._beside else None
+        if session is None:
+            return self.run(tensor)
+        try:
+            return session.run(tensor)
+        except Exception as error:
+            raise ModelError(_("The network failed ({why}).").format(why=error)) from error
 
     def run(self, tensor: F32) -> NDArray[np.generic]:
         """Return the raw output for a (1, 3, S, S) tensor.
@@ -178,7 +207,7 @@ class Engine:
         log.warning(_("%s failed, this photo and the next ones run on the CPU: %s"), self.provider, why)
         self.note = f"{self.provider}: {why}"
         del self._session  # before the next one is loaded: both may be more than there is room for
-        self._session = _Session(self._weights, self._card, Candidate("cpu", providers.CPU), self._threads)
+        self._session = _Session(self._weights, self._card, Candidate("cpu", providers.CPU), self._threads, stays=True)
         self._weights, self.provider = b"", providers.CPU
         return self.run(tensor)
 

@@ -69,7 +69,7 @@ class Matte:
         """Return (rows, columns), float32, from 0 to 255. There has to be one of each at least."""
         if not self._is_grown:
             return self._resized(rows.start * self._down, rows.stop * self._down, rows.stop - rows.start, columns)
-        # each row lies between two rows of the mask, which are widened first: several times as fast as Pillow's way down
+        # each row lies between two rows of the mask, which are widened first: several times as fast as Pillow does it
         last = self._mask.shape[0] - 1
         at = np.clip((np.arange(rows.start, rows.stop) + 0.5) * self._down - 0.5, 0.0, last)
         upper = at.astype(np.intp)

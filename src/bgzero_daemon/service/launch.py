@@ -36,7 +36,7 @@ def launch(
         provider=provider,
         threads=sizes.threads,
         lanes=sizes.lanes,
-        runs=sizes.runs,
+        runs=sizes.runs_of(model),
         max_pixels=int(config.limits.megapixels * 1e6),
         max_bytes=int(config.limits.megabytes * 1e6),
         nice=plan.nice,

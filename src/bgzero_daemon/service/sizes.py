@@ -13,12 +13,15 @@ _SHARE = 0.75  # of the machine's memory, for all workers together
 _UNKNOWN_PEAK_MB = 1000  # of a model that nobody measured
 _UNKNOWN_PIXELS = 24_000_000  # of a photo whose container does not say, or exaggerates
 _FILLED = 0.8  # of a worker's memory, as far as photos' sizes can be foreseen
+_ROOM_TO_SHARE = 2_000_000_000  # of bytes beside the model, for runs of the network beside each other
 BYTES_PER_PIXEL = 20  # of a photo in work, as measured: benchmarks/README.md
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """Worker processes; of each: network threads, photos in work and their pixels, and memory in bytes.
+
+    `runs` of a small network go beside each other where memory is plenty.
 
     `photo_pixels` is the largest photo that is cut. `is_asked` says that somebody set the memory; otherwise it is
     chosen from the machine.
@@ -41,8 +44,10 @@ class Sizes:
         cores = max(1, machine.cores() // workers)
         memory = int(wanted.memory_limit * 1e9) or int(machine.memory_bytes() * _SHARE / workers)
         lanes = wanted.lanes or min(4, max(2, cores))
+        threads = wanted.threads or cores
         return cls(
-            workers, wanted.threads or cores, lanes, 1, memory, pixels=int(wanted.megapixels_in_work * 1e6 / workers),
+            workers, threads, lanes, min(lanes, threads), memory,
+            pixels=int(wanted.megapixels_in_work * 1e6 / workers),
             photo_pixels=int(config.limits.megapixels * 1e6), is_asked=bool(wanted.memory_limit),
         )  # fmt: skip
 
@@ -65,6 +70,11 @@ class Sizes:
     def expected_bytes(self, model: Model) -> int:
         """Return the memory that a worker with this model needs beside photos, as its card says, or a guess."""
         return (model.card.peak_mb or _UNKNOWN_PEAK_MB) * 1_000_000
+
+    def runs_of(self, model: Model) -> int:
+        """Return how many runs of a model's network may go beside each other: one, unless memory is plenty."""
+        room = int(self.memory_bytes * _FILLED) - self.expected_bytes(model)
+        return self.runs if room >= _ROOM_TO_SHARE else 1
 
     def pixels_beside(self, base_bytes: int) -> int:
         """Return how many pixels may be in work in one worker: as configured, or what memory allows beside a model.

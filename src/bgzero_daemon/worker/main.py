@@ -15,7 +15,7 @@ import warnings
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from bgzero_daemon.core.providers import CPU, RUNTIME_NAMES, read_order
+from bgzero_daemon.core.providers import read_order
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.sandbox import closing
 from bgzero_daemon.wire import work
@@ -78,20 +78,22 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -
     from bgzero_daemon.photo.threads import Threads
     from bgzero_daemon.worker.lanes import Lanes
     from bgzero_daemon.worker.pipeline import Pipeline
+    from bgzero_daemon.worker.turns import Turns
 
     try:
         with os.fdopen(weights, "rb") as file:
             content = file.read()
         engine = Engine(
-            content, setup.card, asked=setup.provider, threads=setup.threads, allow_unverified=setup.allow_unverified,
+            content, setup.card, asked=setup.provider, threads=setup.threads, runs=setup.runs,
+            allow_unverified=setup.allow_unverified,
             known=setup.known_proofs, prepared_sha256=setup.prepared_sha256, measures=setup.measures,
         )  # fmt: skip
     except ModelError as error:
         return _give_up(sock, str(error), error.hint)
-    runs = setup.runs if engine.provider == RUNTIME_NAMES[CPU] else 1
     pipeline = Pipeline(
-        engine, setup.model, setup.card, max_pixels=setup.max_pixels, threads=Threads(setup.threads), runs=runs
-    )
+        engine, setup.model, setup.card, max_pixels=setup.max_pixels, threads=Threads(setup.threads),
+        turns=Turns(setup.runs),
+    )  # fmt: skip
     lanes = Lanes(sock, pipeline, setup.lanes, max_bytes=setup.max_bytes)
     ready = work.Ready(
         provider=engine.provider, note=engine.note[:_LONGEST], seconds=round(time.monotonic() - started, 3),

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import BoundedSemaphore
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +22,7 @@ from bgzero_daemon.photo.tensor import to_tensor
 from bgzero_daemon.photo.threads import Threads
 from bgzero_daemon.wire.work import Cut
 from bgzero_daemon.worker import provoke
+from bgzero_daemon.worker.turns import Turns
 
 TAG_VERSION = 1
 
@@ -47,29 +47,34 @@ class Finished:
 
 
 class Pipeline:
-    """Cuts photos with one engine. `cut` may be called from many threads: `runs` at once are in the network."""
+    """Cuts photos with one engine. `cut` may be called from many threads, whose turns in the network `turns` knows."""
 
     def __init__(
-        self, engine: Engine, model: str, card: ModelCard, *, max_pixels: int, threads: Threads, runs: int = 1
+        self, engine: Engine, model: str, card: ModelCard, *, max_pixels: int, threads: Threads, turns: Turns
     ) -> None:
         self._engine, self._model, self._card, self._max_pixels = engine, model, card, max_pixels
         self._input, self._output = card.input.spec(), card.output.spec()
-        self._network, self._threads = BoundedSemaphore(runs), threads
+        self._threads, self._turns = threads, turns
 
     def cut(self, content: bytes, source_sha256: str, order: Cut, output: Output) -> Finished:
         """Cut one photo into `output`.
 
         Raises PhotoRefused or PhotoSkipped for what cannot be cut, ModelError for a broken model, OutputError.
         """
+        with self._turns.work():
+            return self._cut(content, source_sha256, order, output)
+
+    def _cut(self, content: bytes, source_sha256: str, order: Cut, output: Output) -> Finished:
         clock = _Clock()
         provoke.obey(content)
         photo = decode(content, max_pixels=self._max_pixels)
         clock.lap("decode")
         tensor = to_tensor(photo, self._input)
         clock.lap("tensor")
-        with self._network:
+        is_beside = self._turns.is_crowded and self._engine.may_share(photo.width_px * photo.height_px)
+        with self._turns.beside() if is_beside else self._turns.alone():
             clock.lap("wait")
-            raw = self._engine.run(tensor)
+            raw = self._engine.run_beside(tensor) if is_beside else self._engine.run(tensor)
             provider = self._engine.provider
         clock.lap("network")
         draw = Mask if order.product is Product.MASK else CutOut
