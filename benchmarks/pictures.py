@@ -1,5 +1,6 @@
 """The photos that benchmarks run on, and a look at what came out."""
 
+import argparse
 import importlib.util
 import json
 import shutil
@@ -18,6 +19,7 @@ from harness import BenchmarkError
 SHIPPED = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 JPEG_QUALITY = 92
 _TINY_PX = 64
+_BAND_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,13 @@ class Likeness:
     their_bytes: int
 
 
-def gather(source: Path | None, work: Path, *, megapixels: float | None) -> PhotoSet:
+def gather(
+    source: Path | None, work: Path, *, megapixels: float | None, grain: float = 0.0, most: int | None = None
+) -> PhotoSet:
     """Copy the photos of a folder (None: scikit-image's) into `work`, scaled to `megapixels` where asked.
 
-    Scaling is Lanczos, saved as JPEG of quality 92 without transparency. Raises BenchmarkError where
-    there is no photo.
+    Scaling is Lanczos, saved as JPEG of quality 92 without transparency; `grain` is added to what was scaled (see
+    `grained`). Of more than `most` photos every so-manieth is taken. Raises BenchmarkError where there is no photo.
     """
     folder, tiny_folder = work / "photos", work / "tiny"
     sizes: dict[str, tuple[int, int]] = {}
@@ -72,9 +76,9 @@ def gather(source: Path | None, work: Path, *, megapixels: float | None) -> Phot
         made.mkdir()
     if source and not source.is_dir():
         raise BenchmarkError(f"There is no folder {source}.")
-    for path in shipped() if source is None else sorted(filter(Path.is_file, source.iterdir())):
+    for path in _some(shipped() if source is None else sorted(filter(_is_photo, source.iterdir())), most):
         stem = f"photo-{len(sizes) + 1:03d}"  # two photos of one stem would be one output for rembg
-        if size := _take(path, folder / stem, megapixels):
+        if size := _take(path, folder / stem, megapixels, grain):
             sizes[stem], names[stem] = size, path.name
             if len(sizes) == 1:
                 _shrink(path, tiny_folder / "tiny.png")
@@ -83,8 +87,26 @@ def gather(source: Path | None, work: Path, *, megapixels: float | None) -> Phot
     shutil.copy(tiny_folder / "tiny.png", folder)
     with Image.open(tiny_folder / "tiny.png") as tiny:
         sizes["tiny"], names["tiny"] = tiny.size, "the tiny one"
-    scaled = f", scaled to {megapixels:g} MP (Lanczos, JPEG quality {JPEG_QUALITY})" if megapixels else ""
+    grains = f", grain of {grain:g}" if grain else ""
+    scaled = f", scaled to {megapixels:g} MP (Lanczos{grains}, JPEG quality {JPEG_QUALITY})" if megapixels else ""
     return PhotoSet(folder, tiny_folder, sizes, names, scaled)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Let a command line say which photos; `gather_asked` gathers them."""
+    parser.add_argument("--photos", type=Path, metavar="DIR", help="folder of photos; without: scikit-image's")
+    parser.add_argument("--megapixels", type=float, metavar="MP", help="scale every photo to this size first")
+    parser.add_argument("--grain", type=float, default=0.0, metavar="S", help="and add grain, S of 255 (default: none)")
+    parser.add_argument("--most", type=int, metavar="N", help="at most so many photos, spread over the folder")
+
+
+def gather_asked(asked: argparse.Namespace, work: Path) -> PhotoSet:
+    """Gather the photos that a command line asks for. Raises BenchmarkError for what cannot be."""
+    if asked.megapixels is not None and not 0 < asked.megapixels <= 100:
+        raise BenchmarkError("--megapixels has to be above 0 and at most 100.")
+    if asked.grain < 0 or (asked.grain and not asked.megapixels) or (asked.most is not None and asked.most < 1):
+        raise BenchmarkError("--grain goes with --megapixels, and --most has to be at least 1.")
+    return gather(asked.photos, work, megapixels=asked.megapixels, grain=asked.grain, most=asked.most)
 
 
 def shipped() -> list[Path]:
@@ -95,7 +117,38 @@ def shipped() -> list[Path]:
     return [Path(found.origin).parent / "data" / name for name in SHIPPED]
 
 
-def _take(path: Path, target: Path, megapixels: float | None) -> tuple[int, int] | None:
+def _some(paths: list[Path], most: int | None) -> list[Path]:
+    if not most or len(paths) <= most:
+        return paths
+    return [paths[number * len(paths) // most] for number in range(most)]
+
+
+def _is_photo(path: Path) -> bool:
+    try:
+        with Image.open(path, formats=FORMATS):
+            return path.is_file()
+    except OSError:
+        return False
+
+
+def grained(photo: Image.Image, sigma: float, seed: int = 1) -> Image.Image:
+    """Return an RGB photo with grain as a sensor makes it: `sigma` of 255 in mid-grey, and less in the dark.
+
+    Two thirds of its variance are the same in all three channels. The same arguments give the same pixels.
+    """
+    rng = np.random.default_rng(seed)
+    rgb = np.array(photo)
+    for top in range(0, len(rgb), _BAND_ROWS):
+        band = rgb[top : top + _BAND_ROWS].astype(np.float32)
+        height, width, _channels = band.shape
+        noise = rng.standard_normal((height, width, 1), np.float32) * np.float32((2 / 3) ** 0.5)
+        noise = noise + rng.standard_normal((height, width, 3), np.float32) * np.float32((1 / 3) ** 0.5)
+        band += noise * np.float32(sigma) * np.sqrt((band + 8) / 136)
+        rgb[top : top + _BAND_ROWS] = np.clip(np.rint(band), 0, 255).astype(np.uint8)
+    return Image.fromarray(rgb)
+
+
+def _take(path: Path, target: Path, megapixels: float | None, grain: float) -> tuple[int, int] | None:
     """Put a photo at `target` and return its upright size; None for what is no photo or no whole one."""
     try:
         with Image.open(path, formats=FORMATS) as opened:
@@ -108,6 +161,8 @@ def _take(path: Path, target: Path, megapixels: float | None) -> tuple[int, int]
     grow = (megapixels * 1e6 / (upright.width * upright.height)) ** 0.5
     size = round(upright.width * grow), round(upright.height * grow)
     large = upright.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    if grain:
+        large = grained(large, grain)
     large.save(target.with_suffix(".jpg"), quality=JPEG_QUALITY)
     return size
 
