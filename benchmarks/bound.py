@@ -32,7 +32,7 @@ from PIL import Image
 
 import pictures
 import weights
-from harness import BenchmarkError
+from harness import BenchmarkError, nicely
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 LEVEL, _FILTER_UP = 1, 2
@@ -190,10 +190,10 @@ def measure(photos: Sequence[Path], cutouts: Path, graph: Path, *, rounds: int, 
     return Bound(CORES, decoded, deflated, network, best)
 
 
-def measure_apart(photos: Path, cutouts: Path, graph: Path, *, rounds: int, runs: int) -> Bound:
-    """Measure in a process of its own, photos of a folder and cut-outs of the same names. Raises BenchmarkError."""
-    words = ["--photos", photos, "--cutouts", cutouts, "--graph", graph, "--runs", rounds, "--inferences", runs]
-    command = [sys.executable, __file__, *map(str, words), "--json"]
+def measure_apart(photos: Path, cutouts: Path, graph: Path, *, runs: int, niceness: int) -> Bound:
+    """Measure one round in a process of its own, photos and cut-outs of the same names. Raises BenchmarkError."""
+    words = ["--photos", photos, "--cutouts", cutouts, "--graph", graph, "--runs", 1, "--inferences", runs]
+    command = nicely([sys.executable, __file__, *map(str, words), "--json"], niceness)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchmarkError(f"bound.py ended with {done.returncode}: {done.stderr.strip()[-1000:]}")

@@ -7,6 +7,7 @@ that has opened large photos itself must not start what it measures.
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -58,6 +59,17 @@ def measure(command: Sequence[str | Path], environment: Mapping[str, str], log: 
         said = log.read_text(encoding="utf-8", errors="replace")[-2000:] if log.exists() else ""
         raise BenchmarkError(f"{' '.join(words)}\nended with status {status} and said:\n{said}")
     return Usage(**json.loads(report.read_text(encoding="utf-8")))
+
+
+def nicely(command: Sequence[str | Path], niceness: int) -> list[str | Path]:
+    """Return a command that runs another one, as the same process, with a niceness.
+
+    Raises BenchmarkError on a system without `nice`.
+    """
+    nice = shutil.which("nice")
+    if nice is None:
+        raise BenchmarkError("The command nice is needed (coreutils).")
+    return [nice, "-n", str(niceness), *command]
 
 
 def compare(

@@ -202,7 +202,7 @@ def likeness(ours: Path, theirs: Path, photos: PhotoSet) -> Likeness:
 
 def _alpha(png: Path) -> NDArray[np.float32]:
     with Image.open(png) as cutout:
-        return np.asarray(cutout.getchannel("A"), np.float32) / np.float32(255)
+        return np.asarray(cutout.convert("RGBA").getchannel("A"), np.float32) / np.float32(255)
 
 
 def model_sha256(outbox: Path) -> set[str]:

@@ -1,30 +1,34 @@
-"""Photos a minute: `bgzero run --once` against `rembg p`, on the same photos and the same u2netp weights.
+"""Photos a minute: `bgzero run --once` against `rembg p` and imgly's node package, on the same photos and weights.
 
-Runs alternate, so that what else happens on the machine meets both; only ratios of neighbours count.
+Runs alternate, so that what else happens on the machine meets all; only ratios of neighbours count. Each round
+measures the bound (bound.py), too, and the table of shares says how near to it each comes.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import platform
 import shutil
+import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import peer
+import bound
+import outputs
 import pictures
-from bgzero_daemon.settings.schema import Watch
-from harness import BenchmarkError, Comparison, Usage, as_json, compare, measure, table
+import weights
+from bgzero_daemon.settings.schema import Watch, Worker
+from contestants import Bgzero, Contestant, ImglyNode, Rembg
+from harness import BenchmarkError, Comparison, Usage, as_json, compare, table
+from outputs import Outputs
 from pictures import Likeness, PhotoSet
 
-MODEL = "u2netp"
 ENOUGH_RUNS = 5
-WEIGHTS = Path(__file__).resolve().parents[1] / "models" / f"{MODEL}.onnx"
-_DROPPED = ("OMP_NUM_THREADS", "STATE_DIRECTORY", "PYTHONPATH")  # they would change what one of the two does
+_BOUND_RUNS = {"u2netp": 5, "isnet": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,177 +38,201 @@ class Runs:
     full: Usage
     start: Usage
 
+    def wall_a_photo(self, photos: int) -> float:
+        """Wall seconds a photo, start-up apart."""
+        return (self.full.wall_seconds - self.start.wall_seconds) / photos
+
+    def cpu_a_photo(self, photos: int) -> float:
+        """CPU seconds a photo, start-up apart."""
+        return (self.full.cpu_seconds - self.start.cpu_seconds) / photos
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Neighbouring runs of both."""
+    """Neighbouring runs of all, the bound between them in seconds a photo, and the network alone by defaults."""
 
-    bgzero: Runs
-    rembg: Runs
+    runs: dict[str, Runs]
+    bound: float
+    raw: float
+    load: float
 
 
 class Bench:
-    """Runs both contestants on one set of photos, each time into fresh folders below `work`."""
+    """Runs contestants on one set of photos, each time into fresh folders below `work`. The first is ours."""
 
-    def __init__(self, photos: PhotoSet, rival: peer.Peer, work: Path) -> None:
-        self._photos, self._rival, self._work = photos, rival, work
-        self._runs = 0
-        (work / "weights").mkdir()
-        shutil.copyfile(WEIGHTS, work / "weights" / WEIGHTS.name)
+    def __init__(self, crew: Sequence[Contestant], photos: PhotoSet, graph: Path, work: Path) -> None:
+        self._crew, self._photos, self._graph, self._work = crew, photos, graph, work
+        self._count = 0
+        self.outputs: dict[str, list[Outputs]] = {one.name: [] for one in crew}
+        self.kept = {one.name: work / f"kept-{one.name}" for one in crew}
 
-    def round(self) -> Round:
-        """Run each once on all photos, then each once on the tiny one."""
-        full = [self._run(contestant, self._photos.folder) for contestant in (self._bgzero, self._rembg)]
-        start = [self._run(contestant, self._photos.tiny_folder) for contestant in (self._bgzero, self._rembg)]
-        return Round(Runs(full[0], start[0]), Runs(full[1], start[1]))
+    def warm_up(self) -> None:
+        """Run each once on the tiny photo: files and compiled modules are in memory afterwards."""
+        for one in self._crew:
+            self._run(one, self._photos.tiny_folder)
 
-    def warm_up(self) -> Likeness:
-        """Run a round that does not count, and compare what came out of it.
+    def round(self, inferences: int) -> Round:
+        """Run each once on all photos, then each once on the tiny one, then the bound."""
+        load = os.getloadavg()[0]
+        full = {one.name: self._run(one, self._photos.folder) for one in self._crew}
+        start = {one.name: self._run(one, self._photos.tiny_folder) for one in self._crew}
+        ours = self.kept[self._crew[0].name]
+        found = bound.measure_apart(self._photos.folder, ours, self._graph, runs=inferences, niceness=Worker().nice)
+        return Round({name: Runs(full[name], start[name]) for name in full}, found.rounds[0], found.raw[0], load)
 
-        Raises BenchmarkError where bgzero used other weights than the ones rembg was given.
-        """
-        ours, theirs = self._work / "kept-bgzero", self._work / "kept-rembg"
-        self._run(self._bgzero, self._photos.folder, keep=ours)
-        self._run(self._rembg, self._photos.folder, keep=theirs)
-        self._run(self._bgzero, self._photos.tiny_folder)
-        self._run(self._rembg, self._photos.tiny_folder)
-        if (used := pictures.model_sha256(ours)) != {_sha256(WEIGHTS)}:
-            raise BenchmarkError(f"bgzero cut with the weights {used}, not with {WEIGHTS.name}.")
-        found = pictures.likeness(ours, theirs, self._photos)
-        shutil.rmtree(ours)
-        shutil.rmtree(theirs)
-        return found
-
-    def _run(self, contestant: Callable[[Path, Path, Path], Usage], inbox: Path, *, keep: Path | None = None) -> Usage:
-        self._runs += 1
-        place = self._work / f"run-{self._runs:03d}"
-        outbox = place / "out"
-        outbox.mkdir(parents=True)
-        usage = contestant(inbox, outbox, place)
-        expected = {path.stem: self._photos.sizes[path.stem] for path in inbox.iterdir()}
-        pictures.check(outbox, expected, contestant.__name__.strip("_"))
-        if keep:
-            outbox.rename(keep)
+    def _run(self, one: Contestant, inbox: Path) -> Usage:
+        self._count += 1
+        place = self._work / f"run-{self._count:03d}"
+        (place / "out").mkdir(parents=True)
+        usage = one.run(inbox, place / "out", place)
+        is_full, known = inbox == self._photos.folder, self.outputs[one.name]
+        found = outputs.examine(place / "out", inbox, self._photos, pixels=is_full and not known)
+        if is_full:
+            known.append(found)
+            if len(known) == 1:
+                (place / "out").rename(self.kept[one.name])
         shutil.rmtree(place)
         return usage
 
-    def _bgzero(self, inbox: Path, outbox: Path, place: Path) -> Usage:
-        fresh = {f"XDG_{kind}_HOME": str(place / kind.lower()) for kind in ("CONFIG", "DATA", "STATE")}
-        bgzero = Path(sys.executable).with_name("bgzero")
-        command: list[str | Path] = [bgzero, "run", "--once", "--inbox", inbox, "--outbox", outbox, "--model", MODEL]
-        return measure(command, self._environment() | fresh, place / "log.txt")
 
-    def _rembg(self, inbox: Path, outbox: Path, place: Path) -> Usage:
-        command: list[str | Path] = [self._rival.command, "p", inbox, outbox, "-m", MODEL]
-        environment = self._environment() | peer.environment(self._work / "weights")
-        return measure(command, environment, place / "log.txt")
-
-    def _environment(self) -> dict[str, str]:
-        """Return this process's environment without what configures either; caches stay warm between runs."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in _DROPPED and not name.startswith(("BGZERO_", "REMBG_"))
-        }
-        return kept | {"XDG_CACHE_HOME": str(self._work / "cache")}
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def comparisons(rounds: list[Round], photos: int) -> list[Comparison]:
+def comparisons(rounds: Sequence[Round], ours: str, theirs: str, photos: int) -> list[Comparison]:
     """Turn rounds into measures. "Start-up apart" is (all photos and the tiny one, less the tiny one) a photo."""
 
     def of(title: str, value: Callable[[Runs], float], digits: int = 2, more_is_better: bool = False) -> Comparison:
-        ours, theirs = [value(one.bgzero) for one in rounds], [value(one.rembg) for one in rounds]
-        return compare(title, ours, theirs, digits=digits, more_is_better=more_is_better)
+        both = [[value(one.runs[who]) for one in rounds] for who in (ours, theirs)]
+        return compare(title, *both, digits=digits, more_is_better=more_is_better)
 
     return [
         of("photos a minute", lambda runs: 60 * photos / runs.full.wall_seconds, 1, more_is_better=True),
         of("wall s, whole run", lambda runs: runs.full.wall_seconds),
         of("CPU s, whole run", lambda runs: runs.full.cpu_seconds),
         of("peak MB, largest process", lambda runs: runs.full.peak_bytes / 1e6, 0),
-        of("wall s a photo, start-up apart", lambda runs: (runs.full.wall_seconds - runs.start.wall_seconds) / photos),
-        of("CPU s a photo, start-up apart", lambda runs: (runs.full.cpu_seconds - runs.start.cpu_seconds) / photos),
+        of("wall s a photo, start-up apart", lambda runs: runs.wall_a_photo(photos), 3),
+        of("CPU s a photo, start-up apart", lambda runs: runs.cpu_a_photo(photos), 3),
         of("wall s, start-up and tiny photo", lambda runs: runs.start.wall_seconds),
         of("CPU s, start-up and tiny photo", lambda runs: runs.start.cpu_seconds),
         of("peak MB, tiny photo", lambda runs: runs.start.peak_bytes / 1e6, 0),
     ]
 
 
-def conditions(rival: peer.Peer, photos: PhotoSet, runs: int) -> list[str]:
-    """Say what was run on what."""
-    ours = peer.our_versions()
-    shared = [
-        f"{name} {ours[name]}" + ("" if rival.versions[name] == ours[name] else f" (rembg's: {rival.versions[name]})")
-        for name in peer.PACKAGES
-    ]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+def shares(rounds: Sequence[Round], names: Sequence[str], photos: int) -> str:
+    """Lay out how near each comes to the bound, and to the network alone, in wall time, start-up apart."""
+    spread = f"{'median':>10} {'min':>7} {'max':>7}"
+    lines = [f"{'':10} {'of the bound':>26} {'of the network alone':>26}", f"{'':10} {spread} {spread}"]
+    for name in names:
+        walls = [one.runs[name].wall_a_photo(photos) for one in rounds]
+        cells = []
+        for aims in ([one.bound for one in rounds], [one.raw for one in rounds]):
+            found = [aim / wall for aim, wall in zip(aims, walls, strict=True) if wall > 0]
+            known = (statistics.median(found), min(found), max(found)) if found else None
+            cells.append("{:10.2f} {:7.2f} {:7.2f}".format(*known) if known else f"{'-':>10} {'-':>7} {'-':>7}")
+        lines.append(f"{name:10} {cells[0]} {cells[1]}")
+    middle = statistics.median(one.bound for one in rounds), statistics.median(one.raw for one in rounds)
+    lines.append(
+        f"The bound is {middle[0]:.3f} s a photo, the network alone by ONNX Runtime's defaults {middle[1]:.3f} s."
+    )
+    return "\n".join(lines)
+
+
+def conditions(crew: Sequence[Contestant], photos: PhotoSet, graph: Path, runs: int) -> list[str]:
+    """Say what is run on what."""
     few = "" if runs >= ENOUGH_RUNS else f" (fewer than {ENOUGH_RUNS}: a trial, not a result)"
     return [
-        f"bgzero {ours['bgzero-daemon']} against rembg {rival.versions['rembg']}, the same {WEIGHTS.name} for both.",
-        f"{', '.join(shared)}, Python {platform.python_version()}, {cores} cores, load {os.getloadavg()[0]:.1f}.",
+        *(one.describe() for one in crew),
+        f"Python {platform.python_version()}, {bound.CORES} cores; graph of the bound: {graph.name}.",
         photos.describe(),
-        f"Counted rounds: {runs}{few}, after one to warm up. Each: bgzero, rembg on all; both on the tiny one.",
+        f"Counted rounds: {runs}{few}. Each: all of them on all photos, on the tiny one, then the bound.",
         f"Every run of bgzero waits {Watch().settle_seconds:.1f} s by design (watch.settle_seconds, at its default).",
+        f"All of them at niceness {Worker().nice} (worker.nice, at its default).",
     ]
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, metavar="DIR", help="folder of photos; without: scikit-image's")
+    pictures.add_options(parser)
+    parser.add_argument("--model", choices=weights.MODELS, default="u2netp", help="isnet: IS-Net in half precision")
+    parser.add_argument("--prepared", action="store_true", help="have bgzero prepare its graph first")
+    parser.add_argument("--without", action="append", default=[], metavar="NAME", help="leave rembg or imgly out")
     parser.add_argument("--runs", type=int, default=ENOUGH_RUNS, metavar="N", help="counted rounds (default: 5)")
-    parser.add_argument("--megapixels", type=float, metavar="MP", help="scale every photo to this size first")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     arguments = parser.parse_args()
-    if arguments.runs < 1 or (arguments.megapixels is not None and not 0 < arguments.megapixels <= 100):
-        parser.error("--runs has to be at least 1, --megapixels above 0 and at most 100")
+    if arguments.runs < 1:
+        parser.error("--runs has to be at least 1")
     return arguments
 
 
-def _tell(photos: PhotoSet, likeness: Likeness) -> str:
-    return (
-        f"Both gave {photos.photos + 1} PNGs in every run, each of its photo's size: "
-        f"bgzero {likeness.our_bytes / 1e6:.1f} MB, rembg {likeness.their_bytes / 1e6:.1f} MB.\n"
-        f"Mean absolute difference of alpha: {likeness.mean:.4f} of 1; the most in one photo "
-        f"{likeness.worst:.4f} ({likeness.worst_photo}). rembg stretches each mask to 0..1, bgzero does not."
-    )
+def _crew(asked: argparse.Namespace, work: Path) -> list[Contestant]:
+    crew: list[Contestant] = [Bgzero(asked.model, work / "cache", is_prepared=asked.prepared)]
+    if "rembg" not in asked.without:
+        crew.append(Rembg(asked.model, work / "cache"))
+    if asked.model == "isnet" and "imgly" not in asked.without:
+        crew.append(ImglyNode(work / "cache"))
+    return crew
+
+
+def _measure(bench: Bench, runs: int, inferences: int) -> list[Round]:
+    print("Warming up.", file=sys.stderr)
+    bench.warm_up()
+    rounds: list[Round] = []
+    began = time.monotonic()
+    for number in range(1, runs + 1):
+        rounds.append(bench.round(inferences))
+        left = (time.monotonic() - began) / number * (runs - number)
+        print(f"Round {number} of {runs} done; {left / 60:.0f} minutes to go.", file=sys.stderr)
+    return rounds
+
+
+def _check_weights(outbox: Path, model: str) -> None:
+    if (used := pictures.model_sha256(outbox)) != {weights.sha256(model)}:
+        raise BenchmarkError(f"bgzero cut with the weights {used}, not with those of {model}.")
+
+
+def _tell(crew: Sequence[Contestant], bench: Bench, photos: PhotoSet, alike: dict[str, Likeness]) -> str:
+    lines = [outputs.tell(one.name, bench.outputs[one.name], photos) for one in crew]
+    for name, one in alike.items():
+        off = f"{one.mean:.4f} of 1; the most in one photo {one.worst:.4f} ({one.worst_photo})"
+        lines.append(f"Mean absolute difference of alpha, bgzero and {name}: {off}.")
+    return "\n".join(lines)
 
 
 def main() -> int:
     """Measure and report. Returns the exit status."""
-    arguments = _arguments()
+    asked = _arguments()
     try:
-        rival = peer.rembg()
         with tempfile.TemporaryDirectory(prefix="bgzero-benchmark-") as name:
-            photos = pictures.gather(arguments.photos, Path(name), megapixels=arguments.megapixels)
-            bench = Bench(photos, rival, Path(name))
-            told = conditions(rival, photos, arguments.runs)
-            print("Warming up.", file=sys.stderr)
-            likeness = bench.warm_up()
-            rounds = []
-            for number in range(1, arguments.runs + 1):
-                rounds.append(bench.round())
-                print(f"Round {number} of {arguments.runs} done.", file=sys.stderr)
+            work = Path(name)
+            photos = pictures.gather_asked(asked, work)
+            graph = weights.graph_of(asked.model, is_prepared=asked.prepared)
+            crew = _crew(asked, work)
+            ours, *others = [one.name for one in crew]
+            bench = Bench(crew, photos, graph, work)
+            rounds = _measure(bench, asked.runs, _BOUND_RUNS[asked.model])
+            _check_weights(bench.kept[ours], asked.model)
+            alike = {other: pictures.likeness(bench.kept[ours], bench.kept[other], photos) for other in others}
     except BenchmarkError as error:
         print(f"throughput: {error}", file=sys.stderr)
         return 1
-    found = comparisons(rounds, photos.photos)
-    if arguments.json:
+    told = conditions(crew, photos, graph, asked.runs)
+    told.append(f"Load before each round: {', '.join(f'{one.load:.1f}' for one in rounds)}.")
+    found = {other: comparisons(rounds, ours, other, photos.photos) for other in others}
+    if asked.json:
         report = {
             "conditions": told,
-            "comparisons": [as_json(one) for one in found],
+            "comparisons": {other: [as_json(one) for one in measures] for other, measures in found.items()},
             "rounds": [asdict(one) for one in rounds],
-            "likeness": asdict(likeness),
-            "photos": {photos.names[stem]: size for stem, size in photos.sizes.items()},
+            "outputs": {name: [asdict(one) for one in runs] for name, runs in bench.outputs.items()},
+            "likeness": {other: asdict(one) for other, one in alike.items()},
+            "photos": {stem: (photos.names[stem], *size) for stem, size in photos.sizes.items()},
         }
         print(json.dumps(report, indent=2))
-    else:
-        print("\n".join(told), end="\n\n")
-        print("Medians, then ratios: above 1 is in bgzero's favour.")
-        print(table(("bgzero", "rembg"), found), end="\n\n")
-        print(_tell(photos, likeness))
+        return 0
+    print("\n".join(told), end="\n\n")
+    for other, measures in found.items():
+        print(f"Medians, then ratios: above 1 is in bgzero's favour.\n{table((ours, other), measures)}\n")
+    print(
+        f"Shares, wall time, start-up apart: 1 would be all of it.\n{shares(rounds, [ours, *others], photos.photos)}\n"
+    )
+    print(_tell(crew, bench, photos, alike))
     return 0
 
 

@@ -38,11 +38,15 @@ def graph_of(model: str, *, is_prepared: bool = False) -> Path:
     return _prepared(name) if is_prepared else published
 
 
+def sha256(model: str) -> str:
+    """Return the hash of the published weights of one of MODELS."""
+    return read_card(_CARDS / f"{MODELS[model]}.toml").sha256
+
+
 def _prepared(name: str) -> Path:
     bgzero("model", "prepare", name)
-    digits = read_card(_CARDS / f"{name}.toml").sha256
     folder = Path(homes()["XDG_CACHE_HOME"]) / "bgzero" / "prepared"
-    if not (graphs := list(folder.glob(f"{digits}-*/graph.onnx"))):
+    if not (graphs := list(folder.glob(f"{read_card(_CARDS / (name + '.toml')).sha256}-*/graph.onnx"))):
         raise BenchmarkError(f"There is no prepared graph of {name} in {folder}.")
     return max(graphs, key=lambda graph: graph.stat().st_mtime)
 
