@@ -161,7 +161,10 @@ def files(asked: argparse.Namespace) -> Growth:
 def setting(key: str, values: Sequence[int], asked: argparse.Namespace, bench: Bench, work: Path) -> Growth:
     """Cut the same photos with each value of a setting of [worker]."""
     (work / f"set-{key}").mkdir()
-    photos = pictures.gather_asked(asked, work / f"set-{key}")
+    grain = asked.grain if asked.megapixels else 0.0  # the other table has sizes of its own to add it to
+    photos = pictures.gather(
+        asked.photos, work / f"set-{key}", megapixels=asked.megapixels, grain=grain, most=asked.most
+    )
     sets: dict[float, PhotoSet] = dict.fromkeys(values, photos)
     found = bench.rounds(sets, asked.runs, lambda x: {f"BGZERO_WORKER__{key.upper()}": f"{x:g}"})
     wall = _seconds(found, lambda _x: photos.photos, cpu=False)
@@ -184,7 +187,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="rounds (default: 3); known files have one")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     asked = parser.parse_args()
-    if asked.runs < 1 or not all(0 < size <= 100 for size in asked.sizes) or min(asked.files) < 1:
+    if asked.megapixels is not None and not 0 < asked.megapixels <= 100:
+        parser.error("--megapixels has to be above 0 and at most 100")
+    if asked.runs < 1 or asked.grain < 0 or not all(0 < size <= 100 for size in asked.sizes) or min(asked.files) < 1:
         parser.error("--runs and --files have to be at least 1, --sizes above 0 and at most 100")
     return asked
 
