@@ -102,7 +102,13 @@ def tell(name: str, runs: Sequence[Outputs], photos: PhotoSet) -> str:
         equal = "one run, so nothing to compare with"
     lines = [f"{name}: {first.size_bytes / 1e6:.1f} MB for {photos.photos} photos; {equal}"]
     if first.off is not None:
-        exact = "the photo's own" if first.off == 0 else f"off the photo's by {first.off} of 255 at most"
+        exact = (
+            "none to compare"
+            if not first.opaque
+            else "the photo's own"
+            if first.off == 0
+            else f"off the photo's by {first.off} of 255 at most"
+        )
         lines.append(f"  opaque pixels, {100 * first.opaque:.1f} % of all: {exact}")
     if found := slowest(runs, photos):
         lines.append(f"  slowest photo: {found[0]}, {found[1]:.2f} s after the cut-out before it (median)")

@@ -2,7 +2,7 @@
 
 import os
 import xml.etree.ElementTree as ET
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +79,8 @@ def test_right_cutouts_have_no_flaw(tmp_path: Path) -> None:
     assert (found.flaws, found.off, found.opaque) == ((), 0, 1.0)
     assert found.size_bytes == sum((outbox / f"{stem}.png").stat().st_size for stem in "ab")
     assert found.seconds == {"b": 1.0}
+    assert "opaque pixels, 100.0 % of all: the photo's own" in outputs.tell("x", [found], photos)
+    assert "none to compare" in outputs.tell("x", [replace(found, opaque=0.0)], photos)
     assert outputs.slowest([found], photos) == ("b.jpg", 1.0)
 
 
