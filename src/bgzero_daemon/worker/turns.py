@@ -12,9 +12,7 @@ from threading import Condition
 class Turns:
     """Hands out turns. Photos that would go beside others wait for one that is alone, and the other way round."""
 
-    def __init__(self, runs: int) -> None:
-        """`runs` is how many may go beside each other."""
-        self._runs = runs
+    def __init__(self) -> None:
         self._change = Condition()
         self._in_work = 0
         self._beside = 0
@@ -52,10 +50,10 @@ class Turns:
                 self._change.notify_all()
 
     @contextmanager
-    def beside(self) -> Iterator[None]:
-        """Wait until there is room beside others, and be there."""
+    def beside(self, most: int) -> Iterator[None]:
+        """Wait until fewer than `most` are in the network, none of them alone, and be there."""
         with self._change:
-            self._change.wait_for(lambda: not self._is_one_alone and self._beside < self._runs)
+            self._change.wait_for(lambda: not self._is_one_alone and self._beside < most)
             self._beside += 1
         try:
             yield
