@@ -5,7 +5,6 @@ import itertools
 import logging
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections import deque
@@ -14,11 +13,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import BinaryIO
 
 from bgzero_daemon.catalog import choice, licences, shelf
-from bgzero_daemon.cli.interrupts import uninterrupted
+from bgzero_daemon.cli.interrupts import end_on_sigterm, uninterrupted
 from bgzero_daemon.cli.source import Sources, pixels_of
 from bgzero_daemon.cli.target import Target
 from bgzero_daemon.core.errors import (
@@ -225,15 +223,11 @@ def _progress(count: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + signal.SIGTERM)
-
-
 def cut(arguments: argparse.Namespace, told: list[str] | None = None) -> int:
     """Cut the photos named; print the path of each result. `told` gets a line for each photo that was not cut."""
     if not arguments.verbose:
         logging.getLogger().setLevel(logging.WARNING)
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    end_on_sigterm()
     config = in_force(load(arguments.config)).config
     product = Product.MASK if arguments.mask_only else Product.CUTOUT
     model = name_of(arguments.model or config.model.name, config)

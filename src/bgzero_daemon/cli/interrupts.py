@@ -3,6 +3,16 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this process as an error does: what it has begun is undone."""
+    signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 @contextmanager

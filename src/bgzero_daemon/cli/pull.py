@@ -1,11 +1,9 @@
 """`bgzero model pull`: the one command that may use a network."""
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 from bgzero_daemon import client
 from bgzero_daemon.catalog import licences, offers, shelf
@@ -13,6 +11,7 @@ from bgzero_daemon.catalog.arrival import Part, arriving, is_right
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.catalog.fetch import Fetcher, Report
 from bgzero_daemon.catalog.supply import Broken, Supply
+from bgzero_daemon.cli.interrupts import end_on_sigterm
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import BgzeroError, Exit, ModelError, NoDaemon
 from bgzero_daemon.core.names import display
@@ -21,7 +20,7 @@ from bgzero_daemon.core.texts import _
 
 def pull(arguments: argparse.Namespace) -> int:
     """Fetch a model's weights, unless they are here, and note that their licence was accepted."""
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    end_on_sigterm()  # what has arrived stays, and the next pull goes on with it
     model = shelf.find(arguments.name)
     if arguments.accept_licence:
         licences.accept(model)
@@ -69,10 +68,6 @@ def _fetch(model: Model, place: str, patience_seconds: float) -> None:
 
 def _say_waiting() -> None:
     print(_("Another process is fetching it; waiting for that."), file=sys.stderr)
-
-
-def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + signal.SIGTERM)  # what has arrived stays, and the next pull goes on with it
 
 
 @contextmanager
