@@ -29,13 +29,13 @@ def bench(arguments: argparse.Namespace) -> int:
     """
     config = in_force(load(arguments.config)).config
     name = name_of(arguments.name or config.model.name, config)
-    wanted = _asking(config, name, arguments.provider or config.model.provider)
+    wanted = asking(config, name, arguments.provider or config.model.provider)
     model = shelf.installed(name)
     names, missing = offered(wanted.model.provider)
     found: list[ProofFrame] = []
     worker: Told = {}
     for provider in names:
-        alone = wanted if names == [CPU] else _asking(config, name, provider)
+        alone = wanted if names == [CPU] else asking(config, name, provider)
         proof, worker = _prove(alone, model, name, RUNTIME_NAMES[provider])
         found.append(proof)
     if names != [CPU]:  # as the daemon does it, by what was just found
@@ -54,7 +54,7 @@ def bench(arguments: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _asking(config: Config, name: str, provider: str) -> Config:
+def asking(config: Config, name: str, provider: str) -> Config:
     """Return the configuration with this model and provider. Raises ConfigError for a provider that is none."""
     try:
         model = schema.Model.model_validate(config.model.model_dump() | {"name": name, "provider": provider})

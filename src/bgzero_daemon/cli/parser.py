@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bgzero_daemon import __version__
 from bgzero_daemon.cli.desktop import add_desktop
+from bgzero_daemon.cli.measuring import add_model_bench, add_speed
 from bgzero_daemon.cli.options import Verbs, add_json, add_licence, add_log_options
 from bgzero_daemon.cli.words import Parser, teach
 from bgzero_daemon.core.recipe import Png
@@ -30,6 +31,7 @@ def build_parser() -> Parser:
     _add_steering(verbs, common)
     _add_decisions(verbs, common)
     _add_models(verbs, common)
+    add_speed(verbs, common, configured)
     _add_configuration(verbs, common, configured)
     _add_service(verbs, common, configured)
     add_desktop(verbs, common)
@@ -142,18 +144,7 @@ def _add_models(verbs: Verbs, common: Parser) -> None:
     form.add_argument("--json", action="store_true", help=_("as JSON"))
     form.add_argument("--card", action="store_true", help=_("as a model card to start from"))
     info.set_defaults(serve="bgzero_daemon.cli.models:info")
-    bench = model.add_parser(
-        "bench", parents=[common], help=_("measure a model here, and see which provider runs it, and why")
-    )
-    bench.add_argument(
-        "name", nargs="?", default="", metavar="NAME", help=_("name of a model; without, the one in use")
-    )
-    bench.add_argument(
-        "--provider", default="", metavar="NAME", help=_("ask for this provider, or for some, with commas")
-    )
-    bench.add_argument("--config", type=Path, metavar="FILE", help=_("configuration file to use"))
-    add_json(bench)
-    bench.set_defaults(serve="bgzero_daemon.cli.bench:bench")
+    add_model_bench(model, common)
     _add_shelving(model, common)
     prepare = model.add_parser("prepare", parents=[common], help=_("make a graph of a model that a CPU runs faster"))
     prepare.add_argument(

@@ -108,6 +108,16 @@ def _is_private(folder: str) -> bool:
     return found.st_uid == os.getuid() and not found.st_mode & 0o077
 
 
+def scratch_dir() -> Path:
+    """Return the folder for large files that live for minutes: TMPDIR's, or /var/tmp, as /tmp may be memory."""
+    import tempfile
+
+    lasting = Path("/var/tmp")  # noqa: S108 - whoever makes something there makes it private
+    if not os.environ.get("TMPDIR") and os.access(lasting, os.W_OK | os.X_OK):
+        return lasting
+    return Path(tempfile.gettempdir())
+
+
 def make_private(folder: Path) -> Path:
     """Make a folder that only this account may enter, whatever the umask. Returns it."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,7 +1,9 @@
-"""What this process may use of the machine: cores and memory, as affinity and control groups allow."""
+"""What this process may use of the machine: cores and memory, as affinity and control groups allow; and its name."""
 
 import math
 import os
+import platform
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +31,17 @@ def memory_bytes(groups: Path = _GROUPS) -> int:
 def free_bytes() -> int:
     """Return how much memory could be had at present without swapping."""
     return int(psutil.virtual_memory().available)
+
+
+def processor() -> str:
+    """Return what the processor calls itself, as far as the system tells."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        told = ""
+    named = re.search(r"^model name\s*:\s*(.+)$", told, re.MULTILINE)
+    name = named[1] if named else platform.processor() or platform.machine()
+    return " ".join(re.sub(r"\((?:R|TM)\)", " ", name).split())
 
 
 def _settings(name: str, groups: Path) -> Iterator[str]:
