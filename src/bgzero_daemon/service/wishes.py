@@ -16,12 +16,15 @@ class _Wish:
     kind: str
     begin: Callable[[], Change]
     reply: "Future[Reply]" = field(default_factory=Future)
+    former: "_Wish | None" = None  # which it takes along
 
     def end(self, answer: Reply | BgzeroError) -> None:
         if isinstance(answer, BgzeroError):
             self.reply.set_exception(answer)
         else:
             self.reply.set_result(answer)
+        if self.former:
+            self.former.end(answer)
 
 
 class Wishes:
@@ -38,7 +41,8 @@ class Wishes:
     def add(self, kind: str, begin: Callable[[], Change]) -> "Future[Reply]":
         """Ask for a change; `begin` makes it once its turn has come, and may raise BgzeroError.
 
-        Who asks for a reload while one waits gets the answer of that one.
+        All who ask for a reload want what the file says now: who asks while one waits gets the answer of that one, and
+        one whose place is taken is answered with the later one.
         """
         later = BgzeroError(_("Something else was asked for meanwhile."))
         for former in [wish for wish in self._waiting if wish.kind == kind]:
@@ -46,9 +50,12 @@ class Wishes:
                 return former.reply
             self._waiting.remove(former)
             former.end(later)
-        if self._wish and self._wish.kind == kind and not (self._change and self._change.holds_back):
-            self.end(later)
         wish = _Wish(kind, begin)
+        if self._wish and self._wish.kind == kind and not (self._change and self._change.holds_back):
+            if kind == "reload":
+                wish.former, self._wish, self._change = self._wish, None, None
+            else:
+                self.end(later)
         self._waiting.append(wish)
         return wish.reply
 
