@@ -1,7 +1,7 @@
 """Mutated real photos through the decode room, in a process of its own: native decoders may take it down.
 
-`python -m tests.photo.fuzz --seconds 300 --seed 7` tries until the time is over and ends with 1 at the first input
-that does anything but give a photo or a refusal. That input lies in the file named by `--last`, also where the
+`python -m tests.photo.fuzz --seconds 300 --seed 7` tries until the time is over, or so many `--inputs`, and ends with 1
+at the first one that does anything but give a photo or a refusal. It lies in the file named by `--last`, also where the
 process was killed by it. What was found is kept in tests/photo/corpus. Seeded, and without coverage feedback:
 atheris has no wheels for all Pythons that the tests run on.
 """
@@ -149,6 +149,7 @@ def main() -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--inputs", type=int, default=sys.maxsize)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--last", type=Path, default=Path("fuzz-last.bin"))
     arguments = parser.parse_args()
@@ -158,7 +159,7 @@ def main() -> int:
     chance, originals, counts = random.Random(arguments.seed), seeds(), Counter[str]()
     end = time.monotonic() + arguments.seconds
     with arguments.last.open("w+b", buffering=0) as last:
-        while time.monotonic() < end:
+        while time.monotonic() < end and counts.total() < arguments.inputs:
             content = mutated(chance, originals)
             os.pwrite(last.fileno(), content, 0)
             os.ftruncate(last.fileno(), len(content))
