@@ -104,7 +104,7 @@ class Home:
             "XDG_CONFIG_HOME": str(root / "config"),
             "XDG_RUNTIME_DIR": str(root / "run"),
             "BGZERO_MODEL__NAME": "tiny",
-            "BGZERO_WATCH__SETTLE_SECONDS": "0.3",
+            "BGZERO_WATCH__SETTLE_SECONDS": "0.1",
             "BGZERO_OUTPUT__KEEP_FREE": "0",
         }
 

@@ -14,7 +14,14 @@ from PIL import Image
 from tests.home import Home, photo, until
 
 FORMATS = ["jpg", "png", "webp", "tif", "bmp", "gif", "avif"]
-SETTLE = 0.3  # what the account's environment sets
+SETTLE = 0.3
+
+
+@pytest.fixture
+def home(home: Home) -> Home:
+    """An account that waits a little longer: what is cut too early shall have the time to come out."""
+    home.env["BGZERO_WATCH__SETTLE_SECONDS"] = str(SETTLE)
+    return home
 
 
 def parts(content: bytes, count: int) -> Iterator[bytes]:

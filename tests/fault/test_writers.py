@@ -14,8 +14,15 @@ from PIL import Image
 from tests.home import Daemon, Home, photo, until
 
 FORMATS = ["jpg", "png", "webp", "tif", "bmp", "gif", "avif"]
-SETTLE = 0.3  # what the account's environment sets
+SETTLE = 0.3
 PAUSE = 3 * SETTLE
+
+
+@pytest.fixture
+def home(home: Home) -> Home:
+    """An account that waits a little longer: what is cut too early shall have the time to come out."""
+    home.env["BGZERO_WATCH__SETTLE_SECONDS"] = str(SETTLE)
+    return home
 
 
 def picture(home: Home, suffix: str, seed: int = 0) -> bytes:

@@ -63,7 +63,7 @@ def test_file_that_is_still_written_is_left_alone(home: Home) -> None:
             for at in range(0, len(content), len(content) // 4):
                 slow.write(content[at : at + len(content) // 4])
                 slow.flush()
-                time.sleep(0.7)  # the pause is the case: longer than settle_seconds
+                time.sleep(0.3)  # the pause is the case: longer than settle_seconds
             assert not daemon.outputs()
         daemon.wait_for("slow.png")
         until(lambda: daemon.log.count("slow.png: done") == 1, "the log line")

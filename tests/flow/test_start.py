@@ -21,7 +21,7 @@ def bare(home: Home, **env: str) -> dict[str, str]:
 
 def test_first_run_makes_folders_and_a_commented_file_and_says_where(home: Home) -> None:
     """No configuration, no folders: Inbox and Cutouts are made, and one line says where the inbox is."""
-    home.env = bare(home, BGZERO_MODEL__NAME="tiny", BGZERO_WATCH__SETTLE_SECONDS="0.3")
+    home.env = bare(home, BGZERO_MODEL__NAME="tiny", BGZERO_WATCH__SETTLE_SECONDS="0.1")
     pictures = home.root / "home" / "Pictures"
     home.outbox = pictures / "Cutouts"
     with home.started("run") as daemon:
