@@ -146,9 +146,9 @@ if "bgzero_daemon.worker.main" in sys.orig_argv:
         photo(home.inbox / "first.jpg")
         daemon.wait_for("first.png")
         worker = daemon.worker()
-        for number in range(20):
+        for number in range(9):
             ordered(home.inbox / f"{number}.jpg", "wait", number)
-        daemon.wait_for(*(f"{number}.png" for number in range(20)))
+        daemon.wait_for(*(f"{number}.png" for number in range(9)))
         assert daemon.worker() == worker
         assert "ended before it began with a photo (exit status 7)" in daemon.log
         assert daemon.log.count("ended before") < 5

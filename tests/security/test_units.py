@@ -115,7 +115,7 @@ def test_watchdog_is_fed_by_progress_only(home: Home) -> None:
         manager.ctl("start", UNIT)
         unit = Unit(manager)
         first = unit.pid
-        time.sleep(5)
+        time.sleep(3)
         photo(home.inbox / "a.jpg")
         unit.wait_for("a.png")
         time.sleep(3)
