@@ -5,10 +5,12 @@ import re
 import shutil
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests import tiny
 from tests.fault.test_providers import lying
 from tests.home import Home, photo, until
 
@@ -32,9 +34,15 @@ if "bgzero_daemon.worker.main" in sys.orig_argv:
 NOWHERE = ["unshare", "-Urn"]
 
 
-def traced(home: Home, seconds: float, *around: str, **env: str) -> list[str]:
-    """Run the daemon under strace for a while, cutting photos; return its calls that have to do with sockets."""
-    trace = home.root / f"trace-{len(list(home.root.glob('trace-*')))}"
+def traced(root: Path, seconds: float, *around: str, **env: str) -> list[str]:
+    """Run the daemon of an account of its own under strace for a while, cutting photos.
+
+    Returns its calls that have to do with sockets.
+    """
+    root.mkdir()
+    home = Home(root)
+    tiny.install(home.models)
+    trace = root / "trace"
     home.env = {key: value for key, value in home.env.items() if key.startswith(KEPT)}
     command = [*around, "strace", "-D", "-f", "-o", str(trace), "-e", f"trace={CALLS}", "bgzero", "run"]
     with home.started_by([*command, "--inbox", str(home.inbox), "--outbox", str(home.outbox)], **env) as daemon:
@@ -42,8 +50,8 @@ def traced(home: Home, seconds: float, *around: str, **env: str) -> list[str]:
         end = time.monotonic() + seconds
         number = 0
         while time.monotonic() < end:
-            photo(home.inbox / f"{trace.name}-{number}.jpg", seed=number)
-            daemon.wait_for(f"{trace.name}-{number}.png")
+            photo(home.inbox / f"{number}.jpg", seed=number)
+            daemon.wait_for(f"{number}.png")
             number += 1
             time.sleep(1.0)
         assert number >= 3
@@ -59,25 +67,35 @@ def to_the_internet(calls: list[str]) -> list[str]:
     return [call for call in made if not probes.search(call)]
 
 
+def has_nowhere() -> bool:
+    """Say whether a network namespace without a network can be had."""
+    return bool(shutil.which("unshare")) and not subprocess.run([*NOWHERE, "true"], capture_output=True).returncode
+
+
 def needs_nowhere() -> None:
-    """Skip where a network namespace without a network cannot be had: a control would send for real."""
-    if not shutil.which("unshare") or subprocess.run([*NOWHERE, "true"], capture_output=True).returncode:
+    """Skip where it cannot: a control would send for real."""
+    if not has_nowhere():
         pytest.skip("this machine allows no user namespaces, so the control would send for real")
 
 
 def prove(home: Home, seconds: float) -> None:
-    """The proof and its controls, which differ in one thing each."""
-    calls = traced(home, seconds)
+    """The proof and its controls, which differ in one thing each, all at once."""
+    on = lying(home, TELEMETRY_ON)
+    with ThreadPoolExecutor() as pool:
+        proof = pool.submit(traced, home.root / "proof", seconds)
+        if has_nowhere():
+            stopped = pool.submit(traced, home.root / "stopped", seconds, *NOWHERE, **on)
+            free = pool.submit(traced, home.root / "free", seconds, *NOWHERE, **on, BGZERO_WORKER__SANDBOX="off")
+    calls = proof.result()
     assert not to_the_internet(calls)
     local = [call for call in calls if "AF_UNIX" in call]
     assert local, "the control socket is seen, so the harness is not blind"
     print(f"{seconds} s: {len(calls)} calls, {len(local)} local, 0 to the internet")
     needs_nowhere()
-    on = lying(home, TELEMETRY_ON)
-    refused = to_the_internet(traced(home, seconds, *NOWHERE, **on))
+    refused = to_the_internet(stopped.result())
     assert refused, "telemetry wakes up"
     assert all("EPERM" in call for call in refused), "and the sandbox stops it"
-    escaped = to_the_internet(traced(home, seconds, *NOWHERE, **on, BGZERO_WORKER__SANDBOX="off"))
+    escaped = to_the_internet(free.result())
     assert [call for call in escaped if "EPERM" not in call], "without both of them it would send"
     print(f"telemetry on: {len(refused)} refused; without the sandbox {len(escaped)} made")
 
