@@ -67,6 +67,7 @@ def test_file_that_is_still_written_is_left_alone(home: Home) -> None:
             assert not daemon.outputs()
         daemon.wait_for("slow.png")
         until(lambda: daemon.log.count("slow.png: done") == 1, "the log line")
+        assert "failed" not in daemon.log, "no half was tried"
     home.bgzero("cut", home.root / "whole.png", "-o", home.root / "expected.png")
     with Image.open(home.outbox / "slow.png") as got, Image.open(home.root / "expected.png") as expected:
         assert (np.asarray(got) == np.asarray(expected)).all()
