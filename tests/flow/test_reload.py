@@ -187,6 +187,16 @@ def test_signal_and_command_reload(configured: Configured) -> None:
         until(lambda: configured.status()["needs_restart"] == [], lambda: daemon.log)
 
 
+def test_storm_of_signals_neither_holds_nor_ends_it(configured: Configured) -> None:
+    """They come at every moment of the main thread's, also while it holds what others wake it by."""
+    with configured.daemon() as daemon:
+        for _time in range(3000):
+            daemon.process.send_signal(signal.SIGHUP)
+            time.sleep(0.0001)
+        arrives(configured.home, daemon, "a", 1)
+        assert daemon.stop() == 0
+
+
 def test_terminal_that_is_closed_ends_what_was_started_in_it(configured: Configured) -> None:
     """There SIGHUP is no wish for another configuration."""
     leader, follower = os.openpty()

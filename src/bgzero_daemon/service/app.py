@@ -8,7 +8,6 @@ import logging
 import math
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -19,6 +18,7 @@ from types import FrameType
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit, ModelError, WorkforceLost
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service import chosen, existing
+from bgzero_daemon.service.bell import Alarm
 from bgzero_daemon.service.board import Board
 from bgzero_daemon.service.change import Change, models_of
 from bgzero_daemon.service.control import ControlServer
@@ -84,7 +84,7 @@ class Service:
         """Take the locks and open the ledger. Raises BgzeroError where the service cannot start."""
         self._source, self._once, self._ask = source, once, ask
         loaded = source.loaded
-        self._wake = threading.Event()
+        self._wake = Alarm()
         self._stops = 0
         self._said, self._said_at, self._trouble = "", 0.0, ""
         self._is_open = False
