@@ -100,7 +100,7 @@ def test_frozen_worker_costs_time_only(home: Home) -> None:
     with home.daemon(**PROVOKE, BGZERO_WORKER__DEADLINE_SECONDS="1.5") as daemon:
         ordered(home.inbox / "a.jpg", "wait")
         until(lambda: list(home.outbox.glob(".bgz-*")) and daemon.worker(), "it works")
-        until(lambda: Oracle(home).status()["workers"][0]["provider"], "it is ready")
+        until(lambda: (told := Oracle(home).status()["workers"]) and told[0]["provider"], "it is ready")
         time.sleep(0.2)
         frozen = daemon.worker()
         assert frozen
