@@ -15,7 +15,7 @@ run: $(VENV)/.run  ## set everything up and start the daemon
 	@$(BIN)/bgzero run
 
 test: check $(VENV)/.dev  ## set everything up and run every check and test
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 3 --dist worksteal
 
 coverage: $(VENV)/.dev  ## run the tests and show which lines no test reaches, in no process
 	@$(BIN)/python -m coverage run -m pytest
