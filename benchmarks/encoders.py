@@ -29,7 +29,7 @@ import weights
 from bgzero_daemon.core.recipe import Png
 from bgzero_daemon.photo.encode import encode
 from bgzero_daemon.photo.picture import WORD, Photo
-from bgzero_daemon.photo.threads import Threads
+from bgzero_daemon.worker.threads import Threads
 from harness import BenchmarkError
 
 LEVELS = ("fast", "balanced", "small")
@@ -67,7 +67,7 @@ def _threads(count: int) -> Threads:
 def ours(pixels: U8, level: str, threads: int) -> bytes:
     """Encode pixels as bgzero does. The one place that knows its encoder."""
     plain = Photo(np.zeros((1, 1), WORD))
-    return b"".join(encode(Finished(pixels), plain, exif=b"", tag={}, png=Png(level), threads=_threads(threads)))
+    return b"".join(encode(Finished(pixels), plain, exif=b"", tag={}, png=Png(level), hands=_threads(threads)))
 
 
 def pillow(pixels: U8) -> bytes:

@@ -16,7 +16,7 @@ from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.foreground import CutOut, Mask
 from bgzero_daemon.photo.matte import F32
 from bgzero_daemon.photo.picture import U8, Photo
-from bgzero_daemon.photo.threads import Threads
+from bgzero_daemon.worker.threads import Threads
 
 MAX_PIXELS = 1_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
@@ -108,7 +108,7 @@ def encoded(
     png: Png = Png.BALANCED, threads: int = 1,
 ) -> bytes:  # fmt: skip
     """Return finished pixels as the whole of a PNG."""
-    made = room.encode(Drawn(pixels), photo, exif=exif, tag=tag or {}, png=png, threads=Threads(threads))
+    made = room.encode(Drawn(pixels), photo, exif=exif, tag=tag or {}, png=png, hands=Threads(threads))
     return b"".join(made)
 
 

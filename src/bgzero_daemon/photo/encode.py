@@ -8,7 +8,7 @@ above, and ends on a byte (deflate's sync flush), so that strips one after anoth
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -21,7 +21,6 @@ from bgzero_daemon.photo.chunks import before_pixels, chunk
 from bgzero_daemon.photo.picture import U8, Photo
 from bgzero_daemon.photo.png import SIGNATURE
 from bgzero_daemon.photo.rowfilter import filtered
-from bgzero_daemon.photo.threads import Threads
 
 _STRIP_BYTES = 1 << 21
 """Bytes of pixels in a strip: it stays near the core. Of smaller ones threads wait for the interpreter too often,
@@ -51,6 +50,13 @@ class Drawing(Protocol):
         """Return (rows, columns, channels). Many threads call it at once."""
 
 
+class Hands(Protocol):
+    """Whoever does work in pieces: `worker.threads`."""
+
+    def in_order(self, work: "Callable[[int], _Strip]", pieces: Sequence[int]) -> "Iterator[_Strip]":
+        """Yield what `work` makes of each piece, in their order. Raises what it raises."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Strip:
     """A finished strip: its part of the stream, checksum and length of what it holds, CPU seconds of compressing it."""
@@ -62,17 +68,17 @@ class _Strip:
 
 
 def encode(
-    drawing: Drawing, photo: Photo, *, exif: bytes, tag: Mapping[str, object], png: Png, threads: Threads,
+    drawing: Drawing, photo: Photo, *, exif: bytes, tag: Mapping[str, object], png: Png, hands: Hands,
     on_deflated: Callable[[float], None] = lambda _seconds: None,
 ) -> Iterator[bytes]:  # fmt: skip
     """Yield a PNG of the drawing, piece by piece, with the photo's profile and resolution.
 
     `exif` is a finished block or b""; `tag` goes into an iTXt chunk as JSON and says what made the
-    file. The same arguments give the same bytes, whatever the threads. `on_deflated` is told, strip by strip, the
+    file. The same arguments give the same bytes, whoever's `hands` make it. `on_deflated` is told, strip by strip, the
     seconds of CPU time that compressing took.
     """
     yield b"".join((SIGNATURE, *before_pixels(drawing.size, drawing.channels, photo, exif=exif, tag=tag)))
-    yield from _idat(_stream(drawing, png, threads, on_deflated))
+    yield from _idat(_stream(drawing, png, hands, on_deflated))
     yield chunk(b"IEND")
 
 
@@ -87,7 +93,7 @@ def _idat(stream: Iterator[bytes]) -> Iterator[bytes]:
     yield chunk(b"IDAT", *held)
 
 
-def _stream(drawing: Drawing, png: Png, threads: Threads, on_deflated: Callable[[float], None]) -> Iterator[bytes]:
+def _stream(drawing: Drawing, png: Png, hands: Hands, on_deflated: Callable[[float], None]) -> Iterator[bytes]:
     """Yield the zlib stream of all rows."""
     width, height = drawing.size
     rows = max(1, _STRIP_BYTES // (width * drawing.channels))
@@ -97,7 +103,7 @@ def _stream(drawing: Drawing, png: Png, threads: Threads, on_deflated: Callable[
 
     yield _STREAM_HEAD
     adler = _NO_ADLER
-    for one in threads.in_order(strip, range(0, height, rows)):
+    for one in hands.in_order(strip, range(0, height, rows)):
         adler = joined_adler32(adler, one.adler, one.length)
         on_deflated(one.seconds)
         yield one.deflated

@@ -75,9 +75,9 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -
     # Only now: numpy, Pillow and onnxruntime, with everything that may be wrong with them.
     from bgzero_daemon.core.errors import ModelError
     from bgzero_daemon.engine.session import Engine
-    from bgzero_daemon.photo.threads import Threads
     from bgzero_daemon.worker.lanes import Lanes
     from bgzero_daemon.worker.pipeline import Pipeline
+    from bgzero_daemon.worker.threads import Threads
     from bgzero_daemon.worker.turns import Turns
 
     try:

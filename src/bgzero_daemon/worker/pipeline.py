@@ -19,9 +19,9 @@ from bgzero_daemon.photo.foreground import CutOut, Mask
 from bgzero_daemon.photo.matte import F32, to_mask
 from bgzero_daemon.photo.metadata import chosen_exif
 from bgzero_daemon.photo.tensor import to_tensor
-from bgzero_daemon.photo.threads import Threads
 from bgzero_daemon.wire.work import Cut
 from bgzero_daemon.worker import provoke
+from bgzero_daemon.worker.threads import Threads
 from bgzero_daemon.worker.turns import Turns
 
 TAG_VERSION = 1
@@ -85,7 +85,7 @@ class Pipeline:
         drawing = draw(photo, self._mask(raw), self._input.fit)
         exif, tag = chosen_exif(photo.exif, order.metadata), self._tag(source_sha256, order)
         for piece in encode(
-            drawing, photo, exif=exif, tag=tag, png=order.png, threads=_ALONE if is_crowded else self._threads,
+            drawing, photo, exif=exif, tag=tag, png=order.png, hands=_ALONE if is_crowded else self._threads,
             on_deflated=clock.deflated,
         ):  # fmt: skip
             output.write(piece)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bgzero_daemon.photo.threads import Threads
+from bgzero_daemon.worker.threads import Threads
 
 
 @settings(max_examples=60, deadline=None)
