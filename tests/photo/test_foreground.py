@@ -1,9 +1,12 @@
 """Photo and mask become a cut-out: straight alpha, hidden pixels emptied, visible ones untouched."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
 from bgzero_daemon.core.specs import Fit
 from bgzero_daemon.photo.matte import F32
@@ -85,3 +88,25 @@ def test_strips_leave_no_trace_in_a_real_photo(rows_at_once: int) -> None:
     seen = pieces[..., 3] > 0
     assert (pieces[..., :3][seen] == photo.rgb[seen]).all()
     assert not pieces[..., :3][~seen].any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    turn=st.integers(1, 8), width=st.integers(1, 40), height=st.integers(1, 40), own=st.booleans(),
+    fit=st.sampled_from(Fit), rows_at_once=st.integers(1, 50), seed=st.integers(0, 9999),
+)  # fmt: skip
+def test_photo_that_lies_is_cut_as_if_it_stood(
+    turn: int, width: int, height: int, own: bool, fit: Fit, rows_at_once: int, seed: int
+) -> None:
+    """Pixels that are turned by looking at them otherwise give what copied ones give, in any strips."""
+    opacity = noisy((height, width), seed + 1) if own else None
+    lying = replace(Photo.of(noisy((height, width, 3), seed), opacity), turn=turn)
+    standing = Photo.of(lying.rgb.copy(), lying.own_alpha)
+    assert standing.turn == 1
+    assert (lying.width_px, lying.height_px) == (standing.width_px, standing.height_px)
+    mask = a_mask("noise", 16, seed)
+    there = compose(lying, mask, fit, rows_at_once=rows_at_once)
+    assert (there == compose(standing, mask, fit)).all()
+    as_stored = Image.fromarray(noisy((height, width, 3), seed))
+    as_stored.getexif()[274] = turn
+    assert (np.asarray(ImageOps.exif_transpose(as_stored)) == lying.rgb).all(), "and EXIF means the same"

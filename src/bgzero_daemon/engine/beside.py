@@ -23,8 +23,8 @@ _LIGHT_BYTES = 200_000_000
 _BEARABLE_BYTES = 400_000_000
 _SMALL_PIXELS = 6_000_000
 
-_LARGE_PIXELS_A_SECOND = 50e6
-"""Of one thread's time in the network. From there on what is around the network keeps the other cores busy, and one run
+_LARGE_PIXELS_A_SECOND = 25e6
+"""Of a run with a share of the threads. From there on what is around the network keeps the other cores busy, and one run
 at a time with a share of the threads is better than with all. For u2netp that is 20 megapixels by its card."""
 
 

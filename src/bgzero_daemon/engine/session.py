@@ -140,7 +140,10 @@ class Engine:
             self._run_once(session)
             run_bytes = memory.grown_bytes(loaded)
             if self._runs > 1 and run_bytes is not None:
-                seconds = self._threads / self._runs * (self._card.seconds or self.seconds)
+                by_one = (
+                    2 * self._card.seconds if self._card.seconds else self._threads * self.seconds
+                )  # cards: two cores
+                seconds = by_one / max(1, self._threads // self._runs)
                 self._beside = Beside(partial(self._share, candidate), self._runs, run_bytes, seconds)
             if self._measures:
                 _raw, self.seconds = proof.measure(session.run, self._picture)
