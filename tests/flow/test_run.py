@@ -237,3 +237,17 @@ def test_rgb_under_transparency_is_empty_and_opaque_pixels_are_the_photos(home: 
     assert (rgba[..., :3][rgba[..., 3] == 255] == rgb[rgba[..., 3] == 255]).all()
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     assert digest in Image.open(home.outbox / "a.png").text["bgzero"]  # type: ignore[attr-defined]
+
+
+def test_burst_gives_what_each_photo_gives_alone(home: Home) -> None:
+    """Photos that are in work together, which share network and threads, become the very files of `bgzero cut`."""
+    for number in range(12):
+        photo(home.inbox / f"{number:02}.jpg", (900 + 40 * number, 700), number)
+    photo(home.inbox / "large.jpg", (3000, 2100), 12)
+    run = ("run", "--once", "--inbox", home.inbox, "--outbox", home.outbox)
+    assert home.bgzero(*run, BGZERO_WORKER__LANES="4", BGZERO_WORKER__THREADS="2").returncode == 0
+    for source in sorted(home.inbox.iterdir()):
+        alone = home.root / "alone.png"
+        alone.unlink(missing_ok=True)
+        assert home.bgzero("cut", source, "-o", alone, BGZERO_WORKER__LANES="1").returncode == 0
+        assert alone.read_bytes() == (home.outbox / f"{source.stem}.png").read_bytes(), source.name

@@ -102,6 +102,16 @@ def test_pixels_in_work_fit_into_the_memory_beside_the_model() -> None:
     assert sizes().expected_bytes(needing(300)) == 300_000_000
 
 
+def test_runs_go_beside_each_other_where_memory_is_plenty() -> None:
+    """As many as there are lanes and threads; one where little is left beside the model."""
+    model = needing(400)
+    assert sizes(memory_limit=8, lanes=4, threads=4).runs_of(model) == 4
+    assert sizes(memory_limit=8, lanes=2, threads=4).runs_of(model) == 2
+    assert sizes(memory_limit=8, lanes=4, threads=1).runs_of(model) == 1
+    assert sizes(memory_limit=2, lanes=4, threads=4).runs_of(model) == 1
+    assert sizes(memory_limit=8, lanes=4, threads=4).runs_of(needing(5000)) == 1
+
+
 def test_file_that_grows_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its length was looked at first; what comes after counts too."""
     file = tmp_path / "a.jpg"

@@ -24,8 +24,8 @@ _BEARABLE_BYTES = 400_000_000
 _SMALL_PIXELS = 6_000_000
 
 _LARGE_PIXELS_A_SECOND = 25e6
-"""Of a run with a share of the threads. From there on what is around the network keeps the other cores busy, and one run
-at a time with a share of the threads is better than with all. For u2netp that is 20 megapixels by its card."""
+"""Of a run with a share of the threads. From there on what is around the network keeps the other cores busy, and one
+run at a time with a share is better than with all threads. For u2netp that is 20 megapixels by its card."""
 
 
 class Runs(Protocol):

@@ -140,11 +140,9 @@ class Engine:
             self._run_once(session)
             run_bytes = memory.grown_bytes(loaded)
             if self._runs > 1 and run_bytes is not None:
-                by_one = (
-                    2 * self._card.seconds if self._card.seconds else self._threads * self.seconds
-                )  # cards: two cores
-                seconds = by_one / max(1, self._threads // self._runs)
-                self._beside = Beside(partial(self._share, candidate), self._runs, run_bytes, seconds)
+                self._beside = Beside(
+                    partial(self._load_share, candidate), self._runs, run_bytes, self._share_seconds()
+                )
             if self._measures:
                 _raw, self.seconds = proof.measure(session.run, self._picture)
                 figures = (1.0, 0.0, self.seconds, self.seconds, "", memory.grown_bytes(before))
@@ -155,9 +153,17 @@ class Engine:
             raise ModelError(f"{providers.CPU}: {error}") from error
         return session
 
-    def _share(self, candidate: Candidate) -> _Session:
-        threads = max(1, self._threads // self._runs)
-        return _Session(self._weights, self._card, candidate, threads, stays=True)
+    @property
+    def _share(self) -> int:
+        """How many threads each of `runs` has."""
+        return max(1, self._threads // self._runs)
+
+    def _share_seconds(self) -> float:
+        """Reckon what a run with a share takes, by the card, which was measured on two cores, or by the first run."""
+        return (2 * self._card.seconds if self._card.seconds else self._threads * self.seconds) / self._share
+
+    def _load_share(self, candidate: Candidate) -> _Session:
+        return _Session(self._weights, self._card, candidate, self._share, stays=True)
 
     def _run_once(self, session: _Session) -> None:
         """Run the test picture. Raises ModelError where nothing sensible comes out, and whatever providers raise."""

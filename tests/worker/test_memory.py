@@ -1,0 +1,54 @@
+"""What a photo takes of a worker's memory, in a process of its own: a known figure for each pixel."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bgzero_daemon.service.sizes import BYTES_PER_PIXEL
+
+# Decoding and encoding as a worker does it, without a network: nothing else there grows with the photo.
+SCRIPT = """
+import resource, sys
+import numpy as np
+from bgzero_daemon.core.recipe import Png
+from bgzero_daemon.core.specs import Fit, InputSpec
+from bgzero_daemon.photo.decode import decode
+from bgzero_daemon.photo.encode import encode
+from bgzero_daemon.photo.foreground import CutOut
+from bgzero_daemon.photo.tensor import to_tensor
+from bgzero_daemon.worker.threads import Threads
+
+content = sys.stdin.buffer.read()
+photo = decode(content, max_pixels=1 << 40)
+to_tensor(photo, InputSpec(320, 255.0, (0.5,) * 3, (1.0,) * 3))
+mask = np.tile(np.linspace(0, 1, 320, dtype=np.float32), (320, 1))
+size = 0
+for piece in encode(
+    CutOut(photo, mask, Fit.STRETCH), photo, exif=b"", tag={}, png=Png.BALANCED, hands=Threads(2)
+):
+    size += len(piece)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, size)
+"""
+
+
+def peak_bytes(size: tuple[int, int], form: str, turn: int) -> int:
+    """Return the most memory that such a photo took. It is a small one, repeated."""
+    tile = np.random.default_rng(0).normal(128, 20, (100, 100, 3)).clip(0, 255).astype(np.uint8)
+    whole = np.tile(tile, (size[1] // 100, size[0] // 100, 1))
+    out, exif = io.BytesIO(), Image.Exif()
+    exif[274] = turn
+    Image.fromarray(whole).save(out, form, exif=exif, **{"compress_level": 1} if form == "PNG" else {"quality": 80})
+    done = subprocess.run([sys.executable, "-c", SCRIPT], input=out.getvalue(), capture_output=True, check=True)
+    return int(done.stdout.split()[0])
+
+
+@pytest.mark.parametrize(("form", "turn", "most"), [("JPEG", 1, 6.0), ("JPEG", 6, 6.0), ("PNG", 1, 12.0)])
+def test_memory_grows_by_a_known_figure_for_each_pixel(form: str, turn: int, most: float) -> None:
+    """From 4 to 24 megapixels: four bytes for the photo, its file, and of what Pillow decodes four more."""
+    small, large = (peak_bytes(size, form, turn) for size in ((2000, 2000), (6000, 4000)))
+    each = (large - small) / 20_000_000
+    assert each < most < BYTES_PER_PIXEL
