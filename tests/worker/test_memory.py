@@ -12,7 +12,7 @@ from bgzero_daemon.service.sizes import BYTES_PER_PIXEL
 
 # Decoding and encoding as a worker does it, without a network: nothing else there grows with the photo.
 SCRIPT = """
-import resource, sys
+import sys
 import numpy as np
 from bgzero_daemon.core.recipe import Png
 from bgzero_daemon.core.specs import Fit, InputSpec
@@ -31,7 +31,8 @@ for piece in encode(
     CutOut(photo, mask, Fit.STRETCH), photo, exif=b"", tag={}, png=Png.BALANCED, hands=Threads(2)
 ):
     size += len(piece)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, size)
+status = open('/proc/self/status').read()  # a process is born with its parent's peak in getrusage(2), not in this
+print(int(status.partition('VmHWM:')[2].split()[0]) * 1024, size)
 """
 
 
@@ -46,7 +47,7 @@ def peak_bytes(size: tuple[int, int], form: str, turn: int) -> int:
     return int(done.stdout.split()[0])
 
 
-@pytest.mark.parametrize(("form", "turn", "most"), [("JPEG", 1, 6.0), ("JPEG", 6, 6.0), ("PNG", 1, 12.0)])
+@pytest.mark.parametrize(("form", "turn", "most"), [("JPEG", 1, 6.0), ("JPEG", 6, 6.0), ("PNG", 1, 10.0)])
 def test_memory_grows_by_a_known_figure_for_each_pixel(form: str, turn: int, most: float) -> None:
     """From 4 to 24 megapixels: four bytes for the photo, its file, and of what Pillow decodes four more."""
     small, large = (peak_bytes(size, form, turn) for size in ((2000, 2000), (6000, 4000)))

