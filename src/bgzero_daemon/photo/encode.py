@@ -23,8 +23,8 @@ from bgzero_daemon.photo.png import SIGNATURE
 from bgzero_daemon.photo.rowfilter import filtered
 
 _STRIP_BYTES = {Png.FAST: 1 << 21, Png.BALANCED: 1 << 21, Png.SMALL: 1 << 19}
-"""Bytes of pixels in a strip: it stays near the core. Of smaller ones threads wait for the interpreter too often, of larger
-ones numpy gets each array anew from the system. Where a strip takes long, more of them are shared out better."""
+"""Bytes of pixels in a strip: it stays near the core. Of smaller ones threads wait for the interpreter too often, of
+larger ones numpy gets each array anew from the system. Where a strip takes long, more of them are shared out better."""
 
 _STREAM_HEAD = b"\x78\x01"  # RFC 1950: deflate, a window of 32 kB
 _STREAM_END = b"\x03\x00"  # RFC 1951: a last block that holds nothing
