@@ -1,4 +1,7 @@
-"""Lanes: threads that share one pipeline, so that one photo decodes while another is in the network."""
+"""Lanes: threads that share one pipeline, so that one photo decodes while another is in the network.
+
+There is one thread more than lanes: it reads and hashes the next photo, and asks about it, while all lanes are busy.
+"""
 
 import hashlib
 import logging
@@ -7,7 +10,7 @@ import socket
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import BgzeroError, Code, ModelError, OutputError, PhotoRefused, PhotoSkipped
@@ -28,7 +31,8 @@ class Lanes:
         self._sock, self._pipeline, self._max_bytes = sock, pipeline, max_bytes
         self._sending = Lock()
         self._verdicts: dict[str, SimpleQueue[bool]] = {}
-        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
+        self._pool = ThreadPoolExecutor(lanes + 1, thread_name_prefix="lane")
+        self._free = BoundedSemaphore(lanes)
 
     def start(self, order: work.Cut, source: int, staged: int) -> None:
         """Take a job and own its descriptors."""
@@ -77,7 +81,8 @@ class Lanes:
             return None
         crash.point("worker-go")
         output = _Staged(staged)
-        finished = self._pipeline.cut(content, sha256, order, output)
+        with self._free:
+            finished = self._pipeline.cut(content, sha256, order, output)
         output.finish()
         crash.point("worker-wrote")
         return work.Done(

@@ -74,23 +74,25 @@ class Pipeline:
         clock.lap("decode")
         tensor = to_tensor(photo, self._input)
         clock.lap("tensor")
-        beside = self._engine.most_beside(photo.width_px * photo.height_px) if self._turns.is_crowded else 0
+        raw, provider = self._infer(tensor, photo.width_px * photo.height_px, clock)
+        draw = Mask if order.product is Product.MASK else CutOut
+        drawing = draw(photo, self._mask(raw), self._input.fit)
+        exif, tag = chosen_exif(photo.exif, order.metadata), self._tag(source_sha256, order)
+        hands = _ALONE if self._turns.is_crowded else self._threads
+        for piece in encode(drawing, photo, exif=exif, tag=tag, png=order.png, hands=hands, on_deflated=clock.deflated):
+            output.write(piece)
+        clock.lap("encode")
+        return Finished(photo.width_px, photo.height_px, provider, photo.note, clock.wall, clock.cpu)
+
+    def _infer(self, tensor: F32, pixels: int, clock: "_Clock") -> tuple[NDArray[np.generic], str]:
+        """Take a turn in the network: return what it says, and the provider that ran."""
+        beside = self._engine.most_beside(pixels) if self._turns.is_crowded else 0
         with self._turns.beside(beside) if beside else self._turns.alone():
             clock.lap("wait")
             raw = self._engine.run_beside(tensor) if beside else self._engine.run(tensor)
             provider = self._engine.provider
         clock.lap("network")
-        draw = Mask if order.product is Product.MASK else CutOut
-        is_crowded = self._turns.is_crowded
-        drawing = draw(photo, self._mask(raw), self._input.fit)
-        exif, tag = chosen_exif(photo.exif, order.metadata), self._tag(source_sha256, order)
-        for piece in encode(
-            drawing, photo, exif=exif, tag=tag, png=order.png, hands=_ALONE if is_crowded else self._threads,
-            on_deflated=clock.deflated,
-        ):  # fmt: skip
-            output.write(piece)
-        clock.lap("encode")
-        return Finished(photo.width_px, photo.height_px, provider, photo.note, clock.wall, clock.cpu)
+        return raw, provider
 
     def _tag(self, source_sha256: str, order: Cut) -> dict[str, object]:
         return {
