@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import itertools
 import json
 import shutil
 from dataclasses import dataclass
@@ -62,12 +63,14 @@ class Likeness:
 
 
 def gather(
-    source: Path | None, work: Path, *, megapixels: float | None, grain: float = 0.0, most: int | None = None
-) -> PhotoSet:
+    source: Path | None, work: Path, *, megapixels: float | None, grain: float = 0.0, most: int | None = None,
+    times: int = 1,
+) -> PhotoSet:  # fmt: skip
     """Copy the photos of a folder (None: scikit-image's) into `work`, scaled to `megapixels` where asked.
 
     Scaling is Lanczos, saved as JPEG of quality 92 without transparency; `grain` is added to what was scaled (see
-    `grained`). Of more than `most` photos every so-manieth is taken. Raises BenchmarkError where there is no photo.
+    `grained`). Of more than `most` photos every so-manieth is taken. Each is there `times` times, told apart by
+    a byte behind its end, so that nobody knows it already. Raises BenchmarkError where there is no photo.
     """
     folder, tiny_folder = work / "photos", work / "tiny"
     sizes: dict[str, tuple[int, int]] = {}
@@ -76,9 +79,10 @@ def gather(
         made.mkdir()
     if source and not source.is_dir():
         raise BenchmarkError(f"There is no folder {source}.")
-    for path in _some(shipped() if source is None else sorted(filter(_is_photo, source.iterdir())), most):
+    found = _some(shipped() if source is None else sorted(filter(_is_photo, source.iterdir())), most)
+    for time, path in itertools.product(range(times), found):
         stem = f"photo-{len(sizes) + 1:03d}"  # two photos of one stem would be one output for rembg
-        if size := _take(path, folder / stem, megapixels, grain):
+        if size := _take(path, folder / stem, megapixels, grain, behind=bytes([time]) * min(time, 1)):
             sizes[stem], names[stem] = size, path.name
             if len(sizes) == 1:
                 _shrink(path, tiny_folder / "tiny.png")
@@ -89,7 +93,7 @@ def gather(
         sizes["tiny"], names["tiny"] = tiny.size, "the tiny one"
     grains = f", grain of {grain:g}" if grain else ""
     scaled = f", scaled to {megapixels:g} MP (Lanczos{grains}, JPEG quality {JPEG_QUALITY})" if megapixels else ""
-    return PhotoSet(folder, tiny_folder, sizes, names, scaled)
+    return PhotoSet(folder, tiny_folder, sizes, names, scaled + (f", each {times} times" if times > 1 else ""))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -98,6 +102,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--megapixels", type=float, metavar="MP", help="scale every photo to this size first")
     parser.add_argument("--grain", type=float, default=0.0, metavar="S", help="and add grain, S of 255 (default: none)")
     parser.add_argument("--most", type=int, metavar="N", help="at most so many photos, spread over the folder")
+    parser.add_argument("--times", type=int, default=1, metavar="N", help="take each photo so many times (1)")
 
 
 def gather_asked(asked: argparse.Namespace, work: Path) -> PhotoSet:
@@ -106,7 +111,11 @@ def gather_asked(asked: argparse.Namespace, work: Path) -> PhotoSet:
         raise BenchmarkError("--megapixels has to be above 0 and at most 100.")
     if asked.grain < 0 or (asked.grain and not asked.megapixels) or (asked.most is not None and asked.most < 1):
         raise BenchmarkError("--grain goes with --megapixels, and --most has to be at least 1.")
-    return gather(asked.photos, work, megapixels=asked.megapixels, grain=asked.grain, most=asked.most)
+    if not 1 <= asked.times <= 100:
+        raise BenchmarkError("--times has to be from 1 to 100.")
+    return gather(
+        asked.photos, work, megapixels=asked.megapixels, grain=asked.grain, most=asked.most, times=asked.times
+    )
 
 
 def shipped() -> list[Path]:
@@ -148,7 +157,7 @@ def grained(photo: Image.Image, sigma: float, seed: int = 1) -> Image.Image:
     return Image.fromarray(rgb)
 
 
-def _take(path: Path, target: Path, megapixels: float | None, grain: float) -> tuple[int, int] | None:
+def _take(path: Path, target: Path, megapixels: float | None, grain: float, *, behind: bytes) -> tuple[int, int] | None:
     """Put a photo at `target` and return its upright size; None for what is no photo or no whole one."""
     try:
         with Image.open(path, formats=FORMATS) as opened:
@@ -156,7 +165,7 @@ def _take(path: Path, target: Path, megapixels: float | None, grain: float) -> t
     except OSError:
         return None
     if megapixels is None:
-        shutil.copyfile(path, target.with_suffix(path.suffix.lower()))
+        target.with_suffix(path.suffix.lower()).write_bytes(path.read_bytes() + behind)
         return upright.size
     grow = (megapixels * 1e6 / (upright.width * upright.height)) ** 0.5
     size = round(upright.width * grow), round(upright.height * grow)
@@ -164,6 +173,8 @@ def _take(path: Path, target: Path, megapixels: float | None, grain: float) -> t
     if grain:
         large = grained(large, grain)
     large.save(target.with_suffix(".jpg"), quality=JPEG_QUALITY)
+    with target.with_suffix(".jpg").open("ab") as file:
+        file.write(behind)
     return size
 
 
