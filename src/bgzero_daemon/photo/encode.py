@@ -115,12 +115,8 @@ def _strip(drawing: Drawing, rows: slice, png: Png) -> _Strip:
     columns = drawing.columns(rows)
     if columns.start == columns.stop:
         return _empty(count * (1 + width * step), png)
-    pixels = drawing.draw(rows, columns)
-    if pixels.shape[1] < width:
-        wide = np.zeros((count, width, step), np.uint8)
-        wide[:, columns] = pixels
-        pixels = wide
-    return _deflated(filtered(pixels.reshape(count, -1), step, png, columns.start * step, columns.stop * step), png)
+    pixels = drawing.draw(rows, columns).reshape(count, -1)
+    return _deflated(filtered(pixels, step, png, before=columns.start * step, width=width * step), png)
 
 
 @lru_cache(maxsize=8)

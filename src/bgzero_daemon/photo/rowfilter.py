@@ -23,20 +23,33 @@ _BLOCK_BYTES = 256
 _ONE_OF = 8
 
 
-def filtered(pixels: U8, step: int, png: Png, first: int = 0, last: int | None = None) -> U8:
+def filtered(pixels: U8, step: int, png: Png, *, before: int = 0, width: int | None = None) -> U8:
     """Return rows as a PNG has them before they are compressed: a byte that names the filter, then residuals.
 
     `pixels` is (n, bytes of a row), `step` the bytes of a pixel. The rows above are not looked at, so strips can be
-    made in any order. Outside of bytes `first` to `last` all of `pixels` are zero, which costs nothing.
+    made in any order. Where `pixels` are only a part of rows of `width` bytes, the `before` bytes on their left and
+    all on their right are zero, which costs nothing.
     """
-    rows, width = pixels.shape
-    first -= first % step
-    last = width if last is None else min(width, last + step)  # the first pixel behind has residuals, too
+    rows, seen = pixels.shape
+    width = seen if width is None else width
+    behind = before + seen
     out = np.zeros((rows, width + 1), np.uint8)
-    if first < last:
-        seen, made = pixels[:, first:last], out[:, first + 1 : last + 1]
-        out[:, 0] = _best_of_all(seen, step, made) if png is Png.SMALL else _sub_or_up(seen, step, made, png)
+    made = out[:, before + 1 : behind + 1]
+    kinds = _best_of_all(pixels, step, made) if png is Png.SMALL else _sub_or_up(pixels, step, made, png)
+    out[:, 0] = kinds
+    if behind < width:  # the first pixel behind has residuals, too, where the one on its left has a part in its guess
+        out[:, behind + 1 : behind + 1 + step] = _behind(pixels[:, -step:], kinds)
     return out
+
+
+def _behind(last: U8, kinds: U8) -> U8:
+    """Return the residuals of a pixel of zeros behind `last`, row by row."""
+    left, corner = last.astype(np.int16), np.zeros(last.shape, np.int16)
+    corner[1:] = left[:-1]
+    nothing = np.zeros_like(left)
+    guesses = np.stack([nothing, left, nothing, left >> 1, _paeth(left, nothing, corner)])
+    guess: U8 = guesses[kinds, np.arange(len(kinds))].astype(np.uint8)
+    return 0 - guess
 
 
 def _sub_or_up(seen: U8, step: int, made: U8, png: Png) -> U8:
