@@ -1,5 +1,7 @@
 """From photo to tensor: geometry, order of channels, scaling."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -131,3 +133,28 @@ def test_photo_is_left_as_it_is() -> None:
     photo = Photo.of(np.asarray(Image.fromarray(astronaut())).copy())
     to_tensor(photo, InputSpec(32, PHOTO_MAXIMUM, *IMAGENET))
     assert (photo.rgb == astronaut()).all()
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("size", [(96, 40), (700, 500)])
+def test_photo_that_lies_looks_upright_to_the_network(turn: int, size: tuple[int, int]) -> None:
+    """Its pixels stay as they lie; what is made of them is nearly what a photo that was turned gives."""
+    rgb = np.asarray(Image.fromarray(astronaut()).resize(size))
+    lying = replace(Photo.of(rgb), turn=turn)
+    standing = Photo.of(np.ascontiguousarray(lying.rgb))
+    for fit in Fit:
+        spec = InputSpec(32, 255.0, *PLAIN, fit)
+        off = np.abs(to_tensor(lying, spec) - to_tensor(standing, spec))
+        assert off.mean() < 0.015, "averaging begins at another edge"
+        assert off.max() < 0.15
+
+
+def test_rows_are_left_out_of_large_photos_only() -> None:
+    """From twelve rows for one on every second is enough: hardly another tensor. Of smaller photos none is left out."""
+    tall = np.repeat(np.repeat(astronaut(96), 8, axis=0), 2, axis=1)
+    spec = InputSpec(32, 255.0, *PLAIN)
+    every = np.asarray(Image.fromarray(tall).resize((32, 32), Image.Resampling.BILINEAR, reducing_gap=3.0)) / 255
+    assert np.abs(to_tensor(Photo.of(tall), spec)[0].transpose(1, 2, 0) - every).mean() < 0.01
+    striped = np.zeros((352, 64, 3), np.uint8)
+    striped[::2] = 255
+    assert np.abs(to_tensor(Photo.of(striped), spec) - 0.5).max() < 0.1, "eleven for one: all are looked at"
