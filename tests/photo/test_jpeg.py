@@ -86,6 +86,13 @@ def test_profile_resolution_and_orientation_are_the_same(quick: list[int]) -> No
     assert quick
 
 
+@pytest.mark.parametrize("icc", [b"no profile at all", matrix_profile()[:-40]])
+def test_profile_that_is_none_is_left_out(icc: bytes, quick: list[int]) -> None:
+    """As of every other file."""
+    assert check_same(saved(Image.fromarray(astronaut()), "JPEG", icc_profile=icc)).icc == b""
+    assert quick
+
+
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_other_colours_are_left_to_pillow(mode: str, quick: list[int]) -> None:
     """Grey and CMYK have profiles that have to be applied."""
