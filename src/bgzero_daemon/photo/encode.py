@@ -9,7 +9,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -74,7 +74,7 @@ def encode(
     """Yield a PNG of the drawing, piece by piece, with the photo's profile and resolution.
 
     `exif` is a finished block or b""; `tag` goes into an iTXt chunk as JSON and says what made the
-    file. The same arguments give the same bytes, whoever's `hands` make it. `on_deflated` is told, strip by strip, the
+    file. The same arguments give the same bytes, whosever `hands` make it. `on_deflated` is told, strip by strip, the
     seconds of CPU time that compressing took.
     """
     yield b"".join((SIGNATURE, *before_pixels(drawing.size, drawing.channels, photo, exif=exif, tag=tag)))
@@ -114,7 +114,7 @@ def _strip(drawing: Drawing, rows: slice, png: Png) -> _Strip:
     width, step, count = drawing.size[0], drawing.channels, rows.stop - rows.start
     columns = drawing.columns(rows)
     if columns.start == columns.stop:
-        return _empty(count * (1 + width * step), png)
+        return replace(_empty(count * (1 + width * step), png), seconds=0.0)
     pixels = drawing.draw(rows, columns).reshape(count, -1)
     return _deflated(filtered(pixels, step, png, before=columns.start * step, width=width * step), png)
 
