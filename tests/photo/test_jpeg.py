@@ -86,6 +86,13 @@ def test_profile_resolution_and_orientation_are_the_same(quick: list[int]) -> No
     assert quick
 
 
+def test_jpeg_that_holds_rgb_itself_is_the_same(quick: list[int]) -> None:
+    """Without the detour over luma and chroma: rare, and said in the file."""
+    found = check_same(saved(Image.fromarray(astronaut()), "JPEG", quality=98, keep_rgb=True))
+    assert np.abs(found.rgb.astype(int) - astronaut()).max() < 12
+    assert quick
+
+
 @pytest.mark.parametrize("icc", [b"no profile at all", matrix_profile()[:-40]])
 def test_profile_that_is_none_is_left_out(icc: bytes, quick: list[int]) -> None:
     """As of every other file."""
