@@ -20,8 +20,8 @@ class Allowance:
     """Deadlines in seconds, from the model's measured speed, from what is seen here, and from the photo.
 
     `card_seconds` is the card's measured time of one run of the network; None: never measured. `lanes`
-    photos share the network, and one more waits for a lane, so each may wait for all others. `fixed` replaces
-    what is reckoned for cutting, 0: nothing does. One is kept for each model, for as long as the pool lives.
+    photos share the network, so each may wait for all others. `fixed` replaces what is reckoned for
+    cutting, 0: nothing does. One is kept for each model, for as long as the pool lives.
     """
 
     card_seconds: float | None
@@ -57,5 +57,5 @@ class Allowance:
     def to_cut(self, pixels: int) -> float:
         """Return how long cutting may take from the moment a photo's bytes are there."""
         network = max(self.card_seconds or _UNKNOWN_NETWORK_SECONDS, self._seen)
-        expected = (self.lanes + 1) * (network + pixels * _SECONDS_PER_PIXEL)
+        expected = self.lanes * (network + pixels * _SECONDS_PER_PIXEL)
         return self.fixed or max(_LEAST_SECONDS, _MARGIN * expected)
