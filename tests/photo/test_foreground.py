@@ -106,7 +106,7 @@ def test_photo_that_lies_is_cut_as_if_it_stood(
     assert (lying.width_px, lying.height_px) == (standing.width_px, standing.height_px)
     mask = a_mask("noise", 16, seed)
     there = compose(lying, mask, fit, rows_at_once=rows_at_once)
-    assert (there == compose(standing, mask, fit)).all()
+    assert (there == compose(standing, mask, fit, rows_at_once=rows_at_once)).all()
     as_stored = Image.fromarray(noisy((height, width, 3), seed))
     as_stored.getexif()[274] = turn
     assert (np.asarray(ImageOps.exif_transpose(as_stored)) == lying.rgb).all(), "and EXIF means the same"
