@@ -15,6 +15,8 @@ except ImportError:  # no wheel for this machine: everything works, more slowly
 _RAW = -15
 """A bare stream of deflate with a window of 32 kB (zlib's manual, deflateInit2)."""
 
+_ADLER = 65521  # the largest prime below 65,536
+
 
 class Compressor(Protocol):
     """zlib's and ISA-L's objects."""
@@ -47,6 +49,3 @@ def joined_adler32(first: int, second: int, second_bytes: int) -> int:
     low = (first & 0xFFFF) + (second & 0xFFFF) - 1
     high = (first >> 16) + (second >> 16) + second_bytes * ((first & 0xFFFF) - 1)
     return high % _ADLER << 16 | low % _ADLER
-
-
-_ADLER = 65521

@@ -39,9 +39,10 @@ def to_mask(raw: NDArray[np.generic], spec: OutputSpec) -> F32:
 
 
 class Matte:
-    """A mask at photo size, made where it is asked for: the same values in whatever pieces, in whatever thread.
+    """A mask at photo size, made where it is asked for, in whatever thread.
 
-    Resized in float, bilinear, as Pillow does it: antialiased where it gets smaller.
+    Resized in float, bilinear, as Pillow does it: antialiased where it gets smaller. In other pieces the values are the
+    same, but for rounding where it gets smaller, which may move an alpha by one.
     """
 
     def __init__(self, mask: F32, width_px: int, height_px: int, fit: Fit) -> None:
