@@ -154,10 +154,11 @@ class Home:
             if process.poll() is None:
                 process.terminate()
                 try:
-                    process.wait(20)
+                    process.wait(DEADLINE_SECONDS)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+                    raise AssertionError(f"it did not end when it was told to:\n{log.read_text()[-4000:]}") from None
 
     @contextmanager
     def started(self, *arguments: str | Path, **env: str) -> Iterator[Daemon]:
