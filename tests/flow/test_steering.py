@@ -16,6 +16,9 @@ from pathlib import Path
 import pytest
 
 from bgzero_daemon.client import connect
+from bgzero_daemon.core.job import Fingerprint, JobState
+from bgzero_daemon.service.ledger import Ledger
+from bgzero_daemon.service.record import Record, decided_now
 from tests import tiny
 from tests.fault.oracle import Oracle, tag_of
 from tests.fault.test_providers import lying
@@ -84,6 +87,20 @@ def test_pause_for_a_while_ends_by_itself_also_across_a_restart(home: Home) -> N
     assert "paused" not in state(home)
     for wrong in ("1", "h", "-3m", "1h 30", "99999999h"):
         assert "is no time" in told(home, "pause", f"--for={wrong}", code=2)
+
+
+def test_what_changed_without_a_word_is_shown_at_the_next_due_moment(home: Home) -> None:
+    """Midnight passes, or another process writes into the ledger: `status.json` has it though nobody asked."""
+    shown = home.root / "run" / "bgzero" / "status.json"
+    with home.daemon(**QUICK, WATCHDOG_USEC="2000000") as daemon:
+        until(shown.exists, lambda: daemon.log)
+        time.sleep(3)  # what the start still had to show is shown
+        assert json.loads(shown.read_text())["failed"] == 0
+        ledger = Ledger(home.root / "state" / "bgzero" / "ledger.db", [str(home.inbox)])
+        ledger.put(str(home.inbox), "a.jpg", decided_now(Record(Fingerprint(1, 2, 3, 4, 5), JobState.FAILED),
+                                                         JobState.FAILED))  # fmt: skip
+        ledger.close()
+        until(lambda: json.loads(shown.read_text())["failed"] == 1, lambda: shown.read_text() + daemon.log)
 
 
 def test_model_is_switched_for_the_next_photo_and_stays(home: Home) -> None:

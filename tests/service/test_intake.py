@@ -9,6 +9,7 @@ import pytest
 
 from bgzero_daemon.core.job import JobState
 from bgzero_daemon.service import intake as room
+from bgzero_daemon.service import watcher
 from bgzero_daemon.service.inbox import Inbox
 from bgzero_daemon.service.intake import Arrival, Intake
 from bgzero_daemon.service.ledger import Ledger
@@ -99,3 +100,40 @@ def test_photo_on_its_way_to_the_ledger_does_not_arrive_twice(tmp_path: Path) ->
     until(lambda: watched.intake.arrivals.qsize() == 2, "the new one")
     watched.drain()
     watched.intake.close(5)
+
+
+def test_looking_at_nothing_new_wakes_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is woken counts photos. Told are an end of work, whoever asked, and a folder that goes and comes back."""
+    monkeypatch.setattr(watcher, "_IDENTITY_SECONDS", 0.02)
+    root = tmp_path / "in"
+    root.mkdir()
+    inbox = Inbox(0, Folder(inbox=root, outbox=tmp_path))
+    looks, woken = [0], [0]
+    check = inbox.check
+
+    def counted() -> bool:
+        looks[0] += 1
+        return check()
+
+    def wake() -> None:
+        woken[0] += 1
+
+    monkeypatch.setattr(inbox, "check", counted)
+    intake = Intake(inbox, Watch(settle_seconds=0.1), Ledger(None, [inbox.root]), wake)
+
+    def settled(after: int) -> int:
+        until(lambda: woken[0] > after and intake.is_at_rest, "somebody is woken")
+        seen, told = looks[0], woken[0]
+        until(lambda: looks[0] >= seen + 20, "it goes on looking")
+        assert woken[0] - told <= 1, "the turn that rest was seen in may not have ended"
+        return woken[0]
+
+    intake.start()
+    told = settled(0)
+    intake.scan()
+    told = settled(told)
+    root.rename(tmp_path / "away")
+    told = settled(told)
+    (tmp_path / "away").rename(root)
+    settled(told)
+    intake.close(5)

@@ -5,7 +5,6 @@ their own, which leave a message and wake it.
 """
 
 import logging
-import math
 import os
 import signal
 import time
@@ -207,20 +206,22 @@ class Service:
         self._helm.proceed(self._workshop, now)
         self._workshop.scheduler.pump(now)
         self._window.show(now, self._workshop, self._steering, self._control.is_watched)
-        if not (is_more or self._is_over()) and self._wake.wait(self._patience()):
+        if is_more or self._is_over():
+            return
+        due = self._next_due()
+        is_woken = self._wake.wait(max(0.0, min(due, self._window.next_due()) - time.monotonic()))
+        if is_woken:
             self._wake.clear()
+        if is_woken or time.monotonic() >= due:
             self._window.note_change()
 
     @property
     def _steering(self) -> Steering:
         return self._helm.steering(is_stopping=self._stops > 0, trouble=self._trouble)
 
-    def _patience(self) -> float:
-        """Return how long there is certainly nothing to do, in seconds, unless something wakes us."""
-        first = min(
-            self._workshop.next_due(), self._supervisor.next_due(), self._helm.next_due(), self._window.next_due()
-        )
-        return 0.0 if first == -math.inf else max(0.0, first - time.monotonic())
+    def _next_due(self) -> float:
+        """Return until when there is certainly nothing to do but to show, unless something wakes us."""
+        return min(self._workshop.next_due(), self._supervisor.next_due(), self._helm.next_due())
 
     def _answer(self, request: dict[str, object]) -> "dict[str, object] | Future[dict[str, object]]":
         """Answer a command. Raises BgzeroError."""

@@ -74,6 +74,7 @@ class Intake:
         self._asked: queue.SimpleQueue[PhotoKey | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._is_at_rest = self._is_stopping = self._is_full = False
+        self._told: tuple[bool, str] | None = None
         self._must_scan = True
         self._thread = threading.Thread(target=self._live, name=f"bgzero-intake-{inbox.number}", daemon=True)
 
@@ -107,6 +108,7 @@ class Intake:
     def _ask(self, key: PhotoKey | None) -> None:
         with self._lock:
             self._is_at_rest = False
+            self._told = None  # whoever asks is told of the end, even where nothing was found
             self._asked.put(key)
         self._ring()
 
@@ -158,7 +160,10 @@ class Intake:
         with self._lock:
             is_idle = self._watcher.is_scanned and not len(self._gate) and not (self._is_full or self._must_scan)
             self._is_at_rest = is_idle and self._asked.empty()
-        if self._is_at_rest:
+            told = self._is_at_rest, self.inbox.trouble
+            is_news = told != self._told
+            self._told = told
+        if is_news:  # not after every look: who is woken counts all photos for the status
             self._wake()
         self._bell.wait(self._patience())
 

@@ -75,6 +75,12 @@ class Ledger:
                     hint=_("Free some space there; it is tried again by itself."),
                 ) from error
 
+    @property
+    def version(self) -> tuple[int, int]:
+        """Return what differs after any change, by this connection or by another process."""
+        with self._lock:
+            return self._base.total_changes, int(self._run("PRAGMA data_version").fetchone()[0])
+
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Ask for rows, all of them at once."""
         with self._lock:

@@ -16,7 +16,7 @@ from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.ledger import Address
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.record import Record
-from bgzero_daemon.service.survey import Survey
+from bgzero_daemon.service.survey import Overviews
 from bgzero_daemon.service.workshop import Workshop
 from bgzero_daemon.wire.snapshot import AtWork, Choice, Counts, Folder, Outcome, Provider, Snapshot, WorkerState
 
@@ -52,13 +52,14 @@ class Portrait:
     _provider: tuple[str, str] = ("", "")
     _measured: tuple[int, float] = (0, 0.0)
     _measuring: list["Future[None]"] = field(default_factory=list)
+    _overviews: Overviews = field(default_factory=lambda: Overviews(_LATEST))
     _memory: psutil.Process = field(default_factory=psutil.Process)
 
     def take(self, workshop: Workshop, steering: Steering) -> Snapshot:
         """Return the Snapshot of this moment. Raises LedgerError where the ledger cannot be asked."""
         self._measure(workshop)
-        survey = Survey(workshop.ledger)
-        counts = survey.counts()
+        overview = self._overviews.take(workshop.ledger)
+        counts = overview.counts
         scheduler = workshop.scheduler
         workers = [_worker(told) for told in self.workforce.told]
         self._note_provider(workers)
@@ -86,10 +87,10 @@ class Portrait:
             provider=Provider(steering.provider.value, steering.provider.origin, *self._provider),
             waiting=waiting, running=len(running), arriving=arriving, finishing=counts[JobState.PUBLISHED],
             done=counts[JobState.DONE] + counts[JobState.PUBLISHED], failed=counts[JobState.FAILED],
-            skipped=counts[JobState.SKIPPED], today=_today(survey),
+            skipped=counts[JobState.SKIPPED], today=_today(overview.today),
             seconds_left=pace.seconds_left(waiting + len(running)),
             photos_per_minute=60 / pace.seconds_per_photo if pace.seconds_per_photo else None,
-            at_work=tuple(running), latest=tuple(_outcome(*row) for row in survey.latest(_LATEST)),
+            at_work=tuple(running), latest=tuple(_outcome(*row) for row in overview.latest),
             folders=folders, workers=tuple(workers),
             sandbox=next((one for one in sandboxes if one != "closed"), "closed" if sandboxes else ""),
             memory_mb=own + sum(worker.memory_mb for worker in workers), trouble=trouble,
@@ -160,9 +161,6 @@ def _outcome(address: Address, record: Record) -> Outcome:
     )  # fmt: skip
 
 
-def _today(survey: Survey) -> Counts:
-    now = time.localtime()
-    midnight = time.mktime((now.tm_year, now.tm_mon, now.tm_mday, 0, 0, 0, 0, 0, -1))
-    counts = survey.counts(since=midnight)
+def _today(counts: Mapping[JobState, int]) -> Counts:
     done = counts[JobState.DONE] + counts[JobState.PUBLISHED]
     return Counts(done, counts[JobState.FAILED], counts[JobState.SKIPPED])

@@ -1,7 +1,8 @@
 """What people ask about many photos at once, answered from the ledger in bounded pieces."""
 
 import os
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from bgzero_daemon.core.errors import Code
 from bgzero_daemon.core.job import JobState
@@ -63,3 +64,32 @@ class Survey:
             (os.fsencode(inbox), os.fsencode(rel), first, last, os.fsencode(after), _NOT_A_PHOTO, limit),
         )
         return [(path_of(row[0]), record_of(row[1:])) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How many photos are in each state, how many came there today, and what was decided last."""
+
+    counts: dict[JobState, int]
+    today: dict[JobState, int]
+    latest: list[tuple[Address, Record]]
+
+
+@dataclass(slots=True)
+class Overviews:
+    """Takes overviews of ledgers, and counts again only where something was written since: a million rows take long."""
+
+    latest: int
+    _basis: tuple[object, ...] = ()
+    _last: Overview = field(default_factory=lambda: Overview({}, {}, []))
+
+    def take(self, ledger: Ledger) -> Overview:
+        """Return the present overview, with the `latest` decisions. Raises LedgerError."""
+        now = time.localtime()
+        midnight = time.mktime((now.tm_year, now.tm_mon, now.tm_mday, 0, 0, 0, 0, 0, -1))
+        basis = ledger, ledger.version, tuple(ledger.mine), midnight
+        if basis != self._basis:
+            survey = Survey(ledger)
+            self._last = Overview(survey.counts(), survey.counts(since=midnight), survey.latest(self.latest))
+            self._basis = basis
+        return self._last
