@@ -9,11 +9,11 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from bgzero_daemon.core.recipe import Png
-from bgzero_daemon.core.specs import Fit
+from bgzero_daemon.core.recipe import Edges, Png, Product
+from bgzero_daemon.core.specs import Fit, OutputSpec
 from bgzero_daemon.photo import encode as room
 from bgzero_daemon.photo.decode import decode
-from bgzero_daemon.photo.foreground import CutOut, Mask
+from bgzero_daemon.photo.foreground import CutOut, Mask, drawing
 from bgzero_daemon.photo.matte import F32
 from bgzero_daemon.photo.picture import U8, Photo
 from bgzero_daemon.worker.threads import Threads
@@ -112,17 +112,23 @@ def encoded(
     return b"".join(made)
 
 
-def compose(photo: Photo, mask: F32, fit: Fit, *, rows_at_once: int = 1 << 30) -> U8:
+def compose(
+    photo: Photo, mask: F32, fit: Fit, *, rows_at_once: int = 1 << 30, edges: Edges = Edges.OFF,
+    output: OutputSpec | None = None,
+) -> U8:  # fmt: skip
     """Draw all of a cut-out, (h, w, 4), from top to bottom."""
-    return _all_of(CutOut(photo, mask, fit), rows_at_once)
+    return all_of(drawing(photo, mask, fit, edges=edges, output=output), rows_at_once)
 
 
-def matte(photo: Photo, mask: F32, fit: Fit) -> U8:
+def matte(
+    photo: Photo, mask: F32, fit: Fit, *, edges: Edges = Edges.OFF, output: OutputSpec | None = None
+) -> U8:
     """Draw all of a mask, (h, w)."""
-    return _all_of(Mask(photo, mask, fit), 1 << 30)[..., 0]
+    return all_of(drawing(photo, mask, fit, product=Product.MASK, edges=edges, output=output), 1 << 30)[..., 0]
 
 
-def _all_of(drawing: CutOut | Mask, rows_at_once: int) -> U8:
+def all_of(drawing: CutOut | Mask, rows_at_once: int) -> U8:
+    """Draw from top to bottom; what is said to be empty is 0."""
     width, height = drawing.size
     whole = np.zeros((height, width, drawing.channels), np.uint8)
     for top in range(0, height, rows_at_once):

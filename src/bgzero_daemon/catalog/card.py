@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bgzero_daemon.core.specs import PHOTO_MAXIMUM, Activation, Fit, InputSpec, OutputSpec
+from bgzero_daemon.core.specs import PHOTO_MAXIMUM, Activation, Edge, Fit, InputSpec, OutputSpec
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -89,10 +89,12 @@ class Output(Frozen):
     output: str = ""
     activation: Activation = Activation.PROBABILITIES
     stretch: bool = False
+    edge: Edge = Edge.REFINE
+    reach: Annotated[float, Field(ge=1, le=512)] | None = None
 
     def spec(self) -> OutputSpec:
         """Return the plain value that the worker carries."""
-        return OutputSpec(self.output, self.activation, self.stretch)
+        return OutputSpec(self.output, self.activation, self.stretch, self.edge, self.reach)
 
 
 class ModelCard(Frozen):

@@ -27,6 +27,14 @@ class Png(StrEnum):
     SMALL = "small"
 
 
+class Edges(StrEnum):
+    """What is done for edges and colours: nothing, one look at the photo, or a second look at its mirror image, too."""
+
+    OFF = "off"
+    REFINE = "refine"
+    BEST = "best"
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """The settings of one cut. `model` names a card, or is the path of a weight file."""
@@ -35,3 +43,4 @@ class Recipe:
     metadata: Metadata = Metadata.NO_LOCATION
     product: Product = Product.CUTOUT
     png: Png = Png.BALANCED
+    edges: Edges = Edges.REFINE

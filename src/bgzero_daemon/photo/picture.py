@@ -91,3 +91,13 @@ class Photo:
 
 def _bytes(words: U32) -> U8:
     return np.ascontiguousarray(words).view(np.uint8).reshape(*words.shape, 4)
+
+
+def as_stored(box: tuple[int, int, int, int], turn: int, width_px: int, height_px: int) -> tuple[int, int, int, int]:
+    """Return where a box (left, top, right, bottom) of the upright photo lies in the stored one; see `turned`."""
+    left, top, right, bottom = box
+    if turn in (2, 3, 6, 7):
+        left, right = width_px - right, width_px - left
+    if turn in (3, 4, 7, 8):
+        top, bottom = height_px - bottom, height_px - top
+    return (top, left, bottom, right) if is_quarter_turn(turn) else (left, top, right, bottom)
