@@ -16,6 +16,9 @@ from bgzero_daemon.photo.tensor import photo_box
 _COLOUR = np.uint32(0x00FFFFFF)
 _OPACITY_BITS = np.uint32(24)
 _OPAQUE = 255
+_CLEANED_AT_ONCE = 1 << 14
+"""Pixels whose numbers stay near the core."""
+
 _CHANNEL_BITS = np.array([0, 8, 16], np.uint32)
 
 
@@ -93,19 +96,19 @@ class CutOut(_Drawing):
         """Give what is partly seen its own colours."""
         # of 0, 1 less is a large number
         (partly,) = np.nonzero((matte.ravel() - np.uint32(1)) < _OPAQUE - 1)
-        words = drawn.reshape(-1)
+        words, levels = drawn.reshape(-1), matte.ravel()
         if self._has_alpha:
             partly = partly[words[partly] > 0]
-        if not len(partly):
-            return
-        down, across = np.divmod(partly, drawn.shape[1])
-        had = words[partly]
-        rgb = ((had[:, None] >> _CHANNEL_BITS) & np.uint32(_OPAQUE)).astype(np.float32)
-        share = matte.ravel()[partly].astype(np.float32) / np.float32(_OPAQUE)
-        made = colours.at(rows.start + down, columns.start + across, rgb, share)
-        made += np.float32(0.5)
-        red, green, blue = made.astype(np.uint32).T << _CHANNEL_BITS[:, None]
-        words[partly] = (had & ~_COLOUR) | red | green | blue
+        for first in range(0, len(partly), _CLEANED_AT_ONCE):
+            some = partly[first : first + _CLEANED_AT_ONCE]
+            down, across = np.divmod(some, drawn.shape[1])
+            had = words[some]
+            rgb = ((had[:, None] >> _CHANNEL_BITS) & np.uint32(_OPAQUE)).astype(np.float32)
+            share = levels[some].astype(np.float32) / np.float32(_OPAQUE)
+            made = colours.at(rows.start + down, columns.start + across, rgb, share)
+            made += np.float32(0.5)
+            red, green, blue = made.astype(np.uint32).T << _CHANNEL_BITS[:, None]
+            words[some] = (had & ~_COLOUR) | red | green | blue
 
 
 class Mask(_Drawing):
