@@ -45,6 +45,7 @@ def test_bash_completes_verbs_options_models_keys_and_files(home: Home) -> None:
     assert complete("run", "--js") == ["--json-logs"]
     assert complete("run", "--model", "ti") == ["tiny"]
     assert complete("cut", "--png", "s") == ["small"]
+    assert complete("cut", "--edges", "b") == ["best"]
     assert complete("ben") == ["bench"]
     assert complete("bench", "--mod") == ["--model"]
     assert complete("bench", "--photos", "pho") == ["photo.jpg", "photos"]

@@ -120,9 +120,7 @@ def compose(
     return all_of(drawing(photo, mask, fit, edges=edges, output=output), rows_at_once)
 
 
-def matte(
-    photo: Photo, mask: F32, fit: Fit, *, edges: Edges = Edges.OFF, output: OutputSpec | None = None
-) -> U8:
+def matte(photo: Photo, mask: F32, fit: Fit, *, edges: Edges = Edges.OFF, output: OutputSpec | None = None) -> U8:
     """Draw all of a mask, (h, w)."""
     return all_of(drawing(photo, mask, fit, product=Product.MASK, edges=edges, output=output), 1 << 30)[..., 0]
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from bgzero_daemon.core.errors import ConfigError, Exit
-from bgzero_daemon.core.recipe import Metadata, Png
+from bgzero_daemon.core.recipe import Edges, Metadata, Png
 from bgzero_daemon.settings.load import Loaded, config_path, load
 from bgzero_daemon.settings.schema import Config
 
@@ -81,6 +81,7 @@ def test_key_unlike_any_other_gets_no_suggestion(tmp_path: Path) -> None:
         ('[model]\nprovider = "gpu"\n', "FILE:2: model.provider: ", "there is no provider 'gpu'"),
         ('[output]\nmetadata = "all"\n', "FILE:2: output.metadata: ", "'no-location'"),
         ('[output]\npng = "tiny"\n', "FILE:2: output.png: ", "'balanced'"),
+        ('[output]\nedges = "fine"\n', "FILE:2: output.edges: ", "'refine'"),
         ('[[folder]]\ninbox = "/a"\noutbox = "/b"\npng = "best"\n', "FILE:4: folder.0.png: ", "'small'"),
         ('[log]\nlevel = "INFO"\n', "FILE:2: log.level: ", "'info'"),
         ('model = "u2net"\n', "FILE:1: model: ", "'u2net'"),
@@ -183,12 +184,14 @@ def test_values_of_the_file_arrive(tmp_path: Path) -> None:
     found = loaded(
         tmp_path,
         '[output]\nmetadata = "none"\npng = "fast"\n[[folder]]\ninbox = "/a"\noutbox = "/b"\nmetadata = "keep"\n'
-        '[[folder]]\ninbox = "/c"\noutbox = "/d"\nrecursive = false\npng = "small"\n',
+        '[[folder]]\ninbox = "/c"\noutbox = "/d"\nrecursive = false\npng = "small"\nedges = "off"\n',
     )
     assert found.config.output.metadata is Metadata.NONE
     assert [folder.metadata for folder in found.config.folder] == [Metadata.KEEP, None]
     assert found.config.output.png is Png.FAST
     assert [folder.png for folder in found.config.folder] == [None, Png.SMALL]
+    assert found.config.output.edges is Edges.REFINE
+    assert [folder.edges for folder in found.config.folder] == [None, Edges.OFF]
     assert [folder.recursive for folder in found.config.folder] == [True, False]
     assert found.origins == {
         "output.metadata": "file:2",
@@ -200,4 +203,5 @@ def test_values_of_the_file_arrive(tmp_path: Path) -> None:
         "folder.1.outbox": "file:10",
         "folder.1.recursive": "file:11",
         "folder.1.png": "file:12",
+        "folder.1.edges": "file:13",
     }

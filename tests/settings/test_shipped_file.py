@@ -17,7 +17,7 @@ FILE = paths.shipped("config", "config.toml")
 TEXT = FILE.read_text(encoding="utf-8")
 # "#key = value" and "#[[folder]]" are what a user uncomments; prose has a space behind the #.
 UNCOMMENTED = re.sub(r"^#(?=[a-z_]+ = |\[\[)", "", TEXT, flags=re.MULTILINE)
-EXAMPLES = {"inbox", "outbox", "model", "metadata", "png", "done"}
+EXAMPLES = {"inbox", "outbox", "model", "metadata", "png", "edges", "done"}
 TABLES = {name: field.default for name, field in Config.model_fields.items() if name not in ("folder", "version")}
 
 
@@ -54,6 +54,7 @@ def test_folder_example_shows_defaults_and_existing_names() -> None:
     assert folder["model"] == Config().model.name
     assert folder["metadata"] == Config().output.metadata
     assert folder["png"] == Config().output.png
+    assert folder["edges"] == Config().output.edges
     assert all(folder[key].startswith("~/") for key in ("inbox", "outbox", "done"))
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core import paths
-from bgzero_daemon.core.recipe import Metadata, Png, Product
+from bgzero_daemon.core.recipe import Edges, Metadata, Png, Product
 from bgzero_daemon.wire import work
 from bgzero_daemon.wire.work import ProtocolError, receive, send
 
@@ -37,7 +37,14 @@ FRAMES: list[work.Frame] = [
         allow_unverified=False,
         prepared_sha256="ab" * 32,
     ),
-    work.Cut(job="1", name="Caf%C3%A9/%FF.jpg", metadata=Metadata.NO_LOCATION, product=Product.CUTOUT, png=Png.SMALL),
+    work.Cut(
+        job="1",
+        name="Caf%C3%A9/%FF.jpg",
+        metadata=Metadata.NO_LOCATION,
+        product=Product.CUTOUT,
+        png=Png.SMALL,
+        edges=Edges.BEST,
+    ),
     work.Verdict(job="1", go=False),
     work.Ready(
         provider="cpu", note="no GPU here", seconds=0.25, network_seconds=0.1, sandbox="closed", is_verified=True
@@ -184,8 +191,8 @@ def test_oversized_frame_is_refused_before_its_body_is_there(pair: Pair) -> None
 
 def test_error_names_both_versions(pair: Pair) -> None:
     """After an update a daemon may meet an old worker: the message says so."""
-    pair[0].sendall(header(2, version=9) + b"{}")
-    with pytest.raises(ProtocolError, match=r"expected protocol 8, got b'BGZ' 9"):
+    pair[0].sendall(header(2, version=10) + b"{}")
+    with pytest.raises(ProtocolError, match=r"expected protocol 9, got b'BGZ' 10"):
         receive(pair[1])
 
 

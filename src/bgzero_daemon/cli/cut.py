@@ -29,7 +29,7 @@ from bgzero_daemon.core.errors import (
 )
 from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.names import display, to_wire
-from bgzero_daemon.core.recipe import Png, Product, Recipe
+from bgzero_daemon.core.recipe import Edges, Png, Product, Recipe
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.chosen import in_force, name_of
 from bgzero_daemon.service.outbox import Outbox, StagedFile, read_umask
@@ -231,7 +231,8 @@ def cut(arguments: argparse.Namespace, told: list[str] | None = None) -> int:
     config = in_force(load(arguments.config)).config
     product = Product.MASK if arguments.mask_only else Product.CUTOUT
     model = name_of(arguments.model or config.model.name, config)
-    recipe = Recipe(model, config.output.metadata, product, Png(arguments.png or config.output.png))
+    png, edges = Png(arguments.png or config.output.png), Edges(arguments.edges or config.output.edges)
+    recipe = Recipe(model, config.output.metadata, product, png, edges)
     if arguments.accept_licence:
         licences.accept(shelf.find(recipe.model))
     models = {recipe.model: choice.usable(recipe.model)}

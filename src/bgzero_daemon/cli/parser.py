@@ -10,7 +10,7 @@ from bgzero_daemon.cli.desktop import add_desktop
 from bgzero_daemon.cli.measuring import add_model_bench, add_speed
 from bgzero_daemon.cli.options import Verbs, add_json, add_licence, add_log_options
 from bgzero_daemon.cli.words import Parser, teach
-from bgzero_daemon.core.recipe import Png
+from bgzero_daemon.core.recipe import Edges, Png
 from bgzero_daemon.core.texts import _
 
 
@@ -65,6 +65,10 @@ def _add_work(verbs: Verbs, common: Parser, configured: Parser) -> None:
     cut.add_argument(
         "--png", choices=[png.value for png in Png],
         help=_("how much time the file may take for fewer bytes; the pixels are the same"),
+    )  # fmt: skip
+    cut.add_argument(
+        "--edges", choices=[edges.value for edges in Edges],
+        help=_("what is done for edges and colours: nothing, one look, or a second look at the mirror image"),
     )  # fmt: skip
     cut.add_argument(
         "--notify", dest="serve", action="store_const", const="bgzero_daemon.cli.bubble:cut",

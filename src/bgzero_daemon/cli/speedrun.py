@@ -20,7 +20,7 @@ from bgzero_daemon.service.outbox import Outbox, StagedFile
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.sight import hash_of
 
-WORKER_STEPS = ("decode", "tensor", "wait", "network", "encode")
+WORKER_STEPS = ("decode", "tensor", "wait", "network", "edges", "encode")
 SERVICE_STEPS = ("hash", "check", "publish")
 """The service's last steps: hash the photo; read the staged file back and flush it; give it its name."""
 

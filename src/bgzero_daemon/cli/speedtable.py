@@ -118,7 +118,7 @@ def lines(ground: Ground, rows: Sequence[Row]) -> list[str]:
         "",
         *wrapped(_("One photo at a time, in seconds (medians):"), width),
         *_table([
-            (_("size"), _("decode"), _("tensor"), _("network"), _("encode"), _("publish"), _("all of it")),
+            (_("size"), _("decode"), _("tensor"), _("network"), _("edges"), _("encode"), _("publish"), _("all of it")),
             *(_alone(row) for row in rows),
         ]),
         "",
@@ -149,7 +149,7 @@ def about(ground: Ground) -> str:
 def _alone(row: Row) -> tuple[str, ...]:
     wall = row.alone.wall
     last = sum(wall[step] for step in SERVICE_STEPS)
-    times = (wall["decode"], wall["tensor"], wall["network"], wall["encode"], last, row.alone.seconds)
+    times = (wall["decode"], wall["tensor"], wall["network"], wall["edges"], wall["encode"], last, row.alone.seconds)
     return (f"{_size(row.megapixels)} MP", *(f"{seconds:.3f}" for seconds in times))
 
 

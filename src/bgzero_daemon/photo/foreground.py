@@ -63,8 +63,8 @@ class _Drawing:
 class CutOut(_Drawing):
     """The photo's pixels, made transparent; where alpha is 0 the colour is 0, too.
 
-    Else the removed background could be recovered. Where the matte is opaque they are as they were; with `colours`, what
-    is partly seen loses those of the ground behind it, without them it keeps its own.
+    Else the removed background could be recovered. Where the matte is opaque they are as they were; with `colours`,
+    what is partly seen loses those of the ground behind it, without them it keeps its own.
     """
 
     channels = 4
@@ -127,8 +127,8 @@ def drawing(
 ) -> CutOut | Mask:  # fmt: skip
     """Return the product that a mask makes of a photo.
 
-    `mask` is the network's square, (S, S), in [0, 1]. Without `edges` it is resized; else opacity is refined, unless the
-    model's `output` asks for it to be kept, and a cut-out gets colours of its own.
+    `mask` is the network's square, (S, S), in [0, 1]. Without `edges` it is resized; else opacity is refined, unless
+    the model's `output` asks for it to be kept, and a cut-out gets colours of its own.
     """
     if edges is Edges.OFF:
         plain = Matte(mask, photo.width_px, photo.height_px, fit)

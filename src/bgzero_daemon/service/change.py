@@ -158,7 +158,7 @@ class Change:
 
 
 def _is_folders_recipe(key: str) -> bool:
-    return key.startswith("folder.") and key.endswith((".model", ".metadata", ".png"))
+    return key.startswith("folder.") and key.endswith((".model", ".metadata", ".png", ".edges"))
 
 
 def _model_to_try(one: Config, other: Config) -> str:

@@ -22,7 +22,10 @@ class Given:
     def order(self) -> work.Cut:
         """What the worker is told of it."""
         task, recipe = self.task, self.task.recipe
-        return work.Cut(job=task.job, name=task.name, metadata=recipe.metadata, product=recipe.product, png=recipe.png)
+        return work.Cut(
+            job=task.job, name=task.name, metadata=recipe.metadata, product=recipe.product, png=recipe.png,
+            edges=recipe.edges,
+        )  # fmt: skip
 
     @property
     def step(self) -> str:

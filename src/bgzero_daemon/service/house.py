@@ -157,7 +157,10 @@ class House:
 
 def _recipe(folder: Folder, config: Config) -> Recipe:
     output = config.output
-    return Recipe(folder.model or config.model.name, folder.metadata or output.metadata, png=folder.png or output.png)
+    return Recipe(
+        folder.model or config.model.name, folder.metadata or output.metadata, png=folder.png or output.png,
+        edges=folder.edges or output.edges,
+    )  # fmt: skip
 
 
 def _state_dir(config: Config) -> Path | None:

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from bgzero_daemon.core.providers import read_order
-from bgzero_daemon.core.recipe import Metadata, Png
+from bgzero_daemon.core.recipe import Edges, Metadata, Png
 from bgzero_daemon.core.texts import _
 
 
@@ -42,6 +42,10 @@ MetadataPolicy = Annotated[
 ]
 PngEffort = Annotated[
     Png, Field(description="how much time a cut-out's PNG may take for fewer bytes; the pixels are the same in all")
+]
+EdgeEffort = Annotated[
+    Edges,
+    Field(description="what is done for edges and colours: nothing, one look, or a second look at the mirror image"),
 ]
 
 
@@ -95,6 +99,9 @@ class Folder(Table):
     )
     png: PngEffort | None = Field(
         default=None, description="time for fewer bytes in this folder's cut-outs; unset: that of [output]"
+    )
+    edges: EdgeEffort | None = Field(
+        default=None, description="edges and colours of this folder's cut-outs; unset: those of [output]"
     )
 
 
@@ -188,6 +195,7 @@ class Output(Table):
 
     metadata: MetadataPolicy = Metadata.NO_LOCATION
     png: PngEffort = Png.BALANCED
+    edges: EdgeEffort = Edges.REFINE
     keep_free: float = Field(
         default=1.0, ge=0, le=100000, description="space to leave free where the cut-outs go, in GB (10^9 bytes)"
     )

@@ -21,9 +21,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core.errors import Code
 from bgzero_daemon.core.names import display_line
-from bgzero_daemon.core.recipe import Metadata, Png, Product
+from bgzero_daemon.core.recipe import Edges, Metadata, Png, Product
 
-VERSION = 8
+VERSION = 9
 MAX_BODY_BYTES = 64 * 1024
 _HEADER = struct.Struct(">3sBI")
 _MAX_DESCRIPTORS = 2
@@ -82,6 +82,7 @@ class Cut(_Frame):
     metadata: Metadata
     product: Product
     png: Png
+    edges: Edges
 
 
 class Verdict(_Frame):

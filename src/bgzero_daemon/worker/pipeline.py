@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core.errors import Code, ModelError, PhotoRefused
-from bgzero_daemon.core.recipe import Product
+from bgzero_daemon.core.recipe import Edges
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.engine.session import Engine
 from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.encode import encode
-from bgzero_daemon.photo.foreground import CutOut, Mask
+from bgzero_daemon.photo.foreground import drawing
 from bgzero_daemon.photo.matte import F32, to_mask
 from bgzero_daemon.photo.metadata import chosen_exif
+from bgzero_daemon.photo.passes import Passes, joined, mirrored
+from bgzero_daemon.photo.picture import Photo
 from bgzero_daemon.photo.tensor import to_tensor
 from bgzero_daemon.wire.work import Cut
 from bgzero_daemon.worker import provoke
@@ -39,7 +41,7 @@ class Output(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a finished PNG shows, and what it took: see `wire.work.Done`."""
+    """What a finished PNG shows, and what it took: see `wire.work.Done`. `passes`: what two looks agree on."""
 
     width_px: int
     height_px: int
@@ -47,6 +49,7 @@ class Finished:
     note: str
     seconds: Mapping[str, float]
     cpu_seconds: Mapping[str, float]
+    passes: Passes
 
 
 class Pipeline:
@@ -74,15 +77,28 @@ class Pipeline:
         clock.lap("decode")
         tensor = to_tensor(photo, self._input)
         clock.lap("tensor")
-        raw, provider = self._infer(tensor, photo.width_px * photo.height_px, clock)
-        draw = Mask if order.product is Product.MASK else CutOut
-        drawing = draw(photo, self._mask(raw), self._input.fit)
+        mask, passes, provider = self._look(tensor, photo, order, clock)
+        drawn = drawing(
+            photo, mask, self._input.fit, product=order.product, edges=order.edges, output=self._output
+        )  # fmt: skip
+        clock.lap("edges")
         exif, tag = chosen_exif(photo.exif, order.metadata), self._tag(source_sha256, order)
         hands = _ALONE if self._turns.is_crowded else self._threads
-        for piece in encode(drawing, photo, exif=exif, tag=tag, png=order.png, hands=hands, on_deflated=clock.deflated):
+        for piece in encode(drawn, photo, exif=exif, tag=tag, png=order.png, hands=hands, on_deflated=clock.deflated):
             output.write(piece)
         clock.lap("encode")
-        return Finished(photo.width_px, photo.height_px, provider, photo.note, clock.wall, clock.cpu)
+        return Finished(photo.width_px, photo.height_px, provider, photo.note, clock.wall, clock.cpu, passes)
+
+    def _look(self, tensor: F32, photo: Photo, order: Cut, clock: "_Clock") -> tuple[F32, Passes, str]:
+        """Return the mask, what two looks agree on where there were two, and the provider that ran."""
+        size = photo.width_px, photo.height_px
+        raw, provider = self._infer(tensor, size[0] * size[1], clock)
+        first = self._mask(raw)
+        if order.edges is not Edges.BEST:
+            return first, Passes(), provider
+        raw, provider = self._infer(mirrored(tensor, *size, self._input.fit), size[0] * size[1], clock)
+        mask, passes = joined(first, mirrored(self._mask(raw), *size, self._input.fit))
+        return mask, passes, provider
 
     def _infer(self, tensor: F32, pixels: int, clock: "_Clock") -> tuple[NDArray[np.generic], str]:
         """Take a turn in the network: return what it says, and the provider that ran."""
@@ -101,7 +117,12 @@ class Pipeline:
             "source_sha256": source_sha256,
             "model": self._model,
             "model_sha256": self._card.sha256,
-            "settings": {"metadata": order.metadata.value, "product": order.product.value, "png": order.png.value},
+            "settings": {
+                "metadata": order.metadata.value,
+                "product": order.product.value,
+                "png": order.png.value,
+                "edges": order.edges.value,
+            },
         }
 
     def _mask(self, raw: NDArray[np.generic]) -> F32:
@@ -123,7 +144,9 @@ class _Clock:
 
     def lap(self, step: str) -> None:
         now = time.monotonic(), time.process_time()
-        self.wall[step], self.cpu[step] = (round(new - old, 4) for new, old in zip(now, self._last, strict=True))
+        wall, cpu = (new - old for new, old in zip(now, self._last, strict=True))
+        self.wall[step] = round(self.wall.get(step, 0.0) + wall, 4)
+        self.cpu[step] = round(self.cpu.get(step, 0.0) + cpu, 4)
         self._last = now
 
     def deflated(self, seconds: float) -> None:

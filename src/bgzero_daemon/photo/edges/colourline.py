@@ -34,7 +34,8 @@ def colour_lines(guide: F32, alpha: F32, wanted: Flags) -> F32:
     pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
     means = (red, green, blue)
     covariance = [mean_of(colours[one] * colours[two]) - means[one] * means[two] for one, two in pairs]
-    slopes = _solved(covariance, [mean_of(colour * opacity) - mean * level for colour, mean in zip(colours, means)])
+    shared = [mean_of(colour * opacity) - mean * level for colour, mean in zip(colours, means, strict=True)]
+    slopes = _solved(covariance, shared)
     slopes.append(level - sum(slope * (mean + _MIDDLE) for slope, mean in zip(slopes, means, strict=True)))
     planes = np.zeros((4, *alpha.shape), np.float64)
     planes.reshape(4, -1)[:, solved] = slopes
@@ -43,17 +44,28 @@ def colour_lines(guide: F32, alpha: F32, wanted: Flags) -> F32:
 
 def along(lines: F32, guide: F32) -> F32:
     """Return the opacity of colours (rows, columns, 3) in [0, 1] by planes of the same size, in [0, 1]."""
-    return np.clip(np.einsum("kyx,yxk->yx", lines[:3], guide) + lines[3], 0.0, 1.0).astype(np.float32)
+    sums = np.einsum("kyx,yxk->yx", lines[:3], guide) + lines[3]
+    return np.asarray(np.clip(sums, 0.0, 1.0), np.float32)
 
 
 def _solved(covariance: list[F64], wanted: list[F64]) -> list[F64]:
     """Solve (covariance + epsilon) slopes = wanted for each node. The six values are xx, xy, xz, yy, yz, zz."""
     xx, xy, xz, yy, yz, zz = covariance
     xx, yy, zz = xx + _EPSILON, yy + _EPSILON, zz + _EPSILON
-    minors = (yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy, xx * zz - xz * xz, xy * xz - xx * yz, xx * yy - xy * xy)
+    minors = (
+        yy * zz - yz * yz,
+        xz * yz - xy * zz,
+        xy * yz - xz * yy,
+        xx * zz - xz * xz,
+        xy * xz - xx * yz,
+        xx * yy - xy * xy,
+    )
     determinant = xx * minors[0] + xy * minors[1] + xz * minors[2]
     rows = ((0, 1, 2), (1, 3, 4), (2, 4, 5))
-    return [sum((minors[at] * one for at, one in zip(row, wanted)), np.zeros_like(xx)) / determinant for row in rows]
+    return [
+        sum((minors[at] * one for at, one in zip(row, wanted, strict=True)), np.zeros_like(xx)) / determinant
+        for row in rows
+    ]
 
 
 def _averaged(plane: F64) -> F64:

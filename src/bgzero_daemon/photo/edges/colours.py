@@ -30,8 +30,8 @@ class Colours:
     def at(self, rows: Indices, columns: Indices, colours: F32, opacity: F32) -> F32:
         """Return foreground colours (n, 3) of n pixels of the photo, in 0 to 255.
 
-        Given are the photo's `colours` (n, 3), 0 to 255, and `opacity` (n), in [0, 1]. The foreground of the grid is moved
-        to where it mixes to the photo's colours with the grid's background.
+        Given are the photo's `colours` (n, 3), 0 to 255, and `opacity` (n), in [0, 1]. The foreground of the grid is
+        moved to where it mixes to the photo's colours with the grid's background.
         """
         above, below, down = self._down.between(rows)
         left, right, across = self._across.between(columns)
@@ -64,7 +64,9 @@ def estimate(guide: F32, alpha: F32) -> tuple[F32, F32]:
     for level in range(1, levels + 1):
         rows, columns = (max(1, round(side ** (level / levels))) for side in (height, width))
         sweeps = _SMALL_SWEEPS if max(rows, columns) <= _SMALL else _SWEEPS
-        both = _swept(_nearest(image, rows, columns), _nearest(alpha, rows, columns), _nearest(both, rows, columns), sweeps)
+        both = _swept(
+            _nearest(image, rows, columns), _nearest(alpha, rows, columns), _nearest(both, rows, columns), sweeps
+        )
     return both[:3], both[3:]
 
 

@@ -131,5 +131,3 @@ class Ruler:
         at = np.clip((pixels - self._first + 0.5) * self._per_pixel - 0.5, 0.0, self._last)
         before = np.minimum(at.astype(np.intp), max(0, self._last - 1))
         return before, np.minimum(before + 1, self._last), (at - before).astype(np.float32)
-
-

@@ -44,7 +44,7 @@ class Refined:
             return slice(0, 0)
         above, below, _share = self._down.between(np.array([first, last - 1]))
         nodes = slice(int(above[0]), int(below[1]) + 1)
-        seen = self._soft[nodes].any(0) | self._solid[nodes].any(0)
+        seen = _anywhere(self._soft[nodes] | self._solid[nodes])
         before, behind, _share = self._across.between(np.arange(box.left, box.right))
         (columns,) = np.nonzero(seen[before] | seen[behind])
         if not len(columns):
@@ -68,7 +68,7 @@ class Refined:
         before, behind, _share = self._across.between(np.arange(left, right))
         # where nothing is soft, rows do not differ: any change makes a soft node
         part[:] = np.where(self._solid[nodes.start, before], _PEAK, np.float32(0.0))
-        soft = self._soft[nodes].any(0)
+        soft = _anywhere(self._soft[nodes])
         for some in _runs(soft[before] | soft[behind]):
             part[:, some] = self._drawn(pixel_rows, np.arange(left + some.start, left + some.stop))
         return made
@@ -85,14 +85,20 @@ class Refined:
         steps = np.diff(wide, axis=1, append=wide[:, -1:])
         above, down = above - first, down[:, None]
         words = self._words[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        made = wide[3, above] + steps[3, above] * down
+        made: F32 = wide[3, above] + steps[3, above] * down
         for channel in range(3):
             slope = steps[channel, above]
             slope *= down
             slope += wide[channel, above]
             slope *= _channel(words, channel)
             made += slope
-        return np.clip(made, 0.0, _PEAK, out=made)
+        np.clip(made, 0.0, _PEAK, out=made)
+        return made
+
+
+def _anywhere(flags: Flags) -> Flags:
+    """Return what is set in any row."""
+    return np.asarray(flags.any(0), np.bool_)
 
 
 def _channel(words: U32, number: int) -> F32:

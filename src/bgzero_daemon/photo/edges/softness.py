@@ -48,4 +48,5 @@ def _bounds(length: int, reach: int, step: int) -> tuple[NDArray[np.intp], NDArr
     """Return where windows begin and end."""
     middle = np.arange(-(-length // step)) * step + step / 2
     half = reach + 0.5 if step == 1 else reach
-    return tuple(np.clip(middle + side, 0, length).astype(np.intp) for side in (-half, half))  # type: ignore[return-value]
+    begin, end = (np.clip(middle + side, 0, length).astype(np.intp) for side in (-half, half))
+    return begin, end

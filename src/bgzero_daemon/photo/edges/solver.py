@@ -129,7 +129,7 @@ def _by_cholesky(red: F64, green: F64, blue: F64) -> tuple[F64, F64, F64]:
     """Solve L y = colour for the Cholesky factor L of each window's covariance; all are (9, windows)."""
 
     def covariance(one: F64, two: F64) -> F64:
-        return np.einsum("kn,kn->n", one, two) / 9 + (_EPSILON / 9 if one is two else 0.0)
+        return np.asarray(np.einsum("kn,kn->n", one, two) / 9 + (_EPSILON / 9 if one is two else 0.0))
 
     pivot = np.sqrt(covariance(red, red))
     green_red, blue_red = covariance(green, red) / pivot, covariance(blue, red) / pivot

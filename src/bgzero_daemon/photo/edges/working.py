@@ -56,7 +56,8 @@ class _Sampled:
 
     def px(self, distance: float) -> int:
         """Return nodes for a distance in parts of the grid."""
-        return max(1, round(distance * max(self.mask.shape) / _UNIT))
+        longer: int = max(self.mask.shape)
+        return max(1, round(distance * longer / _UNIT))
 
 
 def refined(photo: Photo, mask: F32, reach: float) -> Working | None:
@@ -96,9 +97,7 @@ def as_masked(photo: Photo, mask: F32) -> Working | None:
 def _sampled(
     photo: Photo, mask: F32, hair: F32, box: Box, side: int, how: Image.Resampling = Image.Resampling.BILINEAR
 ) -> _Sampled:
-    return _Sampled(
-        _part_of(photo, mask, box, side, how), _part_of(photo, hair, box, side, Image.Resampling.BILINEAR)
-    )
+    return _Sampled(_part_of(photo, mask, box, side, how), _part_of(photo, hair, box, side, Image.Resampling.BILINEAR))
 
 
 def _part_of(photo: Photo, plane: F32, box: Box, side: int, how: Image.Resampling) -> F32:
