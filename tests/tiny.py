@@ -38,14 +38,20 @@ activation = "probabilities"
 """
 
 
-def network(side_px: int = SIDE_PX, entrance: str = "input.1", outputs: int = 7) -> bytes:
+def network(side_px: int = SIDE_PX, entrance: str = "input.1", outputs: int = 7, blind_px: int = 0) -> bytes:
     """Return the network's file: sigmoid of 20 times the mean of the three channels, seven times over.
 
-    With other names, sides and numbers of `outputs` it has the signature of another network.
+    With other names, sides and numbers of `outputs` it has the signature of another network. It sees nothing in
+    `blind_px` columns at the left.
     """
     weights = numpy_helper.from_array(np.full((1, 3, 1, 1), 20.0 / 3.0, np.float32), "w")
     names = [f"d{number}" for number in range(outputs)]
-    nodes = [helper.make_node("Conv", [entrance, "w"], ["logits"])]
+    nodes = [helper.make_node("Conv", [entrance, "w"], ["bright" if blind_px else "logits"])]
+    constants = [weights]
+    if blind_px:
+        sight = np.where(np.arange(side_px) < blind_px, -1000, 0).astype(np.float32).reshape(1, 1, 1, side_px)
+        nodes.append(helper.make_node("Add", ["bright", "sight"], ["logits"]))
+        constants.append(numpy_helper.from_array(sight, "sight"))
     nodes += [helper.make_node("Sigmoid", ["logits"], [name]) for name in names]
     shape = [1, 1, side_px, side_px]
     graph = helper.make_graph(
@@ -53,7 +59,7 @@ def network(side_px: int = SIDE_PX, entrance: str = "input.1", outputs: int = 7)
         "bright",
         [helper.make_tensor_value_info(entrance, TensorProto.FLOAT, [1, 3, side_px, side_px])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in names],
-        [weights],
+        constants,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)

@@ -82,6 +82,28 @@ def test_png_option_is_the_last_word_on_the_files_size_and_changes_no_pixel(home
     assert home.bgzero("cut", source, "--png", "tiny").returncode == 2
 
 
+def test_edges_option_says_what_is_done_for_edges(home: Home) -> None:
+    """Off keeps the photo's own colours and the mask as it is; the tag tells; --edges goes before the configuration."""
+    source = photo(home.root / "a.jpg", (300, 200))
+    home.env["BGZERO_OUTPUT__EDGES"] = "off"
+    made = {}
+    for name, options in (("off", []), ("refine", ["--edges", "refine"]), ("best", ["--edges", "best"])):
+        done = home.bgzero("cut", source, *options, "-o", home.root / f"{name}.png")
+        assert done.returncode == 0, done.stderr
+        assert tag_of(home.root / f"{name}.png")["settings"]["edges"] == name  # type: ignore[index]
+        with Image.open(home.root / f"{name}.png") as opened:
+            made[name] = np.asarray(opened)
+    with Image.open(source) as opened:
+        own = np.asarray(opened.convert("RGB"))
+    seen = made["off"][..., 3] > 0
+    assert (made["off"][..., :3][seen] == own[seen]).all()
+    assert (made["refine"] != made["off"]).any()
+    opaque = made["refine"][..., 3] == 255
+    assert (made["refine"][..., :3][opaque] == own[opaque]).all()
+    assert np.abs(made["best"].astype(np.int16) - made["refine"]).mean() < 1, "this network sees the same in a mirror"
+    assert home.bgzero("cut", source, "--edges", "finest").returncode == 2
+
+
 def test_photos_of_one_stem_both_survive(home: Home) -> None:
     """a.jpg and a.png give two outputs, as do two photos called a.jpg in different folders."""
     sources = [photo(home.root / "x" / "a.jpg", seed=1), photo(home.root / "x" / "a.png", seed=2)]

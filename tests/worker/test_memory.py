@@ -14,11 +14,11 @@ from bgzero_daemon.service.sizes import BYTES_PER_PIXEL
 SCRIPT = """
 import sys
 import numpy as np
-from bgzero_daemon.core.recipe import Png
+from bgzero_daemon.core.recipe import Edges, Png
 from bgzero_daemon.core.specs import Fit, InputSpec
 from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.encode import encode
-from bgzero_daemon.photo.foreground import CutOut
+from bgzero_daemon.photo.foreground import drawing
 from bgzero_daemon.photo.tensor import to_tensor
 from bgzero_daemon.worker.threads import Threads
 
@@ -28,7 +28,7 @@ to_tensor(photo, InputSpec(320, 255.0, (0.5,) * 3, (1.0,) * 3))
 mask = np.tile(np.linspace(0, 1, 320, dtype=np.float32), (320, 1))
 size = 0
 for piece in encode(
-    CutOut(photo, mask, Fit.STRETCH), photo, exif=b"", tag={}, png=Png.BALANCED, hands=Threads(2)
+    drawing(photo, mask, Fit.STRETCH, edges=Edges.REFINE), photo, exif=b"", tag={}, png=Png.BALANCED, hands=Threads(2)
 ):
     size += len(piece)
 status = open('/proc/self/status').read()  # a process is born with its parent's peak in getrusage(2), not in this

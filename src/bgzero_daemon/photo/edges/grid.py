@@ -67,7 +67,8 @@ def colours_of(photo: Photo, box: Box, sides: tuple[int, ...]) -> list[F32]:
     """Return the box of the photo on a grid for each of `sides`, the largest first: (rows, columns, 3), in [0, 1].
 
     Averages of the pixels that a node stands for, in the photo's own colour space. Pillow looks at the photo where it
-    is; smaller grids are made from the largest.
+    is; smaller grids are made from the largest. Its BOX filter takes pixels as a whole or not at all, and so differs
+    in a mirror.
     """
     stored = np.ascontiguousarray(photo.stored)
     height, width = stored.shape
@@ -79,7 +80,7 @@ def colours_of(photo: Photo, box: Box, sides: tuple[int, ...]) -> list[F32]:
     for side in sides:
         columns, rows = box.fitted(side)
         size = (rows, columns) if is_quarter_turn(photo.turn) else (columns, rows)
-        picture, part = picture.resize(size, Image.Resampling.BOX, box=part, reducing_gap=2.0).convert("RGB"), None
+        picture, part = picture.resize(size, Image.Resampling.HAMMING, box=part, reducing_gap=2.0).convert("RGB"), None
         upright = turned(np.asarray(picture), photo.turn)
         grids.append(np.ascontiguousarray(upright, np.float32) / np.float32(255.0))
     return grids
