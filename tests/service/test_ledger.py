@@ -15,6 +15,7 @@ from bgzero_daemon.core.job import Fingerprint, JobState
 from bgzero_daemon.service import base
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.record import Record, decided_now
+from bgzero_daemon.service.survey import Survey
 
 U64 = st.integers(0, 2**64 - 1)
 I63 = st.integers(-(2**62), 2**62)
@@ -175,6 +176,31 @@ def test_older_version_is_copied_and_brought_forward(tmp_path: Path) -> None:
     assert copy.execute("PRAGMA user_version").fetchone() == (1,)
     assert copy.execute("SELECT count(*) FROM photo").fetchone() == (2,)
     copy.close()
+
+
+def test_ledger_without_doubts_gets_them_and_keeps_its_decisions(tmp_path: Path) -> None:
+    """Version 3 knew nothing of confidence: what it decided is not known to be fine, nor to want a look."""
+    file = tmp_path / "ledger.db"
+    ledger = Ledger(file, ["/in"])
+    ledger.put("/in", "a.jpg", decided_now(Record(MARK, JobState.WAITING, output="/out/a.png"), JobState.DONE))
+    ledger.close()
+    old = sqlite3.connect(file, isolation_level=None)
+    old.executescript(
+        "DROP INDEX photo_confidence; ALTER TABLE photo DROP COLUMN confidence; ALTER TABLE photo DROP COLUMN doubt;"
+        " PRAGMA user_version = 3;"
+    )
+    old.close()
+    ledger = Ledger(file, ["/in"])
+    known = ledger.get("/in", "a.jpg")
+    assert known
+    assert (known.state, known.output, known.confidence, known.doubt) == ("done", "/out/a.png", "", "")
+    assert Survey(ledger).count_wanting_look() == 0
+    ledger.put("/in", "a.jpg", replace(known, confidence="check", doubt="see-through"))
+    assert [row.rel for row, _record in Survey(ledger).wanting_look(9)] == ["a.jpg"]
+    ledger.put("/in", "a.jpg", replace(known, confidence="check", state=JobState.WAITING))
+    assert Survey(ledger).wanting_look(9) == []
+    ledger.close()
+    assert (tmp_path / "ledger.db.version-3").exists()
 
 
 def test_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from bgzero_daemon.core.names import display_line
 
-FIELDS = ("job", "photo", "outcome")
+FIELDS = ("job", "photo", "outcome", "confidence")
 """What lines about a photo carry besides their text, where it is known (`extra` of `logging`)."""
 
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))  # sd-daemon(3), syslog(3)

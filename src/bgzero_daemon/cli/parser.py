@@ -10,6 +10,7 @@ from bgzero_daemon.cli.desktop import add_desktop
 from bgzero_daemon.cli.measuring import add_model_bench, add_speed
 from bgzero_daemon.cli.options import Verbs, add_json, add_licence, add_log_options
 from bgzero_daemon.cli.words import Parser, teach
+from bgzero_daemon.core.confidence import Confidence
 from bgzero_daemon.core.recipe import Edges, Png
 from bgzero_daemon.core.texts import _
 
@@ -131,6 +132,9 @@ def _add_decisions(verbs: Verbs, common: Parser) -> None:
     history = verbs.add_parser("history", parents=[common], help=_("what was decided, the latest first"))
     add_json(history)
     history.add_argument("--limit", type=int, default=100, metavar="N", help=_("this many at most (default 100)"))
+    history.add_argument(
+        "--confidence", choices=[*filter(None, Confidence)], help=_("those alone of which this is thought")
+    )
     history.set_defaults(serve="bgzero_daemon.cli.photos:history")
 
 

@@ -76,12 +76,15 @@ def dismiss(arguments: argparse.Namespace) -> int:
 
 def history(arguments: argparse.Namespace) -> int:
     """List what was decided, the latest first."""
-    reply = client.ask("history", limit=arguments.limit)
+    wanted = {"confidence": arguments.confidence} if arguments.confidence else {}
+    reply = client.ask("history", limit=arguments.limit, **wanted)
     if arguments.json:
         return print_json(reply)
     for photo in reply["photos"]:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(photo["decided_at"]))
         what = photo["cutout"] if photo["state"] in ("done", "published") else photo["sentence"]
-        note = f" ({photo['sentence']})" if what == photo["cutout"] and photo["sentence"] else ""
+        is_cut = what == photo["cutout"]
+        notes = [photo["sentence"] if is_cut else "", photo.get("look", "") if is_cut else ""]
+        note = "".join(f" ({said})" for said in notes if said)
         print(f"{when}  {photo['state']:8}  {photo['photo']}  {what}{note}")
     return 0

@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterator
 
 from bgzero_daemon.core.columns import padded
-from bgzero_daemon.core.texts import _
+from bgzero_daemon.core.confidence import Confidence
+from bgzero_daemon.core.texts import _, n_
 from bgzero_daemon.wire.snapshot import Folder, Snapshot, WorkerState
 
 _STATES = {
@@ -34,6 +35,11 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
     )  # fmt: skip
     today = snapshot.today
     yield _("{counts}; today {done} done, {failed} failed").format(counts=counts, done=today.done, failed=today.failed)
+    if snapshot.wanting_look:
+        yield n_(
+            "{count} cut-out wants a look; `bgzero review` lists it",
+            "{count} cut-outs want a look; `bgzero review` lists them", snapshot.wanting_look,
+        )  # fmt: skip
     if snapshot.paused:
         yield _("paused; `bgzero resume` goes on")
     elif snapshot.seconds_left and snapshot.waiting:
@@ -51,7 +57,8 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
     for outcome in snapshot.latest:
         when = time.strftime("%H:%M:%S", time.localtime(outcome.decided_at))
         what = outcome.cutout if outcome.state in ("done", "published") else outcome.sentence
-        yield f"  {when}  {padded(_OUTCOMES.get(outcome.state, outcome.state), 9)} {outcome.photo}  {what}"
+        look = f" ({outcome.look})" if outcome.confidence == Confidence.CHECK else ""
+        yield f"  {when}  {padded(_OUTCOMES.get(outcome.state, outcome.state), 9)} {outcome.photo}  {what}{look}"
     if snapshot.config_error:
         yield _("not taken over: {error}").format(error=snapshot.config_error)
     if snapshot.needs_restart:

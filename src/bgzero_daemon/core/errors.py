@@ -37,6 +37,7 @@ class Code(StrEnum):
     NOT_A_PHOTO = "not-a-photo"
     EXISTED = "existed"
     DISMISSED = "dismissed"
+    NO_SUBJECT = "no-subject"
 
 
 class BgzeroError(Exception):

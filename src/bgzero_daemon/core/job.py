@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bgzero_daemon.core.confidence import Confidence, Doubt
 from bgzero_daemon.core.recipe import Recipe
 
 
@@ -127,5 +128,7 @@ class Staged:
     model: str = ""
     provider: str = ""
     note: str = ""
+    confidence: Confidence = Confidence.UNKNOWN
+    doubt: Doubt = Doubt.NONE
     seconds: Mapping[str, float] = field(default_factory=dict)
     cpu_seconds: Mapping[str, float] = field(default_factory=dict)

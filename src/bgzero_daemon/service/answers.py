@@ -24,6 +24,8 @@ def staged(frame: work.Done, sha256: str, model: str) -> Staged:
         model=model,
         provider=frame.provider,
         note=frame.note,
+        confidence=frame.confidence,
+        doubt=frame.doubt,
         seconds=frame.seconds,
         cpu_seconds=frame.cpu_seconds,
     )

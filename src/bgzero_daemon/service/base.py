@@ -19,10 +19,11 @@ from bgzero_daemon.service.record import SEALED, seal_of
 
 log = logging.getLogger(__name__)
 
-VERSION = 3
+VERSION = 4
 
 # Version 1 held decisions only. What waits, a name that was chosen, an original on its way and
-# everything for retries came with version 2, a model for single photos with version 3.
+# everything for retries came with version 2, a model for single photos with version 3, what is thought of a
+# cut-out with version 4.
 _STEPS = {
     1: """
 CREATE TABLE photo (
@@ -76,6 +77,11 @@ CREATE INDEX photo_content ON photo (size, mtime_ns);
 CREATE INDEX photo_state ON photo (state, decided_at);
 """,
     3: "ALTER TABLE photo ADD COLUMN wanted TEXT NOT NULL DEFAULT '';",
+    4: """
+ALTER TABLE photo ADD COLUMN confidence TEXT NOT NULL DEFAULT '';
+ALTER TABLE photo ADD COLUMN doubt TEXT NOT NULL DEFAULT '';
+CREATE INDEX photo_confidence ON photo (confidence, decided_at);
+""",
 }
 _SEALED = ", ".join(SEALED)
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bgzero_daemon.core import crash
-from bgzero_daemon.core.errors import PhotoRefused, PhotoSkipped
+from bgzero_daemon.core.confidence import Confidence, Doubt, words_of
+from bgzero_daemon.core.errors import Code, PhotoRefused, PhotoSkipped
 from bgzero_daemon.core.job import Job, JobState, PhotoKey, Staged
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
@@ -51,9 +52,11 @@ class Decisions:
     def note_done(self, job: Job, staged: Staged, seconds: float) -> None:
         """Count a photo that was cut, and say so."""
         self.tally.done += 1
+        doubts = "" if staged.confidence is Confidence.FINE else words_of(staged.confidence, staged.doubt)
+        notes = "".join(f" ({note})" for note in (staged.note, doubts) if note)
         log.info(
             "%s %s: done, %s on %s, %.2f s%s", job.id, display(job.key.rel), staged.model, staged.provider,
-            seconds, f" ({staged.note})" if staged.note else "", extra=_fields(job, JobState.DONE),
+            seconds, notes, extra={**_fields(job, JobState.DONE), "confidence": staged.confidence.value},
         )  # fmt: skip
 
     def refuse(self, job: Job, error: PhotoRefused) -> bool:
@@ -70,7 +73,13 @@ class Decisions:
     def turn_down(self, key: PhotoKey, record: Record, error: PhotoRefused, state: JobState) -> None:
         """Turn a photo down for good, count it, and say why beside the cut-outs."""
         place = self.places[key.folder]
-        record = decided_now(replace(record, code=error.code, sentence=str(error), hint=error.hint), state)
+        is_empty = error.code == Code.NO_SUBJECT
+        record = replace(
+            record, code=error.code, sentence=str(error), hint=error.hint,
+            confidence=(Confidence.NO_SUBJECT if is_empty else Confidence.UNKNOWN).value,
+            doubt=(Doubt.NOTHING_FOUND if is_empty else Doubt.NONE).value,
+        )  # fmt: skip
+        record = decided_now(record, state)
         self.ledger.put(place.name, key.rel, record)
         crash.point("failure-written")
         if state is JobState.FAILED:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from bgzero_daemon.catalog import choice
+from bgzero_daemon.core.confidence import words_of
 from bgzero_daemon.core.errors import BgzeroError, Code
 from bgzero_daemon.core.job import JobState, PhotoKey
 from bgzero_daemon.core.names import display, from_wire, to_wire
@@ -158,7 +159,8 @@ class Desk:
         return {"photos": [_told(*row) for row in rows], "count": self._survey.counts()[JobState.FAILED]}
 
     def _history(self, request: dict[str, object]) -> Reply:
-        return {"photos": [_told(*row) for row in self._survey.history(_limit(request, 100))]}
+        rows = self._survey.history(_limit(request, 100), cast(str | None, request.get("confidence")))
+        return {"photos": [_told(*row) for row in rows]}
 
 
 def _paths(request: Mapping[str, object]) -> list[str]:
@@ -175,5 +177,6 @@ def _told(address: Address, record: Record) -> Reply:
         "path": to_wire(path), "photo": display(path), "state": record.state.value, "code": record.code,
         "sentence": record.sentence, "hint": record.hint, "output": to_wire(record.output),
         "cutout": display(record.output), "original": display(record.original), "model": record.model,
-        "sha256": record.sha256, "decided_at": record.decided_at,
+        "sha256": record.sha256, "decided_at": record.decided_at, "confidence": record.confidence,
+        "doubt": record.doubt, "look": words_of(record.confidence, record.doubt),
     }  # fmt: skip

@@ -17,7 +17,7 @@ from bgzero_daemon.core.names import cutout_names, display, spare_names
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.originals import TRASHED
 from bgzero_daemon.service.place import Held, Place
-from bgzero_daemon.service.published import is_whole, model_of, sha256_of, tag_of
+from bgzero_daemon.service.published import confidence_of, is_whole, model_of, sha256_of, tag_of
 from bgzero_daemon.service.record import Record, decided_now
 from bgzero_daemon.service.sight import hash_of
 
@@ -72,6 +72,7 @@ class LastSteps:
         known = replace(
             known, sha256=staged.source_sha256, output=output, output_sha256=staged.sha256, model=staged.model,
             code="", sentence=staged.note, hint="", strikes=0,
+            confidence=staged.confidence.value, doubt=staged.doubt.value,
         )  # fmt: skip
         self._leave(job.key.rel, known)
         self._place.failures.clear(self._place.name, job.key.rel)
@@ -124,7 +125,10 @@ class LastSteps:
                 self._ledger.put(self._place.name, job.key.rel, replace(known, state=JobState(known.decided)))
         else:
             tag = tag_of(Path(known.output))
-            found = replace(known, sha256=staged.source_sha256, model=model_of(tag), sentence="")
+            confidence, doubt = confidence_of(tag)
+            found = replace(
+                known, sha256=staged.source_sha256, model=model_of(tag), sentence="", confidence=confidence, doubt=doubt
+            )
             log.info(_("%s: its cut-out was finished before and is kept."), display(job.key.rel))
             self._leave(job.key.rel, found)
         return Ending.SAME

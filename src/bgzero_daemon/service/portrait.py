@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from bgzero_daemon import __version__
+from bgzero_daemon.core.confidence import words_of
 from bgzero_daemon.core.job import JobState
 from bgzero_daemon.core.names import display, to_wire
 from bgzero_daemon.core.texts import _
@@ -95,7 +96,7 @@ class Portrait:
             sandbox=next((one for one in sandboxes if one != "closed"), "closed" if sandboxes else ""),
             memory_mb=own + sum(worker.memory_mb for worker in workers), trouble=trouble,
             config_file=steering.config_file, config_error=steering.config_error,
-            needs_restart=steering.needs_restart,
+            needs_restart=steering.needs_restart, wanting_look=overview.wanting_look,
         )  # fmt: skip
 
     def _note_provider(self, workers: Sequence[WorkerState]) -> None:
@@ -157,7 +158,8 @@ def _outcome(address: Address, record: Record) -> Outcome:
     path = Path(address.inbox, address.rel)
     return Outcome(
         display(path), to_wire(path), record.state.value, record.sentence, display(record.output),
-        to_wire(record.output), record.model, record.decided_at,
+        to_wire(record.output), record.model, record.decided_at, record.confidence,
+        words_of(record.confidence, record.doubt),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from bgzero_daemon.core.confidence import Confidence, Doubt
 from bgzero_daemon.photo import png
 
 Tag = dict[str, object]
@@ -37,6 +38,14 @@ def is_whole(path: Path, sha256: str) -> bool:
 def model_of(tag: Tag) -> str:
     """Return the model that a tag names, as text that can be written anywhere."""
     return str(tag.get("model", "")).encode("utf-8", "replace").decode()
+
+
+def confidence_of(tag: Tag) -> tuple[str, str]:
+    """Return what a tag says is thought of its cut-out, and why: words of `core.confidence`, "" for all else."""
+    try:
+        return Confidence(str(tag.get("confidence", ""))).value, Doubt(str(tag.get("doubt", ""))).value
+    except ValueError:
+        return "", ""
 
 
 def tagged_below(root: Path) -> Iterator[tuple[str, Tag]]:

@@ -23,7 +23,8 @@ class Record:
     `code`, `sentence` and `hint` say why it was not cut. `front` puts it
     before all others, `rank` is the order of arrival, `not_before` a moment of the monotonic clock.
     `decided_at` is Unix time in seconds, for people only. `wanted` names the model that somebody asked for when the
-    photo was to be cut again, "" for that of its folder.
+    photo was to be cut again, "" for that of its folder. `confidence` and `doubt` are what is thought of its cut-out
+    (`core.confidence`).
     """
 
     fingerprint: Fingerprint
@@ -46,6 +47,8 @@ class Record:
     strikes: int = 0
     decided_at: float = 0.0
     wanted: str = ""
+    confidence: str = ""
+    doubt: str = ""
 
     def is_about(self, fingerprint: Fingerprint) -> bool:
         """Say whether a file with this fingerprint needs no second look.

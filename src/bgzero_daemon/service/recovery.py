@@ -11,7 +11,7 @@ from bgzero_daemon.core.names import display, from_wire
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.place import Place
-from bgzero_daemon.service.published import model_of, tagged_below
+from bgzero_daemon.service.published import confidence_of, model_of, tagged_below
 from bgzero_daemon.service.record import Record, decided_now
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,10 @@ def _take(place: Place, ledger: Ledger, rel: str, tag: dict[str, object]) -> boo
         return False
     output = place.outbox.root / rel
     # Without the output's hash: other content under this name may be another photo, and replaces nothing.
-    record = Record(NEVER_SEEN, JobState.DONE, sha256=str(sha256), output=str(output), model=model_of(tag))
+    confidence, doubt = confidence_of(tag)
+    record = Record(
+        NEVER_SEEN, JobState.DONE, sha256=str(sha256), output=str(output), model=model_of(tag),
+        confidence=confidence, doubt=doubt,
+    )  # fmt: skip
     ledger.put(place.name, photo, decided_now(record, JobState.DONE))
     return True

@@ -29,14 +29,33 @@ class Survey:
         found = {str(state): int(str(count)) for state, count in rows}
         return {state: found.get(state.value, 0) for state in JobState}
 
-    def history(self, limit: int) -> list[tuple[Address, Record]]:
-        """Return what was decided, the latest first, in all inboxes that this ledger knows."""
+    def history(self, limit: int, confidence: str | None = None) -> list[tuple[Address, Record]]:
+        """Return what was decided, the latest first, in all inboxes that this ledger knows; all, or what is so sure."""
+        only = "" if confidence is None else " AND confidence = ?"
         rows = self.ledger.rows(
-            f"SELECT inbox, rel, {COLUMNS} FROM photo WHERE decided_at > 0 AND code != ?"
+            f"SELECT inbox, rel, {COLUMNS} FROM photo WHERE decided_at > 0 AND code != ?{only}"
             " ORDER BY decided_at DESC LIMIT ?",
-            (_NOT_A_PHOTO, limit),
+            (_NOT_A_PHOTO, *([] if confidence is None else [confidence]), limit),
         )
         return addressed(rows)
+
+    def wanting_look(self, limit: int) -> list[tuple[Address, Record]]:
+        """Return this service's cut-outs that want a look and had none, the latest first."""
+        rows = self.ledger.rows(
+            f"SELECT inbox, rel, {COLUMNS} FROM photo WHERE {self._wants_look} ORDER BY decided_at DESC LIMIT ?",
+            (*self.ledger.mine, limit),
+        )
+        return addressed(rows)
+
+    def count_wanting_look(self) -> int:
+        """Return how many those are."""
+        rows = self.ledger.rows(f"SELECT count(*) FROM photo WHERE {self._wants_look}", self.ledger.mine)
+        return int(str(rows[0][0]))
+
+    @property
+    def _wants_look(self) -> str:
+        marks = ", ".join("?" * len(self.ledger.mine))
+        return f"confidence = 'check' AND state IN ('done', 'published') AND inbox IN ({marks})"
 
     def latest(self, limit: int) -> list[tuple[Address, Record]]:
         """Return what was decided last in this service's inboxes, without looking through all of it."""
@@ -68,10 +87,11 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How many photos are in each state, how many came there today, and what was decided last."""
+    """How many photos are in each state, how many came there today, how many want a look, and what was decided last."""
 
     counts: dict[JobState, int]
     today: dict[JobState, int]
+    wanting_look: int
     latest: list[tuple[Address, Record]]
 
 
@@ -81,7 +101,7 @@ class Overviews:
 
     latest: int
     _basis: tuple[object, ...] = ()
-    _last: Overview = field(default_factory=lambda: Overview({}, {}, []))
+    _last: Overview = field(default_factory=lambda: Overview({}, {}, 0, []))
 
     def take(self, ledger: Ledger) -> Overview:
         """Return the present overview, with the `latest` decisions. Raises LedgerError."""
@@ -90,6 +110,8 @@ class Overviews:
         basis = ledger, ledger.version, tuple(ledger.mine), midnight
         if basis != self._basis:
             survey = Survey(ledger)
-            self._last = Overview(survey.counts(), survey.counts(since=midnight), survey.latest(self.latest))
+            self._last = Overview(
+                survey.counts(), survey.counts(since=midnight), survey.count_wanting_look(), survey.latest(self.latest)
+            )
             self._basis = basis
         return self._last

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from bgzero_daemon.core.confidence import Confidence
+
 SOCKET = "control.sock"  # in core.paths.runtime_dir()
 STATUS = "status.json"  # beside it: the last Snapshot, for who cannot ask
 PROTOCOL = 1
@@ -44,6 +46,12 @@ def _seconds(value: object) -> object:
 def _name(value: object) -> object:
     if not isinstance(value, str) or len(value) > 4096 or "\0" in value:
         raise BadRequest("a name is a text")
+    return value
+
+
+def _confidence(value: object) -> object:
+    if value not in [*Confidence]:
+        raise BadRequest(f"confidence is one of {', '.join(filter(None, Confidence))}")
     return value
 
 
@@ -96,7 +104,10 @@ VERBS: Mapping[str, Verb] = {
     "failed": Verb("photos that could not be cut", ("photos", "count"), takes={"limit": _count}),
     "retry": Verb("try failed photos again; without paths all", ("count",), takes={"paths": _paths}),
     "dismiss": Verb("take failed photos off the list; without paths all", ("count",), takes={"paths": _paths}),
-    "history": Verb("what was decided, the latest first", ("photos",), takes={"limit": _count}),
+    "history": Verb(
+        "what was decided, the latest first; all, or what is so sure",
+        ("photos",), takes={"limit": _count, "confidence": _confidence},
+    ),
     "reload": Verb(
         "read the configuration anew and take over what changed", ("changed", "needs_restart"), may_take_long=True
     ),

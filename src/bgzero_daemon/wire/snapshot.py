@@ -84,7 +84,7 @@ class WorkerState:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was decided about a photo."""
+    """What was decided about a photo. `confidence` is a word of `core.confidence`, `look` says it to people."""
 
     photo: str
     path: str
@@ -94,6 +94,8 @@ class Outcome:
     cutout_path: str
     model: str
     decided_at: float
+    confidence: str = ""  # as above, and so is `look`
+    look: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,8 @@ class Snapshot:
     `done`, `failed` and `skipped` count all photos that the ledger knows; `finishing` are cut-outs that are
     safe and whose originals are not yet seen to. `paused_until` and `quiet_until` are 0 where no end is set.
     `config_error` says why the configuration file as it is now is not in force, `needs_restart` names keys that
-    take effect at the next start. `sandbox` is the weakest of the workers', "" while none runs.
+    take effect at the next start. `sandbox` is the weakest of the workers', "" while none runs. `wanting_look` counts
+    cut-outs that want a look and have had none.
     """
 
     version: str
@@ -159,6 +162,7 @@ class Snapshot:
     config_error: str
     needs_restart: tuple[str, ...]
     schema: int = field(default=SCHEMA)
+    wanting_look: int = 0  # a daemon that has not been restarted since an update does not say it
 
     def told(self) -> dict[str, object]:
         """Return it as what JSON takes."""
@@ -171,7 +175,7 @@ class Snapshot:
         return (
             self.state, self.why, self.paused, self.paused_until, self.notifications, self.quiet_until, self.model,
             self.switching_to, self.provider, self.waiting, self.running, self.arriving, self.finishing, self.done,
-            self.failed, self.skipped, self.latest, steps, workers, self.trouble, self.config_error,
+            self.failed, self.skipped, self.wanting_look, self.latest, steps, workers, self.trouble, self.config_error,
             self.needs_restart, [(one.trouble, one.model) for one in self.folders],
         )  # fmt: skip
 

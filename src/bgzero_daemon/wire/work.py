@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from bgzero_daemon.catalog.card import ModelCard
+from bgzero_daemon.core.confidence import Confidence, Doubt
 from bgzero_daemon.core.errors import Code
 from bgzero_daemon.core.names import display_line
 from bgzero_daemon.core.recipe import Edges, Metadata, Png, Product
@@ -153,7 +154,7 @@ class Done(_Frame):
     """Worker: the staged file is complete.
 
     `seconds` maps each step to its wall time, `cpu_seconds` to what the whole worker used meanwhile; `deflate` is the
-    part of `encode` that compressing took.
+    part of `encode` that compressing took. `confidence` and `doubt` are what is thought of the cut-out.
     """
 
     kind: Literal["done"] = "done"
@@ -164,6 +165,8 @@ class Done(_Frame):
     height_px: Count
     provider: Name
     note: Line = ""
+    confidence: Confidence = Confidence.UNKNOWN
+    doubt: Doubt = Doubt.NONE
     seconds: dict[Name, Seconds]
     cpu_seconds: dict[Name, Seconds] = {}
 

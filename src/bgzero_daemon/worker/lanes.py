@@ -91,6 +91,8 @@ class Lanes:
             height_px=finished.height_px,
             provider=finished.provider,
             note=finished.note,
+            confidence=finished.judgement.confidence,
+            doubt=finished.judgement.doubt,
             seconds=dict(finished.seconds),
             cpu_seconds=dict(finished.cpu_seconds),
         )

@@ -13,6 +13,7 @@ from bgzero_daemon.core.errors import Code, ModelError, PhotoRefused
 from bgzero_daemon.core.recipe import Edges
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.engine.session import Engine
+from bgzero_daemon.photo.confidence import Judgement, judge
 from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.encode import encode
 from bgzero_daemon.photo.foreground import drawing
@@ -47,6 +48,7 @@ class Finished:
     height_px: int
     provider: str
     note: str
+    judgement: Judgement
     seconds: Mapping[str, float]
     cpu_seconds: Mapping[str, float]
     passes: Passes
@@ -78,16 +80,17 @@ class Pipeline:
         tensor = to_tensor(photo, self._input)
         clock.lap("tensor")
         mask, passes, provider = self._look(tensor, photo, order, clock)
+        judgement = judge(mask, passes.agreement)
         drawn = drawing(
             photo, mask, self._input.fit, product=order.product, edges=order.edges, output=self._output
         )  # fmt: skip
         clock.lap("edges")
-        exif, tag = chosen_exif(photo.exif, order.metadata), self._tag(source_sha256, order)
+        exif, tag = chosen_exif(photo.exif, order.metadata), self._tag(source_sha256, order, judgement)
         hands = _ALONE if self._turns.is_crowded else self._threads
         for piece in encode(drawn, photo, exif=exif, tag=tag, png=order.png, hands=hands, on_deflated=clock.deflated):
             output.write(piece)
         clock.lap("encode")
-        return Finished(photo.width_px, photo.height_px, provider, photo.note, clock.wall, clock.cpu, passes)
+        return Finished(photo.width_px, photo.height_px, provider, photo.note, judgement, clock.wall, clock.cpu, passes)
 
     def _look(self, tensor: F32, photo: Photo, order: Cut, clock: "_Clock") -> tuple[F32, Passes, str]:
         """Return the mask, what two looks agree on where there were two, and the provider that ran."""
@@ -110,13 +113,15 @@ class Pipeline:
         clock.lap("network")
         return raw, provider
 
-    def _tag(self, source_sha256: str, order: Cut) -> dict[str, object]:
+    def _tag(self, source_sha256: str, order: Cut, judgement: Judgement) -> dict[str, object]:
         return {
             "v": TAG_VERSION,
             "source": order.name,
             "source_sha256": source_sha256,
             "model": self._model,
             "model_sha256": self._card.sha256,
+            "confidence": judgement.confidence.value,
+            "doubt": judgement.doubt.value,
             "settings": {
                 "metadata": order.metadata.value,
                 "product": order.product.value,
