@@ -17,7 +17,8 @@ def disc(side: int = 320, radius: float = 0.3, *, at: float = 0.5, edge: float =
     """A round subject whose contour is `edge` pixels wide; lengths are parts of the side."""
     down, across = np.mgrid[:side, :side] + 0.5
     distance = np.hypot(down - side / 2, across - at * side)
-    return np.clip((radius * side - distance) / edge + 0.5, 0.0, 1.0).astype(np.float32)
+    mask: F32 = np.clip((radius * side - distance) / edge + 0.5, 0.0, 1.0).astype(np.float32)
+    return mask
 
 
 @pytest.mark.parametrize("side", [64, 320, 1024])

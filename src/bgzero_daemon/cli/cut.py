@@ -19,6 +19,7 @@ from bgzero_daemon.catalog import choice, licences, shelf
 from bgzero_daemon.cli.interrupts import end_on_sigterm, uninterrupted
 from bgzero_daemon.cli.source import Sources, pixels_of
 from bgzero_daemon.cli.target import Target
+from bgzero_daemon.core.confidence import Confidence, words_of
 from bgzero_daemon.core.errors import (
     BgzeroError,
     Exit,
@@ -159,6 +160,8 @@ class Cutter:
         return False
 
     def _publish(self, held: Held, staged: Staged) -> None:
+        if staged.confidence in (Confidence.CHECK, Confidence.NO_SUBJECT):
+            print(f"{display(held.photo)}: {words_of(staged.confidence, staged.doubt)}", file=sys.stderr)
         if isinstance(held.staged, StagedFile) and held.target.folder is not None:
             folder = held.target.folder
             names = [name for name in held.target.names if self._taken.get(folder / name, held.photo) == held.photo]

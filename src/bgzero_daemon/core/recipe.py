@@ -35,12 +35,31 @@ class Edges(StrEnum):
     BEST = "best"
 
 
+class NoSubject(StrEnum):
+    """What becomes of a photo in which nothing was found: an empty picture, or none."""
+
+    PUBLISH = "publish"
+    SKIP = "skip"
+
+
+class OnCheck(StrEnum):
+    """Where a cut-out goes that wants a look: to the others, or into a folder of its own."""
+
+    PUBLISH = "publish"
+    REVIEW = "review"
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The settings of one cut. `model` names a card, or is the path of a weight file."""
+    """The settings of one cut. `model` names a card, or is the path of a weight file.
+
+    `no_subject` and `check` say what becomes of a doubtful result; they change none of its bytes.
+    """
 
     model: str
     metadata: Metadata = Metadata.NO_LOCATION
     product: Product = Product.CUTOUT
     png: Png = Png.BALANCED
     edges: Edges = Edges.REFINE
+    no_subject: NoSubject = NoSubject.SKIP
+    check: OnCheck = OnCheck.PUBLISH

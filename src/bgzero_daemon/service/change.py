@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _CHECK_SECONDS = 60.0
 _PATIENCE_SECONDS = 30.0  # for photos that are being opened or published: a dead mount may hold them for good
 _WORKFORCE_TABLES = ("model", "worker", "limits")
+_RECIPE_KEYS = (".model", ".metadata", ".png", ".edges", ".no_subject", ".check")
 _AT_START_ONLY = ("log.to", "log.format")  # where the log goes is settled before anything is said
 
 
@@ -158,7 +159,7 @@ class Change:
 
 
 def _is_folders_recipe(key: str) -> bool:
-    return key.startswith("folder.") and key.endswith((".model", ".metadata", ".png", ".edges"))
+    return key.startswith("folder.") and key.endswith(_RECIPE_KEYS)
 
 
 def _model_to_try(one: Config, other: Config) -> str:

@@ -10,7 +10,7 @@ from bgzero_daemon import __version__
 from bgzero_daemon.core import crash, paths
 from bgzero_daemon.core.errors import Code, LedgerError, LedgerTooNew
 from bgzero_daemon.core.names import display
-from bgzero_daemon.core.recipe import Recipe
+from bgzero_daemon.core.recipe import NoSubject, Recipe
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.breaker import Breaker
 from bgzero_daemon.service.errand import Errands
@@ -130,6 +130,9 @@ class House:
             ("memory_limit", str(worker.memory_limit), Code.TOO_HEAVY),
             ("deadline_seconds", str(worker.deadline_seconds), Code.TOO_SLOW),
         )  # fmt: skip
+        for place in self.places:
+            if place.recipe.no_subject is NoSubject.PUBLISH:
+                reopened += self.ledger.reopen(Code.NO_SUBJECT, place.name)
         for name, value, code in reasons:
             former = self.ledger.note(name)
             if former != value:
@@ -160,6 +163,7 @@ def _recipe(folder: Folder, config: Config) -> Recipe:
     return Recipe(
         folder.model or config.model.name, folder.metadata or output.metadata, png=folder.png or output.png,
         edges=folder.edges or output.edges,
+        no_subject=folder.no_subject or output.no_subject, check=folder.check or output.check,
     )  # fmt: skip
 
 

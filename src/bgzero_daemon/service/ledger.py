@@ -207,12 +207,13 @@ class Ledger:
         """Forget a photo."""
         self._run("DELETE FROM photo WHERE inbox = ? AND rel = ?", Address(inbox, rel).key)
 
-    def reopen(self, code: Code) -> int:
-        """Let all photos wait again that were turned down for this reason. Returns how many."""
+    def reopen(self, code: Code, inbox: str = "") -> int:
+        """Let all photos wait again that were turned down for this reason, or an inbox's alone. Returns how many."""
+        inboxes = [os.fsencode(inbox)] if inbox else self.mine
         return self._run(
             "UPDATE photo SET state = 'waiting', decided = '', strikes = 0 WHERE code = ? AND state IN"
-            f" ('failed', 'skipped') AND inbox IN ({self._marks})",
-            (code.value, *self.mine),
+            f" ('failed', 'skipped') AND inbox IN ({', '.join('?' * len(inboxes))})",
+            (code.value, *inboxes),
         ).rowcount
 
     def note(self, name: str) -> str:

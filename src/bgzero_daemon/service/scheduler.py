@@ -25,6 +25,7 @@ from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.backlog import Backlog
 from bgzero_daemon.service.company import Company
 from bgzero_daemon.service.decisions import Decisions, Tally
+from bgzero_daemon.service.doubts import not_empty
 from bgzero_daemon.service.errand import close_all
 from bgzero_daemon.service.last_steps import Ending, LastSteps
 from bgzero_daemon.service.ledger import Ledger
@@ -188,7 +189,7 @@ class Scheduler:
     def _on_staged(self, held: Held, ended: "Future[Staged]", now: float) -> None:
         self.company.at_work.pop(held.job.id, None)
         try:
-            staged = ended.result()
+            staged = not_empty(held.job, ended.result())
         except BgzeroError as error:
             self._release(held)
             self._on_trouble(held, error, now)

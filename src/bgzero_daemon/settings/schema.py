@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from bgzero_daemon.core.providers import read_order
-from bgzero_daemon.core.recipe import Edges, Metadata, Png
+from bgzero_daemon.core.recipe import Edges, Metadata, NoSubject, OnCheck, Png
 from bgzero_daemon.core.texts import _
 
 
@@ -46,6 +46,12 @@ PngEffort = Annotated[
 EdgeEffort = Annotated[
     Edges,
     Field(description="what is done for edges and colours: nothing, one look, or a second look at the mirror image"),
+]
+NoSubjectPolicy = Annotated[
+    NoSubject, Field(description="a photo in which nothing is found: publish an empty picture, or skip it")
+]
+CheckPolicy = Annotated[
+    OnCheck, Field(description="a cut-out that wants a look: publish it, or put it into Review below the outbox")
 ]
 
 
@@ -102,6 +108,12 @@ class Folder(Table):
     )
     edges: EdgeEffort | None = Field(
         default=None, description="edges and colours of this folder's cut-outs; unset: those of [output]"
+    )
+    no_subject: NoSubjectPolicy | None = Field(
+        default=None, description="what becomes of this folder's photos without a subject; unset: that of [output]"
+    )
+    check: CheckPolicy | None = Field(
+        default=None, description="where this folder's doubtful cut-outs go; unset: that of [output]"
     )
 
 
@@ -196,6 +208,8 @@ class Output(Table):
     metadata: MetadataPolicy = Metadata.NO_LOCATION
     png: PngEffort = Png.BALANCED
     edges: EdgeEffort = Edges.REFINE
+    no_subject: NoSubjectPolicy = NoSubject.SKIP
+    check: CheckPolicy = OnCheck.PUBLISH
     keep_free: float = Field(
         default=1.0, ge=0, le=100000, description="space to leave free where the cut-outs go, in GB (10^9 bytes)"
     )
