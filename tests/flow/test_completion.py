@@ -44,6 +44,7 @@ def test_bash_completes_verbs_options_models_keys_and_files(home: Home) -> None:
     assert complete("config", "set", "model.na") == ["model.name"]
     assert complete("run", "--js") == ["--json-logs"]
     assert complete("run", "--model", "ti") == ["tiny"]
+    assert complete("review", "acc") == ["accept"]
     assert complete("cut", "--png", "s") == ["small"]
     assert complete("cut", "--edges", "b") == ["best"]
     assert complete("ben") == ["bench"]

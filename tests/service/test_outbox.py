@@ -13,7 +13,8 @@ from PIL import Image, PngImagePlugin
 from bgzero_daemon.core.errors import OutputError
 from bgzero_daemon.core.job import Staged
 from bgzero_daemon.service import rename
-from bgzero_daemon.service.outbox import Outbox, StagedFile, sweep
+from bgzero_daemon.service.outbox import Outbox, StagedFile
+from bgzero_daemon.service.sweeper import sweep
 
 
 def fill(file: StagedFile, source: str = "a.jpg", sha256: str = "1" * 64) -> Staged:

@@ -9,6 +9,7 @@ from bgzero_daemon import __version__
 from bgzero_daemon.cli.desktop import add_desktop
 from bgzero_daemon.cli.measuring import add_model_bench, add_speed
 from bgzero_daemon.cli.options import Verbs, add_json, add_licence, add_log_options
+from bgzero_daemon.cli.reviewing import add_review
 from bgzero_daemon.cli.words import Parser, teach
 from bgzero_daemon.core.confidence import Confidence
 from bgzero_daemon.core.recipe import Edges, Png
@@ -32,6 +33,7 @@ def build_parser() -> Parser:
     _add_steering(verbs, common)
     _add_decisions(verbs, common)
     _add_models(verbs, common)
+    add_review(verbs, common)
     add_speed(verbs, common, configured)
     _add_configuration(verbs, common, configured)
     _add_service(verbs, common, configured)

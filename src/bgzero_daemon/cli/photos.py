@@ -18,8 +18,9 @@ def _paths(arguments: argparse.Namespace) -> list[str]:
     return client.spots(arguments.paths)
 
 
-def _count(verb: str, paths: list[str]) -> int:
-    return sum(client.ask(verb, paths=batch)["count"] for batch in client.batches(paths))
+def count_of(verb: str, paths: list[str], **arguments: object) -> int:
+    """Ask for something about photos, in requests that are not too long. Returns how many it was done to."""
+    return sum(client.ask(verb, paths=batch, **arguments)["count"] for batch in client.batches(paths))
 
 
 def add(arguments: argparse.Namespace) -> int:
@@ -39,8 +40,7 @@ def add(arguments: argparse.Namespace) -> int:
 def redo(arguments: argparse.Namespace) -> int:
     """Cut photos again, whatever was decided."""
     wanted = {"model": arguments.model} if arguments.model else {}
-    count = sum(client.ask("redo", paths=batch, **wanted)["count"] for batch in client.batches(_paths(arguments)))
-    print(_("{count} photos are cut again.").format(count=count))
+    print(_("{count} photos are cut again.").format(count=count_of("redo", _paths(arguments), **wanted)))
     return 0
 
 
@@ -56,7 +56,8 @@ def failed(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(arguments: argparse.Namespace) -> list[str]:
+def chosen(arguments: argparse.Namespace) -> list[str]:
+    """Return the photos that were named, none for all of them. Raises UsageError for neither or both."""
     if bool(arguments.paths) == arguments.all:
         raise UsageError(_("Name the photos, or say --all."))
     return client.spots(arguments.paths)
@@ -64,13 +65,13 @@ def _chosen(arguments: argparse.Namespace) -> list[str]:
 
 def retry(arguments: argparse.Namespace) -> int:
     """Try failed photos again."""
-    print(_("{count} photos are tried again.").format(count=_count("retry", _chosen(arguments))))
+    print(_("{count} photos are tried again.").format(count=count_of("retry", chosen(arguments))))
     return 0
 
 
 def dismiss(arguments: argparse.Namespace) -> int:
     """Take photos off the list of failures."""
-    print(_("{count} photos are off the list.").format(count=_count("dismiss", _chosen(arguments))))
+    print(_("{count} photos are off the list.").format(count=count_of("dismiss", chosen(arguments))))
     return 0
 
 

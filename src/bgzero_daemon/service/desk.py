@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from bgzero_daemon.catalog import choice
-from bgzero_daemon.core.confidence import words_of
+from bgzero_daemon.core.confidence import Confidence, words_of
 from bgzero_daemon.core.errors import BgzeroError, Code
 from bgzero_daemon.core.job import JobState, PhotoKey
 from bgzero_daemon.core.names import display, from_wire, to_wire
@@ -19,6 +20,7 @@ from bgzero_daemon.service.ledger import Address, Ledger
 from bgzero_daemon.service.place import REDO, Place
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.record import Record, decided_now
+from bgzero_daemon.service.review import accept_all
 from bgzero_daemon.service.scheduler import Scheduler
 from bgzero_daemon.service.survey import Survey
 from bgzero_daemon.settings.schema import Config
@@ -47,11 +49,12 @@ class Desk:
         self._urgent: set[PhotoKey] = set()
         self._roots = [(place.name, os.path.realpath(place.inbox)) for place in places]
 
-    def answer(self, request: dict[str, object]) -> Reply:
-        """Answer one request. Raises BgzeroError with a sentence, or BadRequest."""
-        verbs: dict[str, Callable[[dict[str, object]], Reply]] = {
+    def answer(self, request: dict[str, object]) -> "Reply | Future[Reply]":
+        """Answer one request, at once or when it is done. Raises BgzeroError with a sentence, or BadRequest."""
+        verbs: dict[str, Callable[[dict[str, object]], Reply | Future[Reply]]] = {
             "add": self._add, "redo": self._redo, "failed": self._failed,
             "retry": self._retry, "dismiss": self._dismiss, "history": self._history,
+            "review": self._review, "accept": self._accept,
         }  # fmt: skip
         return verbs[str(request["verb"])](request)
 
@@ -70,6 +73,10 @@ class Desk:
                 rel = os.path.relpath(path, root)
                 if rel != os.pardir and not rel.startswith(os.pardir + os.sep) and os.path.isabs(path):
                     return PhotoKey(number, rel)
+        for owner in self._ledger.owners(path):  # a cut-out stands for its photo
+            for number, place in enumerate(self._places):
+                if place.name == owner.inbox:
+                    return PhotoKey(number, owner.rel)
         raise BgzeroError(
             _("{path} is in none of the watched inboxes.").format(path=display(path)),
             hint=_("`bgzero cut` cuts photos that lie anywhere."),
@@ -157,6 +164,17 @@ class Desk:
     def _failed(self, request: dict[str, object]) -> Reply:
         rows = self._ledger.of_state(JobState.FAILED, _limit(request, 1000))
         return {"photos": [_told(*row) for row in rows], "count": self._survey.counts()[JobState.FAILED]}
+
+    def _review(self, request: dict[str, object]) -> Reply:
+        rows = self._survey.wanting_look(_limit(request, 1000))
+        return {"photos": [_told(*row) for row in rows], "count": self._survey.count_wanting_look()}
+
+    def _accept(self, request: dict[str, object]) -> "Reply | Future[Reply]":
+        chosen: dict[int, list[str]] = {}
+        for folder, rel, record in self._each(request, (JobState.DONE, JobState.PUBLISHED)):
+            if record.confidence == Confidence.CHECK:
+                chosen.setdefault(folder, []).append(rel)
+        return accept_all(chosen, self._places) if chosen else {"count": 0}
 
     def _history(self, request: dict[str, object]) -> Reply:
         rows = self._survey.history(_limit(request, 100), cast(str | None, request.get("confidence")))

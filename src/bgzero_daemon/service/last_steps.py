@@ -11,14 +11,17 @@ from enum import StrEnum
 from pathlib import Path
 
 from bgzero_daemon.core import crash
+from bgzero_daemon.core.confidence import Confidence
 from bgzero_daemon.core.errors import NameTaken, PhotoDelayed
 from bgzero_daemon.core.job import NEVER_SEEN, Job, JobState, Staged
 from bgzero_daemon.core.names import cutout_names, display, spare_names
+from bgzero_daemon.core.recipe import OnCheck
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.originals import TRASHED
 from bgzero_daemon.service.place import Held, Place
 from bgzero_daemon.service.published import confidence_of, is_whole, model_of, sha256_of, tag_of
 from bgzero_daemon.service.record import Record, decided_now
+from bgzero_daemon.service.rooms import home_of, is_in_review, review_of
 from bgzero_daemon.service.sight import hash_of
 
 log = logging.getLogger(__name__)
@@ -69,6 +72,7 @@ class LastSteps:
         self._outbox.seal(held.file, staged)
         output = self._publish(held, staged, known)
         crash.point("published")
+        self._take_back(job.key.rel, known, output)
         known = replace(
             known, sha256=staged.source_sha256, output=output, output_sha256=staged.sha256, model=staged.model,
             code="", sentence=staged.note, hint="", strikes=0,
@@ -79,12 +83,15 @@ class LastSteps:
         return Ending.DONE
 
     def _publish(self, held: Held, staged: Staged, known: Record) -> str:
-        folder, name = os.path.split(held.job.key.rel)
+        rel = held.job.key.rel
+        name = os.path.basename(rel)
+        is_held_back = staged.confidence is Confidence.CHECK and held.job.recipe.check is OnCheck.REVIEW
+        folder = (review_of if is_held_back else home_of)(self._outbox.root, rel)
         names = [*cutout_names(name), *spare_names(name, staged.source_sha256)]
-        candidates = [str(self._outbox.root / folder / candidate) for candidate in names]
+        candidates = [str(folder / candidate) for candidate in names]
         if known.output and os.path.dirname(known.output) == os.path.dirname(candidates[0]):
             candidates = list(dict.fromkeys([known.output, *candidates]))
-        while output := self._ledger.choose(self._place.name, held.job.key.rel, candidates, intended=staged.sha256):
+        while output := self._ledger.choose(self._place.name, rel, candidates, intended=staged.sha256):
             crash.point("name-chosen")
             may_replace = self._is_ours(Path(output), known, staged)
             if self._outbox.publish(held.file, os.path.relpath(output, self._outbox.root), may_replace=may_replace):
@@ -92,10 +99,21 @@ class LastSteps:
             candidates.remove(output)
         raise NameTaken(
             _("Every name for the cut-out of {photo} belongs to somebody else and is left as it is.").format(
-                photo=display(held.job.key.rel)
+                photo=display(rel)
             ),
-            hint=_("Move {folder} away, or choose another outbox.").format(folder=display(self._outbox.root / folder)),
+            hint=_("Move {folder} away, or choose another outbox.").format(folder=display(folder)),
         )
+
+    def _take_back(self, rel: str, known: Record, output: str) -> None:
+        """Remove a former cut-out that is as we left it, where the new one went into the review folder, or out of it.
+
+        Raises OutputError.
+        """
+        root = self._outbox.root
+        has_moved = is_in_review(root, rel, known.output) != is_in_review(root, rel, output)
+        if known.output and has_moved and is_whole(Path(known.output), known.output_sha256):
+            self._outbox.remove(os.path.relpath(known.output, root))
+            crash.point("taken-back")
 
     def _is_ours(self, output: Path, known: Record, staged: Staged) -> bool:
         """Say whether what has this name may be replaced: our own cut-out of this photo, as we left it."""
@@ -145,9 +163,10 @@ class LastSteps:
         """A photo was renamed: its row goes with it, and its cut-out, as long as that is as we left it."""
         rel, output = job.key.rel, former.output
         if output and former.output_sha256 and is_whole(Path(output), former.output_sha256):
-            folder, name = os.path.split(rel)
-            for candidate in cutout_names(name):
-                wanted = str(self._outbox.root / folder / candidate)
+            root = self._outbox.root
+            folder = (review_of if is_in_review(root, job.former_rel, output) else home_of)(root, rel)
+            for candidate in cutout_names(os.path.basename(rel)):
+                wanted = str(folder / candidate)
                 if wanted == output:
                     break
                 if self._ledger.choose(self._place.name, rel, [wanted]) is None:
@@ -169,9 +188,9 @@ class LastSteps:
         log.info(_("%s was renamed to %s; nothing is cut again."), display(job.former_rel), display(rel))
 
     def _leave(self, rel: str, record: Record) -> None:
-        """Write a cut-out down as published, and then see to the original."""
+        """Write a cut-out down as published, and then see to the original, unless somebody is to look first."""
         record = self._with_output(record)
-        if self._place.originals.policy == "keep":
+        if self._place.originals.policy == "keep" or is_in_review(self._outbox.root, rel, record.output):
             self._ledger.put(self._place.name, rel, decided_now(record, JobState.DONE))
         else:
             record = decided_now(record, JobState.PUBLISHED)

@@ -187,8 +187,7 @@ class Ledger:
         """
         with self._lock:
             for output in candidates:
-                rows = self.rows("SELECT inbox, rel FROM photo WHERE output = ?", (os.fsencode(output),))
-                if any(row != Address(inbox, rel).key for row in rows):
+                if self.is_anothers(inbox, rel, output):
                     continue
                 known = self.get(inbox, rel)
                 if known and (known.output, known.intended_sha256) != (output, intended):
@@ -196,6 +195,15 @@ class Ledger:
                     self.put(inbox, rel, replace(known, output=output, output_sha256=former, intended_sha256=intended))
                 return output
         return None
+
+    def owners(self, output: str) -> list[Address]:
+        """Return the photos that have this output path."""
+        rows = self.rows("SELECT inbox, rel FROM photo WHERE output = ?", (os.fsencode(output),))
+        return [Address(path_of(row[0]), path_of(row[1])) for row in rows]
+
+    def is_anothers(self, inbox: str, rel: str, output: str) -> bool:
+        """Say whether another photo has this output path."""
+        return any(owner != Address(inbox, rel) for owner in self.owners(output))
 
     def move(self, inbox: str, rel: str, new_rel: str, record: Record) -> None:
         """A photo was renamed: its row goes with it."""

@@ -21,7 +21,6 @@ from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.photo import png
 from bgzero_daemon.service.mounts import Mount, mount_of
-from bgzero_daemon.service.published import open_quietly
 from bgzero_daemon.service.rename import in_one_step, without_replacing
 
 log = logging.getLogger(__name__)
@@ -219,6 +218,14 @@ class Outbox:
             raise self._trouble(error) from error
         return done
 
+    def remove(self, rel: str) -> None:
+        """Remove an output; one that is gone is fine. Raises OutputError."""
+        try:
+            (self.root / rel).unlink(missing_ok=True)
+            fsync_folder((self.root / rel).parent)
+        except OSError as error:
+            raise self._trouble(error) from error
+
     def _make(self, folder: Path) -> None:
         """Make a mirrored sub-folder, durably. The root itself is never made: it may be a lost mount."""
         missing = []
@@ -246,24 +253,6 @@ class Outbox:
 
 def _is_staged(name: str) -> bool:
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
-
-
-def sweep(found: Path) -> bool:
-    """Remove a staged file unless somebody works on it. Returns whether it is gone."""
-    try:
-        descriptor = open_quietly(found)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        found.unlink()
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
 
 
 def _flush(descriptor: int) -> None:

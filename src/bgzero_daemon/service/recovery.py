@@ -6,13 +6,16 @@ import re
 from collections.abc import Sequence
 
 from bgzero_daemon.core import crash
+from bgzero_daemon.core.confidence import Confidence
 from bgzero_daemon.core.job import NEVER_SEEN, JobState
 from bgzero_daemon.core.names import display, from_wire
+from bgzero_daemon.core.recipe import OnCheck
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.place import Place
 from bgzero_daemon.service.published import confidence_of, model_of, tagged_below
 from bgzero_daemon.service.record import Record, decided_now
+from bgzero_daemon.service.rooms import REVIEW
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +33,14 @@ def recover(places: Sequence[Place], ledger: Ledger) -> None:
             continue
         found = 0
         with ledger.together():
+            held_back = []
             for rel, tag in tagged_below(place.outbox.root):
-                found += _take(place, ledger, rel, tag)
+                if _take(place, ledger, rel, tag):
+                    found += 1
+                elif rel.startswith(REVIEW + os.sep):
+                    held_back.append((rel, tag))
+            for rel, tag in held_back:  # after all that is beside the others
+                found += _take(place, ledger, rel, tag, is_held_back=True)
             if found:
                 ledger.know(place.name)
             crash.point("recovering")
@@ -42,14 +51,14 @@ def recover(places: Sequence[Place], ledger: Ledger) -> None:
             )  # fmt: skip
 
 
-def _take(place: Place, ledger: Ledger, rel: str, tag: dict[str, object]) -> bool:
+def _take(place: Place, ledger: Ledger, rel: str, tag: dict[str, object], *, is_held_back: bool = False) -> bool:
     source, sha256 = tag.get("source"), tag.get("source_sha256")
     if not all(isinstance(text, str) and text.isascii() for text in (source, sha256)):
         return False  # whoever wrote that, it was not this program
     name = os.path.basename(from_wire(str(source)))
     if name in ("", os.curdir, os.pardir) or not _HASH.fullmatch(str(sha256)):
         return False
-    photo = os.path.join(os.path.dirname(rel), name)
+    photo = os.path.join(os.path.dirname(os.path.relpath(rel, REVIEW) if is_held_back else rel), name)
     if not os.path.lexists(place.inbox / photo):
         return False  # gone, or another inbox's
     known = ledger.get(place.name, photo)
@@ -58,6 +67,8 @@ def _take(place: Place, ledger: Ledger, rel: str, tag: dict[str, object]) -> boo
     output = place.outbox.root / rel
     # Without the output's hash: other content under this name may be another photo, and replaces nothing.
     confidence, doubt = confidence_of(tag)
+    if confidence == Confidence.CHECK and place.recipe.check is OnCheck.REVIEW and not is_held_back:
+        confidence = Confidence.SEEN.value  # it is out of the review folder: somebody took it out
     record = Record(
         NEVER_SEEN, JobState.DONE, sha256=str(sha256), output=str(output), model=model_of(tag),
         confidence=confidence, doubt=doubt,

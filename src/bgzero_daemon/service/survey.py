@@ -52,6 +52,15 @@ class Survey:
         rows = self.ledger.rows(f"SELECT count(*) FROM photo WHERE {self._wants_look}", self.ledger.mine)
         return int(str(rows[0][0]))
 
+    def accepted(self, limit: int) -> list[tuple[Address, Record]]:
+        """Return those that were accepted and may still be where they were."""
+        marks = ", ".join("?" * len(self.ledger.mine))
+        rows = self.ledger.rows(
+            f"SELECT inbox, rel, {COLUMNS} FROM photo WHERE confidence = 'accepted' AND inbox IN ({marks}) LIMIT ?",
+            (*self.ledger.mine, limit),
+        )
+        return addressed(rows)
+
     @property
     def _wants_look(self) -> str:
         marks = ", ".join("?" * len(self.ledger.mine))

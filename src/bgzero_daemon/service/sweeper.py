@@ -1,6 +1,8 @@
 """Clearing away what a dead process left half-made, beside the work and never in its way."""
 
+import fcntl
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -9,7 +11,8 @@ from pathlib import Path
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.outbox import Outbox, sweep
+from bgzero_daemon.service.outbox import Outbox
+from bgzero_daemon.service.published import open_quietly
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +27,24 @@ def sweep_all(outboxes: Sequence[Outbox]) -> None:
     tried again for a while.
     """
     threading.Thread(target=_sweep, args=(outboxes,), name="bgzero-sweep", daemon=True).start()
+
+
+def sweep(found: Path) -> bool:
+    """Remove a staged file unless somebody works on it. Returns whether it is gone."""
+    try:
+        descriptor = open_quietly(found)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found.unlink()
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _sweep(outboxes: Sequence[Outbox]) -> None:

@@ -24,9 +24,13 @@ from bgzero_daemon.service.desk import Desk
 from bgzero_daemon.service.house import House
 from bgzero_daemon.service.intake import Arrival, Intake
 from bgzero_daemon.service.last_steps import LastSteps
+from bgzero_daemon.service.ledger import Address
+from bgzero_daemon.service.place import Place
 from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.record import Record
+from bgzero_daemon.service.review import Review
 from bgzero_daemon.service.scheduler import Scheduler
+from bgzero_daemon.service.survey import Survey
 from bgzero_daemon.service.sweeper import sweep_all
 from bgzero_daemon.settings.schema import Config
 
@@ -125,14 +129,28 @@ class Workshop:
         return min(self._next_round, math.inf if due is None else due)
 
     def _finish_published(self, now: float) -> None:
-        """See to the originals of photos whose last steps were cut short, by a death or by the ledger."""
+        """See to originals whose last steps were cut short, by a death or by the ledger, and to what is reviewed."""
         if now < self._next_round:
             return
         self._next_round = now + _ROUND_SECONDS
         for address, record in self.ledger.of_state(JobState.PUBLISHED, _MOST_ADMITTED):
-            for number, place in enumerate(self.places):
-                if place.name == address.inbox and not self.scheduler.holds(PhotoKey(number, address.rel)):
-                    place.errands.submit(LastSteps(place).see_to_original, address.rel, record)
+            for place in self._at_rest(address):
+                place.errands.submit(LastSteps(place).see_to_original, address.rel, record)
+        survey = Survey(self.ledger)
+        for address, _record in survey.accepted(_MOST_ADMITTED):
+            for place in self._at_rest(address):
+                place.errands.submit(Review(place).finish, address.rel)
+        for address, _record in survey.wanting_look(_MOST_ADMITTED):
+            for place in self._at_rest(address):
+                place.errands.submit(Review(place).notice, address.rel)
+
+    def _at_rest(self, address: Address) -> list[Place]:
+        """Return the place of a photo, none while the photo is in work."""
+        return [
+            place
+            for number, place in enumerate(self.places)
+            if place.name == address.inbox and not self.scheduler.holds(PhotoKey(number, address.rel))
+        ]
 
     def _admit(self) -> None:
         """Write down what passed the gates, many files in one commit."""

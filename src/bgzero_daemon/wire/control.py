@@ -108,6 +108,10 @@ VERBS: Mapping[str, Verb] = {
         "what was decided, the latest first; all, or what is so sure",
         ("photos",), takes={"limit": _count, "confidence": _confidence},
     ),
+    "review": Verb("cut-outs that want a look, the latest first", ("photos", "count"), takes={"limit": _count}),
+    "accept": Verb(
+        "accept cut-outs that want a look; without paths all", ("count",), takes={"paths": _paths}, may_take_long=True
+    ),
     "reload": Verb(
         "read the configuration anew and take over what changed", ("changed", "needs_restart"), may_take_long=True
     ),
