@@ -213,6 +213,9 @@ def test_lists_are_asked_for_when_they_have_changed(folder: Path) -> None:
         }  # fmt: skip
         daemon.say(told(failed=1, model={"value": "x", "origin": "state"}, latest=[outcome]))
         until(lambda: "failed" in daemon.asked, "the same number, for another reason")
+        assert "review" not in daemon.asked
+        daemon.say(told(wanting_look=1))
+        until(lambda: "review" in daemon.asked, "a cut-out wants a look")
 
 
 def test_nobody_is_looked_for_less_and_less_often(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,13 +43,32 @@ def test_hostile_names_make_short_plain_lines(name: str) -> None:
         state="trouble", folders=(folder, folder), model=Choice("x", "default"),
     )  # fmt: skip
     failed = [{"path": path, "sentence": name}]
+    doubtful = [{"path": path, "output": path, "look": name}]
     models = [model, model | {"name": "y", "installed": False, "can_be_pulled": True, "commercial": "no"}]
-    picture = Picture(now, models=models, failed=failed)
+    picture = Picture(replace(now, wanting_look=1), models=models, failed=failed, doubtful=doubtful)
     said = labels(picture) + labels(Picture(None, why=name)) + [headline(Picture(None, why=name))]
     for label in said:
         assert label.isprintable(), repr(label)
         assert len(label.replace("__", "_")) <= 110, label
         label.encode()
+
+
+def test_what_wants_a_look_is_a_line_with_all_that_can_be_done() -> None:
+    """A line only where something does; each cut-out by its photo's name, and their folder where they have one."""
+    assert "Accept all" not in labels(Picture(snapshot()))
+    photos = [
+        {"path": "/in/a.jpg", "output": "/out/Review/a.png", "look": "wants a look: see-through inside"},
+        {"path": "/in/b.jpg", "output": "/out/b.png", "look": "wants a look: the two passes disagree"},
+    ]
+    folder = Folder("in", "out", "/in", "/out", "m", False, 0, None, ())
+    now = snapshot(wanting_look=3, folders=(folder,))
+    said = labels(Picture(now, models=[MODEL], doubtful=photos))
+    assert said[0] == "Watching · 3 want a look"
+    assert {"3 want a look", "a.jpg: wants a look: see-through inside", "Accept", "Accept all"} <= set(said)
+    assert said.count("Open the review folder") == 1
+    said = labels(Picture(replace(now, wanting_look=1), doubtful=photos[1:]))
+    assert "1 wants a look" in said
+    assert "Open the review folder" not in said
 
 
 def test_menu_offers_to_start_only_what_does_not_run() -> None:

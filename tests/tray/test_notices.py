@@ -48,6 +48,21 @@ def test_burst_is_one_notice_when_it_is_over() -> None:
     assert notices.next_look(9.0) is None
 
 
+def test_burst_says_how_many_want_a_look() -> None:
+    """Those of this burst, and not those that wanted one before, nor those that were accepted meanwhile."""
+    notices = Notices()
+    titles(notices, 0.0, done=5, wanting_look=2)
+    titles(notices, 1.0, running=1, done=5, wanting_look=2)
+    titles(notices, 2.0, done=17, wanting_look=5)
+    assert titles(notices, 4.0, done=17, wanting_look=5) == ["12 cut-outs ready, 3 want a look"]
+    titles(notices, 5.0, running=1, done=17, wanting_look=5)
+    titles(notices, 6.0, done=18, wanting_look=1)
+    assert titles(notices, 8.0, done=18, wanting_look=1) == ["1 cut-out ready"]
+    titles(notices, 9.0, running=1, done=18, wanting_look=1)
+    titles(notices, 10.0, done=19, wanting_look=2)
+    assert titles(notices, 12.0, done=19, wanting_look=2) == ["1 cut-out ready, 1 wants a look"]
+
+
 def test_single_photo_is_opened_itself() -> None:
     """One photo, one name."""
     notices = Notices()

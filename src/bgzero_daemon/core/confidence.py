@@ -4,6 +4,9 @@ from enum import StrEnum
 
 from bgzero_daemon.core.texts import _
 
+REVIEW = "Review"
+"""The folder below an outbox for what wants a look, where it has one of its own."""
+
 
 class Confidence(StrEnum):
     """What is thought of a cut-out. Nobody but a person says that it is correct.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from bgzero_daemon.core import crash
-from bgzero_daemon.core.confidence import Confidence
+from bgzero_daemon.core.confidence import REVIEW, Confidence
 from bgzero_daemon.core.job import NEVER_SEEN, JobState
 from bgzero_daemon.core.names import display, from_wire
 from bgzero_daemon.core.recipe import OnCheck
@@ -15,7 +15,6 @@ from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.place import Place
 from bgzero_daemon.service.published import confidence_of, model_of, tagged_below
 from bgzero_daemon.service.record import Record, decided_now
-from bgzero_daemon.service.rooms import REVIEW
 
 log = logging.getLogger(__name__)
 

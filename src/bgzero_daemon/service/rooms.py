@@ -6,7 +6,7 @@ Which of the two a file is in is asked of a photo, not of a path: an inbox may h
 import os
 from pathlib import Path
 
-REVIEW = "Review"
+from bgzero_daemon.core.confidence import REVIEW
 
 
 def home_of(root: Path, rel: str) -> Path:

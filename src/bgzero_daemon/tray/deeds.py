@@ -84,6 +84,11 @@ class Deeds:
         client.ask("retry", paths=list(paths))
 
     @_away
+    def accept(self, *paths: str) -> None:
+        """Accept cut-outs that want a look; without paths all."""
+        client.ask("accept", paths=list(paths))
+
+    @_away
     def dismiss(self, *paths: str) -> None:
         """Take failed photos off the list; without paths all."""
         client.ask("dismiss", paths=list(paths))

@@ -24,6 +24,7 @@ _MODEL = {
     "installed": bool, "accepted": bool, "can_be_pulled": bool,
 }  # fmt: skip
 _FAILED = {"path": str, "sentence": str}
+_DOUBTFUL = {"path": str, "output": str, "look": str}
 
 Told = Mapping[str, Any]
 
@@ -32,13 +33,14 @@ Told = Mapping[str, Any]
 class Picture:
     """What the tray knows. `snapshot` is None while no daemon answers; `why` says what is wrong with one that does.
 
-    `models` and `failed` are as the control socket tells of them.
+    `models`, `failed` and `doubtful` (cut-outs that want a look) are as the control socket tells of them.
     """
 
     snapshot: Snapshot | None = None
     why: str = ""
     models: Sequence[Told] = field(default=())
     failed: Sequence[Told] = field(default=())
+    doubtful: Sequence[Told] = field(default=())
 
 
 class Feed:
@@ -56,10 +58,16 @@ class Feed:
         self._pause = _AGAIN_SECONDS
         self._models = _List("models", "models", _MODEL, lambda models: self._show(models=models))
         self._failed = _List("failed", "photos", _FAILED, lambda failed: self._show(failed=failed), limit=MOST_FAILED)
+        self._doubtful = _List(
+            "review", "photos", _DOUBTFUL, lambda doubtful: self._show(doubtful=doubtful), limit=MOST_FAILED
+        )
 
     def start(self) -> None:
         """Begin to listen, until `stop` or the end of the process."""
-        for name, target in (("feed", self._live), ("models", self._models.live), ("failed", self._failed.live)):
+        for name, target in (
+            ("feed", self._live), ("models", self._models.live), ("failed", self._failed.live),
+            ("doubtful", self._doubtful.live),
+        ):  # fmt: skip
             threading.Thread(target=target, name=f"tray-{name}", daemon=True).start()
 
     def stop(self) -> None:
@@ -68,6 +76,7 @@ class Feed:
         self._again.set()
         self._models.stop()
         self._failed.stop()
+        self._doubtful.stop()
 
     def look_again(self) -> None:
         """Try at once, where no daemon answered a moment ago. From any thread."""
@@ -92,7 +101,7 @@ class Feed:
             except OSError:
                 pass
             if self.picture.snapshot or self.picture.why != why:
-                self._show(snapshot=None, why=why, failed=())
+                self._show(snapshot=None, why=why, failed=(), doubtful=())
             self._again.wait(self._pause)
             self._again.clear()
             self._pause = min(self._pause * 1.5, _MOST_AGAIN_SECONDS)
@@ -107,6 +116,9 @@ class Feed:
             self._show(snapshot=now, why="")
             if former is None or former.failed != now.failed or (now.failed and former.latest != now.latest):
                 self._failed.wanted.set()
+            known = former.wanting_look if former else 0
+            if known != now.wanting_look or (former and now.wanting_look and former.latest != now.latest):
+                self._doubtful.wanted.set()
             if former is None or former.model != now.model:
                 self._models.wanted.set()
             former = now

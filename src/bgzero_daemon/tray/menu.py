@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from bgzero_daemon.core.confidence import REVIEW
 from bgzero_daemon.core.names import display, display_line, from_wire
 from bgzero_daemon.core.texts import _, n_, translated
 from bgzero_daemon.tray.deeds import Deeds
@@ -37,6 +38,8 @@ def headline(picture: Picture) -> str:
         if count
         for text in [text.format(count=count)]
     ]
+    if snapshot.wanting_look:
+        counts.append(n_("{count} wants a look", "{count} want a look", snapshot.wanting_look))
     return " · ".join([words.get(snapshot.state, snapshot.state), *counts])
 
 
@@ -86,6 +89,9 @@ class TrayMenu:
             yield Entry("failed", n_("{count} failed", "{count} failed", snapshot.failed), self._failed(picture))
         else:
             yield Entry("none-failed", _("None failed"))
+        if count := snapshot.wanting_look:
+            text = n_("{count} wants a look", "{count} want a look", count)
+            yield Entry("doubtful", text, self._doubtful(picture, snapshot))
         yield SEPARATOR
         yield from self._folders(snapshot)
         yield SEPARATOR
@@ -153,12 +159,36 @@ class TrayMenu:
         else:
             photo = os.fsdecode(from_wire(outcome.path))
             entries.append(Entry("show", _("Show in folder"), partial(deeds.show, photo)))
+        return Menu([*entries, self._again(picture, outcome.path)])
+
+    def _again(self, picture: Picture, path: str) -> Entry:
         again = [
-            Entry(str(model["name"]), _model_line(model), partial(deeds.redo, outcome.path, str(model["name"])))
+            Entry(str(model["name"]), _model_line(model), partial(self._deeds.redo, path, str(model["name"])))
             for model in picture.models
             if model["installed"] and model["accepted"]
         ]
-        entries.append(Entry("again", _("Do it again with"), Menu(again), enabled=bool(again)))
+        return Entry("again", _("Do it again with"), Menu(again), enabled=bool(again))
+
+    def _doubtful(self, picture: Picture, snapshot: Snapshot) -> Menu:
+        deeds = self._deeds
+        entries: list[PystrayItem] = []
+        cutouts = [os.fsdecode(from_wire(str(photo["output"]))) for photo in picture.doubtful]
+        for photo, cutout in zip(picture.doubtful, cutouts, strict=True):
+            path = str(photo["path"])
+            below = [
+                Entry("open", _("Open"), partial(deeds.open, cutout)),
+                Entry("show", _("Show in folder"), partial(deeds.show, cutout)),
+                Entry("accept", _("Accept"), partial(deeds.accept, path)),
+                self._again(picture, path),
+            ]
+            name = display(os.path.basename(from_wire(path)))
+            entries.append(Entry(path, _short(f"{name}: {photo['look']}"), Menu(below)))
+        entries.append(SEPARATOR)
+        for number, folder in enumerate(snapshot.folders):
+            review = os.path.join(os.fsdecode(from_wire(folder.outbox_path)), REVIEW)
+            if any(cutout.startswith(review + os.sep) for cutout in cutouts):
+                entries.append(Entry(f"review-{number}", _("Open the review folder"), partial(deeds.open, review)))
+        entries.append(Entry("accept-all", _("Accept all"), deeds.accept))
         return Menu(entries)
 
     def _failed(self, picture: Picture) -> Menu:

@@ -33,6 +33,7 @@ class Notices:
 
     _done: int = -1
     _failed: int = -1
+    _doubtful: int = 0
     _began: float = 0.0
     _calm_since: float = field(default=-1.0)
     _trouble: str = ""
@@ -46,6 +47,7 @@ class Notices:
         is_quiet = snapshot.paused or not snapshot.notifications
         if self._done < 0:  # what was before we came is no news
             self._done, self._failed, self._trouble = snapshot.done, snapshot.failed, snapshot.trouble
+            self._doubtful = snapshot.wanting_look
         found = [] if is_quiet else self._troubles(snapshot)
         self._trouble = snapshot.trouble
         if snapshot.running or snapshot.waiting or snapshot.arriving:
@@ -59,6 +61,7 @@ class Notices:
         if not is_quiet:
             found += self._burst(picture, snapshot)
         self._done, self._failed, self._began = snapshot.done, snapshot.failed, 0.0
+        self._doubtful = snapshot.wanting_look
         return found
 
     def next_look(self, now: float) -> float | None:
@@ -78,6 +81,9 @@ class Notices:
             cutout = os.fsdecode(from_wire(latest.cutout_path)) if latest else ""
             name = display(os.path.basename(from_wire(latest.cutout_path))) if latest else ""
             title = n_("{count} cut-out ready", "{count} cut-outs ready", done)
+            if (doubtful := snapshot.wanting_look - self._doubtful) > 0:
+                look = n_("{count} wants a look", "{count} want a look", doubtful)
+                title = _("{ready}, {look}").format(ready=title, look=look)
             seconds = max(1, round(self._calm_since - self._began)) if self._began else 0
             text = name if done == 1 or not seconds else _("in {seconds} s; the last one is {name}").format(
                 seconds=seconds, name=name
