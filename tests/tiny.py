@@ -38,13 +38,15 @@ activation = "probabilities"
 """
 
 
-def network(side_px: int = SIDE_PX, entrance: str = "input.1", outputs: int = 7, blind_px: int = 0) -> bytes:
-    """Return the network's file: sigmoid of 20 times the mean of the three channels, seven times over.
+def network(
+    side_px: int = SIDE_PX, entrance: str = "input.1", outputs: int = 7, blind_px: int = 0, gain: float = 20.0
+) -> bytes:
+    """Return the network's file: sigmoid of `gain` times the mean of the three channels, seven times over.
 
     With other names, sides and numbers of `outputs` it has the signature of another network. It sees nothing in
     `blind_px` columns at the left.
     """
-    weights = numpy_helper.from_array(np.full((1, 3, 1, 1), 20.0 / 3.0, np.float32), "w")
+    weights = numpy_helper.from_array(np.full((1, 3, 1, 1), gain / 3.0, np.float32), "w")
     names = [f"d{number}" for number in range(outputs)]
     nodes = [helper.make_node("Conv", [entrance, "w"], ["bright" if blind_px else "logits"])]
     constants = [weights]
@@ -66,10 +68,10 @@ def network(side_px: int = SIDE_PX, entrance: str = "input.1", outputs: int = 7,
     return bytes(model.SerializeToString())
 
 
-def install(models: Path, name: str = "tiny", fit: str = "stretch") -> Path:
+def install(models: Path, name: str = "tiny", fit: str = "stretch", gain: float = 20.0) -> Path:
     """Put network and card into a folder of models; return the weight file."""
     models.mkdir(parents=True, exist_ok=True)
-    content = network()
+    content = network(gain=gain)
     weights = models / f"{name}.onnx"
     weights.write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()

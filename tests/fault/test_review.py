@@ -45,22 +45,13 @@ def test_doubtful_cut_outs_wait_in_their_own_folder_until_they_are_accepted(home
         assert (home.outbox / "glass.png").read_bytes() == b"somebody's"
         assert kept(home, "glass.png") == ("done", "seen", "glass.png.png")
         assert listed(home) == ["Review/sub/veil.png"]
-        assert home.bgzero("review", "accept", "--all").returncode == 0
+        assert home.bgzero("review", "accept", home.outbox / "Review" / "none.png").returncode == 1
+        named = home.outbox / "Review" / "sub" / "veil.png"  # a cut-out stands for its photo
+        assert home.bgzero("review", "accept", named).returncode == 0
         assert home.visible() == ["glass.png", "glass.png.png", "sub/veil.png", "sure.png"]
         assert listed(home) == []
         assert oracle.status()["wanting_look"] == 0
         assert home.bgzero("review", "accept", "--all").stdout == b"0 cut-outs are accepted.\n"
-
-
-def test_cut_out_stands_for_its_photo(home: Home) -> None:
-    """Whoever looks into the review folder names what he sees there."""
-    with home.daemon(**REVIEW) as daemon:
-        foggy(home.inbox / "glass.png")
-        daemon.wait_for("Review/glass.png")
-        Oracle(home).wait_until_settled()
-        assert home.bgzero("review", "accept", home.outbox / "Review" / "glass.png").returncode == 0
-        assert home.visible() == ["glass.png"]
-        assert home.bgzero("review", "accept", home.outbox / "Review" / "none.png").returncode == 1
 
 
 def test_original_waits_for_the_look(home: Home) -> None:
@@ -161,5 +152,6 @@ def test_lost_ledger_knows_from_the_tags_what_waits_for_a_look(home: Home) -> No
         Oracle(home).wait_until_settled()
         assert home.visible() == before == ["Review/waits.png", "sub/accepted.png"]
         assert listed(home) == ["Review/waits.png"]
-        assert "cut-outs in" in daemon.log
+        assert "2 cut-outs in" in daemon.log
+        assert ": done" not in daemon.log
         assert tag_of(home.outbox / "sub" / "accepted.png")["confidence"] == "check"

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image, PngImagePlugin
 
+from bgzero_daemon.core.confidence import Confidence
 from bgzero_daemon.core.errors import BgzeroError, PhotoCrashed, PhotoDelayed, PhotoRefused, WorkforceLost
 from bgzero_daemon.core.job import Fingerprint, PhotoKey, Staged, Task
-from bgzero_daemon.core.recipe import Recipe
+from bgzero_daemon.core.recipe import NoSubject, Recipe
 from bgzero_daemon.service.backlog import Backlog
 from bgzero_daemon.service.breaker import Breaker
 from bgzero_daemon.service.errand import Errands
@@ -68,14 +69,14 @@ def cut(task: Task) -> Staged:
 class Bench:
     """One inbox, one outbox, a scheduler, and a clock that the test turns."""
 
-    def __init__(self, root: Path, size: int = 3) -> None:
+    def __init__(self, root: Path, size: int = 3, recipe: Recipe = Recipe("m")) -> None:  # noqa: B008 - it is frozen
         self.inbox, self.outbox = root / "in", root / "out"
         self.inbox.mkdir()
         self.outbox.mkdir()
         self.ledger = Ledger(root / "ledger.db", [str(self.inbox)])
         self.workforce = Obedient(size)
         self.place = Place(
-            self.inbox, Outbox(self.outbox, umask=0o022), Recipe("m"), Originals("keep", root / "done"),
+            self.inbox, Outbox(self.outbox, umask=0o022), recipe, Originals("keep", root / "done"),
             self.ledger, Breaker("out"), Errands("place"),
         )  # fmt: skip
         self.backlog = Backlog(self.ledger, [self.place], 10)
@@ -379,3 +380,58 @@ def test_folder_that_hangs_stops_no_other(tmp_path: Path) -> None:
     dead.set()
     scheduler.close()
     ledger.close()
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda task: replace(cut(task), confidence=Confidence.NO_SUBJECT),
+        lambda _task: PhotoRefused("It cannot."),
+    ],
+    ids=["finds nothing", "refuses"],
+)
+def test_second_try_that_comes_to_nothing_leaves_the_first(
+    tmp_path: Path, second: Callable[[Task], Staged | BgzeroError]
+) -> None:
+    """The photo is done by its first cut-out, counted once, and not tried a third time."""
+    bench = Bench(tmp_path, recipe=Recipe("m", no_subject=NoSubject.PUBLISH, second="s"))
+    try:
+        bench.add("a.jpg")
+        bench.turn(lambda task: replace(cut(task), confidence=Confidence.CHECK, model=task.recipe.model))
+        first = (bench.outbox / "a.png").read_bytes()
+        bench.add("b.jpg")
+        models: list[str] = []
+
+        def answer(task: Task) -> Staged | BgzeroError:
+            models.append(task.recipe.model)
+            return second(task) if task.recipe.model == "s" else cut(task)
+
+        assert bench.turn(answer) == ["b.jpg", "a.jpg"], "what came later comes first"
+        assert models == ["m", "s"]
+        until(bench.is_idle, "it is not tried again")
+        known = bench.ledger.get(str(bench.inbox), "a.jpg")
+        assert known
+        assert (known.state, known.confidence, known.model, known.wanted) == ("done", "check", "m", "")
+        assert (bench.outbox / "a.png").read_bytes() == first
+        assert (bench.scheduler.tally.done, bench.scheduler.tally.failed) == (2, 0)
+    finally:
+        bench.scheduler.close()
+        bench.ledger.close()
+
+
+def test_new_bytes_end_a_second_try(tmp_path: Path) -> None:
+    """They are another photo, which is begun with the first model."""
+    bench = Bench(tmp_path, recipe=Recipe("m", second="s"))
+    try:
+        bench.add("a.jpg")
+        bench.turn(lambda task: replace(cut(task), confidence=Confidence.CHECK))
+        (bench.inbox / "a.jpg").write_text("other bytes")
+        bench.add("a.jpg")
+        bench.hand_out()
+        assert [task.recipe.model for task, _future in bench.workforce.tasks] == ["m"]
+        bench.workforce.work(cut)
+        until(bench._settled, "it is seen through")
+        assert bench.outcome("a.jpg") == "done"
+    finally:
+        bench.scheduler.close()
+        bench.ledger.close()

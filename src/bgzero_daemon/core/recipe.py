@@ -53,7 +53,8 @@ class OnCheck(StrEnum):
 class Recipe:
     """The settings of one cut. `model` names a card, or is the path of a weight file.
 
-    `no_subject` and `check` say what becomes of a doubtful result; they change none of its bytes.
+    `no_subject` and `check` say what becomes of a doubtful result; they change none of its bytes. `second` is the model
+    by which one that wants a look is cut once more, "" for none.
     """
 
     model: str
@@ -63,3 +64,4 @@ class Recipe:
     edges: Edges = Edges.REFINE
     no_subject: NoSubject = NoSubject.SKIP
     check: OnCheck = OnCheck.PUBLISH
+    second: str = ""

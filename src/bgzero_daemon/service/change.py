@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _CHECK_SECONDS = 60.0
 _PATIENCE_SECONDS = 30.0  # for photos that are being opened or published: a dead mount may hold them for good
 _WORKFORCE_TABLES = ("model", "worker", "limits")
+_SECOND = "model.second_model"  # looked for when a workshop begins; no worker needs to know it
 _RECIPE_KEYS = (".model", ".metadata", ".png", ".edges", ".no_subject", ".check")
 _AT_START_ONLY = ("log.to", "log.format")  # where the log goes is settled before anything is said
 
@@ -110,14 +111,15 @@ class Change:
     @property
     def needs_workers(self) -> bool:
         """Say whether workers have to be started anew."""
-        is_another_way = any(key.split(".")[0] in _WORKFORCE_TABLES for key in self.keys)
+        is_another_way = any(key.split(".")[0] in _WORKFORCE_TABLES and key != _SECOND for key in self.keys)
         return self.is_anew or is_another_way or not self.wanted.config.models <= self.former.config.models
 
     @property
     def needs_workshop(self) -> bool:
         """Say whether inboxes have to be watched anew: more than what photos are cut with has changed."""
         hot = {"model", "log", "limits"}
-        return any(key.split(".")[0] not in hot and not _is_folders_recipe(key) for key in self.keys)
+        others = (key for key in self.keys if key.split(".")[0] not in hot and not _is_folders_recipe(key))
+        return _SECOND in self.keys or any(others)
 
     @property
     def model(self) -> str:

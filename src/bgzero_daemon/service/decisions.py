@@ -10,6 +10,8 @@ from bgzero_daemon.core.errors import Code, PhotoRefused, PhotoSkipped
 from bgzero_daemon.core.job import Job, JobState, PhotoKey, Staged
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.doubts import is_second_try
+from bgzero_daemon.service.last_steps import Ending, LastSteps
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.place import Place
 from bgzero_daemon.service.record import Record, decided_now
@@ -49,11 +51,12 @@ class Decisions:
         known = self.ledger.get(self.places[job.key.folder].name, job.key.rel)
         return known if known and known.fingerprint == job.fingerprint else None
 
-    def note_done(self, job: Job, staged: Staged, seconds: float) -> None:
-        """Count a photo that was cut, and say so."""
-        self.tally.done += 1
+    def note_done(self, job: Job, staged: Staged, seconds: float, ending: Ending) -> None:
+        """Count a photo that was cut, and say so; a second try at it is no other photo."""
+        self.tally.done += ending is not Ending.BETTER
         doubts = "" if staged.confidence is Confidence.FINE else words_of(staged.confidence, staged.doubt)
-        notes = "".join(f" ({note})" for note in (staged.note, doubts) if note)
+        again = _("cut once more with {model}").format(model=job.recipe.second) if ending is Ending.AGAIN else ""
+        notes = "".join(f" ({note})" for note in (staged.note, doubts, again) if note)
         log.info(
             "%s %s: done, %s on %s, %.2f s%s", job.id, display(job.key.rel), staged.model, staged.provider,
             seconds, notes, extra={**_fields(job, JobState.DONE), "confidence": staged.confidence.value},
@@ -61,12 +64,24 @@ class Decisions:
 
     def refuse(self, job: Job, error: PhotoRefused) -> bool:
         """Write down why a photo was not cut. Returns False where it is another one by now."""
+        if (known := self.still(job)) and is_second_try(known):
+            log.info(
+                _("%s %s: the second try with %s came to nothing, the first one stays. %s"),
+                job.id, display(job.key.rel), job.recipe.model, error,
+            )  # fmt: skip
+            place = self.places[job.key.folder]
+            steps = LastSteps(place)
+            kept = steps.settled(job.key.rel, known)
+            self.ledger.put(place.name, job.key.rel, kept)
+            if kept.state is JobState.PUBLISHED:
+                place.errands.submit(steps.see_to_original, job.key.rel, kept)
+            return True
         state = JobState.SKIPPED if isinstance(error, PhotoSkipped) else JobState.FAILED
         level = logging.ERROR if state is JobState.FAILED else logging.INFO
         log.log(
             level, "%s %s: %s. %s", job.id, display(job.key.rel), state.value, error, extra=_fields(job, state)
         )  # fmt: skip
-        if known := self.still(job):
+        if known:
             self.turn_down(job.key, replace(known, sha256=error.sha256, model=job.recipe.model), error, state)
         return known is not None
 

@@ -17,9 +17,9 @@ from bgzero_daemon.service.backlog import Backlog
 from bgzero_daemon.service.chosen import name_of
 from bgzero_daemon.service.intake import Intake
 from bgzero_daemon.service.ledger import Address, Ledger
-from bgzero_daemon.service.place import REDO, Place
+from bgzero_daemon.service.place import Place
 from bgzero_daemon.service.pool import LocalWorkforce
-from bgzero_daemon.service.record import Record, decided_now
+from bgzero_daemon.service.record import REDO, Record, decided_now
 from bgzero_daemon.service.review import accept_all
 from bgzero_daemon.service.scheduler import Scheduler
 from bgzero_daemon.service.survey import Survey

@@ -2,9 +2,27 @@
 
 from bgzero_daemon.core.confidence import Confidence
 from bgzero_daemon.core.errors import Code, PhotoSkipped
-from bgzero_daemon.core.job import Job, Staged
+from bgzero_daemon.core.job import Job, JobState, Staged
 from bgzero_daemon.core.recipe import NoSubject
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.record import REDO, Record
+
+LATER = -1  # `Record.front` of a photo that is to be cut once more when nothing else waits
+
+
+def second_for(job: Job, known: Record, staged: Staged) -> str:
+    """Return the model by which this result's photo is to be cut once more, "" for none.
+
+    Once only, and never where somebody has chosen a model for it: a second try has one in its row.
+    """
+    wants = staged.confidence is Confidence.CHECK and not known.wanted and job.recipe.second != job.recipe.model
+    return job.recipe.second if wants else ""
+
+
+def is_second_try(known: Record) -> bool:
+    """Say whether a photo that waits has a cut-out that wants a look, and is to be cut once more for that."""
+    is_asked = bool(known.wanted) and known.front < REDO
+    return is_asked and known.decided == JobState.DONE and known.confidence == Confidence.CHECK
 
 
 def not_empty(job: Job, staged: Staged) -> Staged:

@@ -17,6 +17,7 @@ from bgzero_daemon.core.job import NEVER_SEEN, Job, JobState, Staged
 from bgzero_daemon.core.names import cutout_names, display, spare_names
 from bgzero_daemon.core.recipe import OnCheck
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.doubts import LATER, is_second_try, second_for
 from bgzero_daemon.service.originals import TRASHED
 from bgzero_daemon.service.place import Held, Place
 from bgzero_daemon.service.published import confidence_of, is_whole, model_of, sha256_of, tag_of
@@ -31,6 +32,8 @@ class Ending(StrEnum):
     """How the last steps of a photo went."""
 
     DONE = "done"
+    AGAIN = "again"  # published, and cut once more by another model
+    BETTER = "better"  # that one's took its place
     SAME = "same"
     CHANGED = "changed"
 
@@ -69,18 +72,27 @@ class LastSteps:
             return self._recognise(job, known, staged)
         if known.original:  # the one that was here has moved on: this is another photo under its name
             known = replace(known, output="", output_sha256="", original="")
+        is_second = is_second_try(known) and known.sha256 == staged.source_sha256
+        if is_second and staged.confidence is Confidence.NO_SUBJECT:
+            self._leave(job.key.rel, known)  # the first one saw more
+            return Ending.SAME
         self._outbox.seal(held.file, staged)
         output = self._publish(held, staged, known)
         crash.point("published")
         self._take_back(job.key.rel, known, output)
-        known = replace(
+        before, known = known, replace(
             known, sha256=staged.source_sha256, output=output, output_sha256=staged.sha256, model=staged.model,
             code="", sentence=staged.note, hint="", strikes=0,
             confidence=staged.confidence.value, doubt=staged.doubt.value,
         )  # fmt: skip
-        self._leave(job.key.rel, known)
         self._place.failures.clear(self._place.name, job.key.rel)
-        return Ending.DONE
+        if second := second_for(job, before, staged):
+            decided = decided_now(known, JobState.DONE)
+            again = replace(decided, state=JobState.WAITING, wanted=second, front=LATER)
+            self._ledger.put(self._place.name, job.key.rel, again)
+            return Ending.AGAIN
+        self._leave(job.key.rel, known)
+        return Ending.BETTER if is_second else Ending.DONE
 
     def _publish(self, held: Held, staged: Staged, known: Record) -> str:
         rel = held.job.key.rel
@@ -187,14 +199,19 @@ class LastSteps:
             self._leave(rel, moved)  # it was renamed before its turn came
         log.info(_("%s was renamed to %s; nothing is cut again."), display(job.former_rel), display(rel))
 
+    def settled(self, rel: str, record: Record) -> Record:
+        """Return a row whose cut-out is out as it is to stay: PUBLISHED where the original's turn has come.
+
+        An original is kept as long as somebody is to look at what was made of it.
+        """
+        is_over = self._place.originals.policy == "keep" or is_in_review(self._outbox.root, rel, record.output)
+        return decided_now(record, JobState.DONE if is_over else JobState.PUBLISHED)
+
     def _leave(self, rel: str, record: Record) -> None:
-        """Write a cut-out down as published, and then see to the original, unless somebody is to look first."""
-        record = self._with_output(record)
-        if self._place.originals.policy == "keep" or is_in_review(self._outbox.root, rel, record.output):
-            self._ledger.put(self._place.name, rel, decided_now(record, JobState.DONE))
-        else:
-            record = decided_now(record, JobState.PUBLISHED)
-            self._ledger.put(self._place.name, rel, record)
+        """Write a cut-out down as published, and then see to the original."""
+        record = self.settled(rel, self._with_output(record))
+        self._ledger.put(self._place.name, rel, record)
+        if record.state is JobState.PUBLISHED:
             crash.point("published-written")
             self.see_to_original(rel, record)
         crash.point("done-written")

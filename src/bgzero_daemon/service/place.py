@@ -16,17 +16,17 @@ from bgzero_daemon.core.job import NEVER_SEEN, Fingerprint, Job, JobState, Task
 from bgzero_daemon.core.names import to_wire
 from bgzero_daemon.core.recipe import Recipe
 from bgzero_daemon.service.breaker import Breaker
+from bgzero_daemon.service.doubts import is_second_try
 from bgzero_daemon.service.errand import Errands
 from bgzero_daemon.service.failures import Failures
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.originals import Originals
 from bgzero_daemon.service.outbox import Outbox, StagedFile
 from bgzero_daemon.service.published import tag_of
+from bgzero_daemon.service.record import REDO
 from bgzero_daemon.service.sight import open_below
 
 log = logging.getLogger(__name__)
-
-REDO = 2  # `Record.front` of a photo that is to be cut whatever was decided about it
 
 
 class PhotoChanged(Exception):
@@ -110,7 +110,7 @@ class Place:
     def _with_what_is_known(self, job: Job) -> Job:
         """Add the hash of the content that was decided about, here or under a former name."""
         known = self.ledger.get(self.name, job.key.rel)
-        if known is None or known.front >= REDO:
+        if known is None or known.front >= REDO or is_second_try(known):
             return job
         if known.decided:
             return replace(job, done_sha256=known.sha256)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from bgzero_daemon.core.errors import Code
 from bgzero_daemon.core.job import Fingerprint, JobState
 
+REDO = 2  # `Record.front` of a photo that is to be cut whatever was decided about it
 _MARK = ("dev", "ino", "size", "mtime_ns", "ctime_ns")
 
 

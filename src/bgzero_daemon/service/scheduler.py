@@ -221,7 +221,7 @@ class Scheduler:
             log.debug("%s %s: the same content again", job.id, display(job.key.rel))
             return
         self.pace.note_done(now, is_busy=bool(self._busy))
-        self.decisions.note_done(job, staged, now - held.started)
+        self.decisions.note_done(job, staged, now - held.started, ending)
 
     def _on_trouble(self, held: Held, error: BgzeroError, now: float) -> None:
         job = held.job

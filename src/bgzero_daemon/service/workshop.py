@@ -13,13 +13,14 @@ from pathlib import Path
 
 from bgzero_daemon.catalog import choice
 from bgzero_daemon.core import crash
-from bgzero_daemon.core.errors import BgzeroError, Code, ModelError, PhotoSkipped
+from bgzero_daemon.core.errors import BgzeroError, Code, ConfigError, ModelError, PhotoSkipped
 from bgzero_daemon.core.formats import Kind
 from bgzero_daemon.core.job import JobState, PhotoKey
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service import existing, recovery
 from bgzero_daemon.service.backlog import Backlog
+from bgzero_daemon.service.chosen import name_of
 from bgzero_daemon.service.desk import Desk
 from bgzero_daemon.service.house import House
 from bgzero_daemon.service.intake import Arrival, Intake
@@ -70,6 +71,7 @@ class Workshop:
         recovery.recover(self.places, self.ledger)
         existing.settle_existing(self.house.inboxes, self.ledger, self.config.watch.existing, ask)
         self._find_wanted_models()
+        self.house.cook_by(self.config, second=self._find_second_model())
         self.house.reopen()
         sweep_all([place.outbox for place in self.places if place.outbox.root not in known])
         crash.point("caught-up")
@@ -82,6 +84,18 @@ class Workshop:
                 log.warning(_("Photos that were to be cut again with %s are cut with their folder's model: %s"),
                             display(name), error)  # fmt: skip
                 self.ledger.forget_wanted(name)
+
+    def _find_second_model(self) -> str:
+        """Return the model for second tries, "" where there is none, or none that may be used."""
+        if not (wanted := self.config.model.second_model):
+            return ""
+        try:
+            name = name_of(wanted, self.config)
+            self._workforce.learn(name, choice.usable(name))
+        except (ModelError, ConfigError) as error:
+            log.warning(_("Doubtful photos are not cut again with %s: %s"), display(wanted), error)
+            return ""
+        return name
 
     def open(self) -> None:
         """Begin to watch; returns when every inbox is watched."""

@@ -129,6 +129,9 @@ class Model(Table):
         default="auto",
         description="auto: a GPU where one proves itself, else the CPU; or a name, or names in their order",
     )
+    second_model: str = Field(
+        default="", description="model by which a photo whose cut-out wants a look is cut once more; empty: none"
+    )
     allow_unverified: bool = Field(default=False, description="use weights that are not what their card describes")
 
 
