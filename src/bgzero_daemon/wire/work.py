@@ -49,9 +49,8 @@ class Setup(_Frame):
     `nice` is the niceness that the worker gives itself, 0 for none. `sandbox` says whether it has to be closed,
     `allow_unverified` whether weights that are not their card's are used all the same. `known_proofs` maps keys of
     earlier proofs to "" or why that provider is not used; `measures`: the CPU is measured like one that has to prove
-    itself, where nothing else is asked for. `prepared_sha256`: the descriptor is a graph that was
-    prepared from the card's weights and has to have this hash; "": the weights. `lanes` photos are in work at once,
-    `runs` of them in the network where that is on the CPU.
+    itself, where nothing else is asked for. `prepared_sha256`: the descriptor is a graph that was prepared from the
+    card's weights and has to have this hash; "": the weights. `lanes` photos are in work, `runs` in the network.
     """
 
     kind: Literal["setup"] = "setup"

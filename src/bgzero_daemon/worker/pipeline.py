@@ -79,8 +79,7 @@ class Pipeline:
         clock.lap("decode")
         tensor = to_tensor(photo, self._input)
         clock.lap("tensor")
-        mask, passes, provider = self._look(tensor, photo, order, clock)
-        judgement = judge(mask, passes.agreement)
+        mask, judgement, passes, provider = self._look(tensor, photo, order, clock)
         drawn = drawing(
             photo, mask, self._input.fit, product=order.product, edges=order.edges, output=self._output
         )  # fmt: skip
@@ -92,16 +91,19 @@ class Pipeline:
         clock.lap("encode")
         return Finished(photo.width_px, photo.height_px, provider, photo.note, judgement, clock.wall, clock.cpu, passes)
 
-    def _look(self, tensor: F32, photo: Photo, order: Cut, clock: "_Clock") -> tuple[F32, Passes, str]:
-        """Return the mask, what two looks agree on where there were two, and the provider that ran."""
+    def _look(self, tensor: F32, photo: Photo, order: Cut, clock: "_Clock") -> tuple[F32, Judgement, Passes, str]:
+        """Return the mask, how sure it is, what two looks agree on where there were two, and the provider that ran.
+
+        The mask is judged as it came, before it is averaged with another.
+        """
         size = photo.width_px, photo.height_px
         raw, provider = self._infer(tensor, size[0] * size[1], clock)
         first = self._mask(raw)
         if order.edges is not Edges.BEST:
-            return first, Passes(), provider
+            return first, judge(first), Passes(), provider
         raw, provider = self._infer(mirrored(tensor, *size, self._input.fit), size[0] * size[1], clock)
         mask, passes = joined(first, mirrored(self._mask(raw), *size, self._input.fit))
-        return mask, passes, provider
+        return mask, judge(first, mirrored=passes.agreement), passes, provider
 
     def _infer(self, tensor: F32, pixels: int, clock: "_Clock") -> tuple[NDArray[np.generic], str]:
         """Take a turn in the network: return what it says, and the provider that ran."""
