@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from bgzero_daemon.core.confidence import Confidence, Doubt
-from bgzero_daemon.photo.confidence import FOG_REACH, agreement, fog_of, judge, least_parts
+from bgzero_daemon.photo.confidence import FOG_REACH, agreement, fog_of, judge, parts_of
 from bgzero_daemon.photo.matte import F32
 
 CHECK, FINE, NO_SUBJECT = Confidence.CHECK, Confidence.FINE, Confidence.NO_SUBJECT
@@ -43,30 +43,84 @@ def test_speck_is_no_subject_and_a_small_animal_is_one() -> None:
 
 
 def page(side: int) -> F32:
-    """Letters: a hundred small rings and bars."""
+    """Letters: a hundred small rings."""
     mask = np.zeros((side, side), np.float32)
     step = side // 16
     for row in range(10):
         for column in range(10):
             top, left = 2 * step + row * step, 2 * step + column * step
             mask[top : top + step // 2, left : left + step // 2] = 1.0
+            mask[top + step // 8 : top + step // 4, left + step // 8 : left + step // 4] = 0.0
     return mask
 
 
 def test_page_of_text_is_no_subject_where_a_mask_tells_letters_apart() -> None:
-    """Parts mean something in fine masks alone: with coarse ones it was not measured."""
+    """Parts mean something in fine masks alone: coarse ones were not measured. Holes in letters are no matter."""
     assert judge(page(1024)).confidence is NO_SUBJECT
+    assert judge(page(1024)).parts == 100
     assert judge(page(320)).confidence is FINE
 
 
 def test_holes_are_no_parts() -> None:
-    """A wheel with many holes is one thing, which is what is counted: parts less holes."""
+    """A wheel with many holes is one thing; pixels that touch at their corners are two."""
     subject = np.ones((100, 100), np.bool_)
     subject[5:95:4, 5:95:4] = False
-    assert least_parts(subject) < 1
+    assert parts_of(subject) == (1, 1.0)
     subject[:] = False
     subject[::4, ::4] = True
-    assert least_parts(subject) == 25 * 25
+    assert parts_of(subject) == (25 * 25, 1 / 625)
+    assert parts_of(np.eye(7, dtype=np.bool_)) == (7, 1 / 7)
+    assert parts_of(np.zeros((3, 5), np.bool_)) == (0, 0.0)
+
+
+def test_winding_part_is_one() -> None:
+    """A spiral, whose ends meet nowhere else, and a comb of many teeth, from each side."""
+    spiral = np.zeros((41, 41), np.bool_)
+    row, column, step = 20, 20, (0, 1)
+    for length in (count // 2 for count in range(4, 40)):
+        for _pixel in range(length):
+            spiral[row, column] = True
+            row, column = row + step[0], column + step[1]
+        step = (step[1], -step[0])
+    comb = np.zeros((40, 81), np.bool_)
+    comb[:, ::2] = True
+    assert parts_of(comb)[0] == 41
+    comb[39] = True
+    for turned in (spiral, spiral.T, comb, comb[::-1], comb.T, comb.T[:, ::-1]):
+        assert parts_of(np.ascontiguousarray(turned)) == (1, 1.0)
+
+
+def slow_parts(subject: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[int, float]:
+    """Count parts by walking through each."""
+    left, sizes = {(int(row), int(column)) for row, column in np.argwhere(subject)}, []
+    whole = len(left)
+    while left:
+        ahead, size = [left.pop()], 0
+        while ahead:
+            row, column = ahead.pop()
+            size += 1
+            for near in ((row + 1, column), (row - 1, column), (row, column + 1), (row, column - 1)):
+                if near in left:
+                    left.remove(near)
+                    ahead.append(near)
+        sizes.append(size)
+    return len(sizes), max(sizes, default=0) / max(1, whole)
+
+
+@given(arrays.arrays(np.bool_, arrays.array_shapes(min_dims=2, max_dims=2, max_side=24)))
+def test_parts_are_those_that_a_walk_finds(subject: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> None:
+    """In any picture, and in one that is full of them."""
+    assert parts_of(subject) == slow_parts(subject)
+    noise = np.random.default_rng(int(subject.sum())).random((30, 30)) < 0.6
+    assert parts_of(noise) == slow_parts(noise)
+
+
+def test_crumbs_beside_a_subject_are_no_text() -> None:
+    """A bicycle's spokes fall into more parts than fifty, and most of it is one: that is a subject."""
+    mask = page(1024)
+    mask[:, 800:] = 1.0
+    assert judge(mask).parts == 101
+    assert judge(mask).confidence is FINE
 
 
 def test_half_transparent_inside_wants_a_look() -> None:

@@ -214,7 +214,8 @@ def test_lists_are_asked_for_when_they_have_changed(folder: Path) -> None:
         daemon.say(told(failed=1, model={"value": "x", "origin": "state"}, latest=[outcome]))
         until(lambda: "failed" in daemon.asked, "the same number, for another reason")
         assert "review" not in daemon.asked
-        daemon.say(told(wanting_look=1))
+        same = {"failed": 1, "model": {"value": "x", "origin": "state"}, "latest": [outcome]}
+        daemon.say(told(**same, wanting_look=1))
         until(lambda: "review" in daemon.asked, "a cut-out wants a look")
 
 

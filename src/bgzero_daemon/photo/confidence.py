@@ -19,6 +19,8 @@ LEAST_PEAK = 0.9
 LEAST_AREA = 0.002
 """A subject has so much of the picture. Sunlight on a wall has less."""
 MOST_PARTS = 50
+LEAST_LARGEST = 0.5
+"""One of many parts that is more than all others together is a subject: a bicycle leaves crumbs of spokes."""
 FINE_PX = 1024
 """From this side on a mask tells letters apart, and a page of text falls into hundreds of parts. Seen with IS-Net
 alone: in 320 pixels (u2netp) the same page is one slab, and what parts mean there was not measured."""
@@ -34,7 +36,7 @@ class Judgement:
     """What is thought of a mask, and what it was judged by.
 
     `peak` is its largest value, `area` the part of it above 0.5, `fog` what is half transparent far from the contour,
-    in pixels for each pixel of the subject; `parts` is a lower bound of its separate parts.
+    in pixels for each pixel of the subject; `parts` counts the subject's separate parts.
     """
 
     confidence: Confidence
@@ -53,8 +55,8 @@ def judge(mask: F32, *, mirrored: float | None = None, other: float | None = Non
     """
     subject: Bits = mask > 0.5
     peak, area = float(mask.max(initial=0.0)), float(np.count_nonzero(subject)) / max(1, mask.size)
-    parts = least_parts(subject)
-    is_torn = parts > MOST_PARTS and min(mask.shape) >= FINE_PX
+    parts, largest = parts_of(subject)
+    is_torn = parts > MOST_PARTS and largest < LEAST_LARGEST and min(mask.shape) >= FINE_PX
     if peak < LEAST_PEAK or area < LEAST_AREA or is_torn:
         return Judgement(Confidence.NO_SUBJECT, Doubt.NOTHING_FOUND, peak, area, parts=parts)
     fog = fog_of(mask, subject)
@@ -86,12 +88,32 @@ def fog_of(mask: F32, subject: Bits) -> float:
     return float(haze.sum(dtype=np.float64)) / count
 
 
-def least_parts(subject: Bits) -> int:
-    """Return the number of parts less the number of holes in them (Euler's number), which is cheap to count."""
-    across, down = subject[:, 1:] & subject[:, :-1], subject[1:] & subject[:-1]
-    squares = down[:, 1:] & down[:, :-1]
-    pixels, pairs = np.count_nonzero(subject), np.count_nonzero(across) + np.count_nonzero(down)
-    return int(pixels - pairs + np.count_nonzero(squares))
+def parts_of(subject: Bits) -> tuple[int, float]:
+    """Return the number of separate parts, whose pixels touch at their sides, and how much of all the largest is.
+
+    Holes count for nothing. Runs of pixels in a row are joined with those that they touch in the next one, all at once:
+    each root is hung below the smallest that it touches, until none touches another.
+    """
+    height, width = subject.shape
+    line = np.zeros(height * (width + 1) + 1, np.bool_)  # a gap behind each row, and one in front of all
+    line[1:].reshape(height, width + 1)[:, :width] = subject
+    turns = np.flatnonzero(line[1:] != line[:-1])
+    starts, ends = turns[::2], turns[1::2]
+    first = np.searchsorted(ends, starts + width + 1, side="right")
+    counts = np.maximum(np.searchsorted(starts, ends + width + 1, side="left") - first, 0)
+    upper = np.repeat(np.arange(len(starts)), counts)
+    lower = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(len(upper))
+    root = np.arange(len(starts))
+    while len(upper):
+        one, other = root[upper], root[lower]
+        apart = one != other
+        upper, lower, one, other = upper[apart], lower[apart], one[apart], other[apart]
+        np.minimum.at(root, np.maximum(one, other), np.minimum(one, other))
+        while not np.array_equal(above := root[root], root):
+            root = above
+    pixels = np.bincount(root, weights=ends - starts)
+    count = int(np.count_nonzero(pixels))
+    return count, float(pixels.max() / pixels.sum()) if count else 0.0
 
 
 def _contour(subject: Bits) -> Bits:
