@@ -22,7 +22,7 @@ from bgzero_daemon.core import paths
 from tests.fault.space import need_namespace
 from tests.home import PROGRAM, Home, is_alive, photo, until
 
-STEPS = {"decode", "tensor", "wait", "network", "encode", "hash", "check", "publish"}
+STEPS = {"decode", "tensor", "wait", "network", "edges", "encode", "hash", "check", "publish"}
 # Uses time, waits, has 300 MB for a moment and uses time, and waits.
 USER = """
 import sys, time

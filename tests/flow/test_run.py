@@ -182,6 +182,7 @@ def test_two_inboxes_with_their_own_models_and_outboxes(home: Home) -> None:
     config.write_text(
         f'[[folder]]\ninbox = "{home.inbox}"\noutbox = "{home.outbox}"\n'
         f'[[folder]]\ninbox = "{home.root}/in2"\noutbox = "{home.root}/out2"\nmodel = "u2netp"\nmetadata = "none"\n'
+        'edges = "off"\n'
     )
     for number in range(3):
         photo(home.inbox / f"{number}.jpg", seed=number)
@@ -191,6 +192,8 @@ def test_two_inboxes_with_their_own_models_and_outboxes(home: Home) -> None:
     assert b"6 cut" in done.stderr
     with Image.open(home.outbox / "0.png") as one, Image.open(home.root / "out2" / "0.png") as two:
         assert '"model":"tiny"' in one.text["bgzero"]  # type: ignore[attr-defined]
+        assert '"edges":"refine"' in one.text["bgzero"]  # type: ignore[attr-defined]
+        assert '"edges":"off"' in two.text["bgzero"]  # type: ignore[attr-defined]
         assert '"model":"u2netp"' in two.text["bgzero"]  # type: ignore[attr-defined]
 
 
