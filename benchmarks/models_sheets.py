@@ -29,6 +29,8 @@ def draw(photos: Mapping[str, Path], models: Sequence[str], folder: Path) -> Non
                 *photos.values(),
                 "--model",
                 model,
+                "--edges",
+                "off",
                 "-o",
                 f"{work}/{model}/",
             ]

@@ -4,7 +4,8 @@
 
 FOLDER holds NAME.jpg, NAME.alpha.png and NAME.foreground.png for each composite, and `score.py`, which prints the error
 of cut-outs in thousandths: mae (alpha, whole photo), edge (alpha near the contour), grad (sharpness of the contour),
-color (the cut-out over white, black and green, near the contour). Lower is better. No parameter of the program comes
+color (the cut-out over white, black and green, near the contour). Lower is better. The networks' own masks are scored,
+without refined edges: see edges.py for these. No parameter of the program comes
 from these pictures.
 """
 
@@ -30,7 +31,7 @@ def score(model: str, composites: Path) -> dict[str, list[float]]:
     """Cut every composite with a model and return its scores by photo, the mean last."""
     with tempfile.TemporaryDirectory() as folder:
         photos = sorted(composites.glob("*.jpg"))
-        command: list[str | Path] = [BGZERO, "cut", *photos, "--model", model, "-o", folder]
+        command: list[str | Path] = [BGZERO, "cut", *photos, "--model", model, "--edges", "off", "-o", folder]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         command = [sys.executable, composites / "score.py", folder, composites]
         lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
