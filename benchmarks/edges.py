@@ -115,7 +115,7 @@ def scores(composites: Path) -> list[str]:
             with tempfile.TemporaryDirectory(prefix="bgzero-benchmark-") as folder:
                 photos = sorted(composites.glob("*.jpg"))
                 weights.bgzero("cut", *photos, "--model", model, "--edges", level, "--accept-licence", "-o", folder)
-                command = [sys.executable, str(composites / "score.py"), folder, str(composites)]
+                command: list[str | Path] = [sys.executable, composites / "score.py", folder, composites]
                 told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
             lines += [f"{name + ', ' + level:24}" + "".join(f"{measure:>8}" for measure in MEASURES), *told[1:], ""]
     return lines

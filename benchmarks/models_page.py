@@ -79,8 +79,8 @@ bgzero model pull isnet-imgly-medium --from package/dist --accept-licence
 _PICTURES = """\
 ## With your own eyes
 
-Cut-outs of each model that was measured, as `bgzero cut --edges off` makes them, scaled down and laid over a loud colour: what is
-pink inside the subject is missing, and what is not pink around it was left.
+Cut-outs of each model that was measured, as `bgzero cut --edges off` makes them, scaled down and laid over a loud
+colour: what is pink inside the subject is missing, and what is not pink around it was left.
 """
 _HOW = """\
 ## How it was measured

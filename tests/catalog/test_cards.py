@@ -11,7 +11,7 @@ from bgzero_daemon.catalog.card import Commercial, ModelCard
 from bgzero_daemon.catalog.shelf import hash_file, read_card
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import ModelError
-from bgzero_daemon.core.specs import PHOTO_MAXIMUM, Activation, Fit, InputSpec, OutputSpec
+from bgzero_daemon.core.specs import PHOTO_MAXIMUM, Activation, Edge, Fit, InputSpec, OutputSpec
 
 FOLDER = paths.shipped("models")
 NAMES = sorted(file.stem for file in FOLDER.glob("*.toml"))
@@ -113,6 +113,8 @@ def test_cards_become_the_values_that_their_authors_used() -> None:
         ('title = "Tiny"', 'titel = "Tiny"', "title"),
         ("[output]", '[output]\nactivation = "softmax"', "output.activation"),
         ("[output]", "[output]\nstrecth = true", "output.strecth"),
+        ("[output]", '[output]\nedge = "sharp"', "output.edge"),
+        ("[output]", "[output]\nreach = 0", "output.reach"),
         ("[output]", "", "output"),
     ],
 )
@@ -136,6 +138,15 @@ def test_card_that_is_no_toml_is_told_with_its_file(tmp_path: Path, content: byt
         read_card(file)
     with pytest.raises(ModelError, match=r"none\.toml cannot be read"):
         read_card(tmp_path / "none.toml")
+
+
+def test_card_says_what_becomes_of_edges() -> None:
+    """Segmentation's edges are found anew, mattes are kept; the reach is the card's, or goes by the mask's size."""
+    specs = {name: read_card(FOLDER / f"{name}.toml").output.spec() for name in NAMES}
+    assert {name for name, spec in specs.items() if spec.edge is Edge.KEEP} == {"modnet"}
+    assert [specs["u2netp"].reach_of(side) for side in (320, 512, 1024)] == [32, 32, 16]
+    card = ModelCard.model_validate(tomllib.loads(card_text("[output]", "[output]\nreach = 24")))
+    assert card.output.spec().reach_of(320) == 24
 
 
 def test_card_is_frozen() -> None:
