@@ -24,13 +24,13 @@ _NINE = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1)]
 class _Stencil:
     """The Laplacian's rows of n unknown pixels.
 
-    `weights` (25, n) are those of pixels around each, five by five; `pixels` (25, n) says where these are in the
+    `weights` (25, n) are those of pixels around each, five by five; `steps` (25) says how far off these are in the
     padded grid, and `slots` (25, n) which unknown they are, n for a sure one.
     """
 
     unknown: Indices
     weights: F32
-    pixels: Indices
+    steps: Indices
     slots: Indices
 
 
@@ -50,12 +50,14 @@ def solve(guide: F32, start: F32, unknown: Flags, *, spacing: int, steps: int, p
     back = np.zeros(count, np.float32) if pull is None else np.pad(pull, margin).ravel()[stencil.unknown]
     around = np.zeros((25, count), np.float32)
 
-    def applied(values: F32, at: Indices) -> F32:
-        np.take(values, at, out=around, mode="clip")
+    def applied(values: F32) -> F32:
+        np.take(values, stencil.slots, out=around, mode="clip")
         np.multiply(around, stencil.weights, out=around)
         return np.asarray(around.sum(0), np.float32)
 
-    rest = -applied(padded, stencil.pixels)
+    rest = np.zeros(count, np.float32)
+    for weight, step in zip(stencil.weights, stencil.steps, strict=True):
+        rest -= weight * padded[stencil.unknown + step]
     scale = np.float32(1.0) / (stencil.weights[12] + back + np.float32(1e-6))
     bent = scale * rest
     moved = np.zeros(count, np.float32)
@@ -65,7 +67,7 @@ def solve(guide: F32, start: F32, unknown: Flags, *, spacing: int, steps: int, p
     for _step in range(steps):
         if size <= _GOOD_ENOUGH * first:
             break
-        change = applied(heading, stencil.slots) + back * heading[:count]
+        change = applied(heading) + back * heading[:count]
         length = np.float32(size / max(float(heading[:count] @ change), 1e-20))
         moved += length * heading[:count]
         rest -= length * change
@@ -103,10 +105,12 @@ def _stencil(guide: F32, unknown: Flags, spacing: int, margin: int) -> _Stencil:
             if one != two:
                 weights[12 - ahead] += np.take(share, mine[two])
     steps = np.array([spacing * (down * width + across) for down in range(-2, 3) for across in range(-2, 3)], np.intp)
-    pixels = at + steps[:, None]
     slot = np.full(len(colours), len(at), np.intp)
     slot[at] = np.arange(len(at))
-    return _Stencil(at, weights, pixels, np.take(slot, pixels))
+    slots = np.empty(weights.shape, np.intp)
+    for around, step in zip(slots, steps, strict=True):
+        np.take(slot, at + step, out=around, mode="clip")
+    return _Stencil(at, weights, steps, slots)
 
 
 def _whitened(colours: F32, centre_at: Indices, nine: Indices) -> F32:
