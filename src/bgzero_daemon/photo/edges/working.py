@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from bgzero_daemon.core.specs import REACH_UNIT
 from bgzero_daemon.photo.edges.colourline import along, colour_lines
 from bgzero_daemon.photo.edges.grid import F32, SEEN, Box, Flags, colours_of, grown, near_contour, resized, subject_box
 from bgzero_daemon.photo.edges.softness import softness
@@ -14,11 +15,9 @@ from bgzero_daemon.photo.picture import Photo
 _COARSE, _FINE = 256, 512
 """Nodes of the longer side. The coarse grid lets colour mend a contour that the network drew pixels off."""
 
-_UNIT = 1024
-"""Distances on a grid are told in parts of its longer side: so many of them make it up."""
+_SOFT_REACH, _HARD_REACH = 8, 2
+"""In parts of a grid's longer side, of which there are REACH_UNIT."""
 
-_SOFT_REACH = 8
-_HARD_REACH = 2
 _COARSE_STEPS, _FINE_STEPS = 40, 20
 _PULL = np.float32(0.01)
 _LEAST_HAIR = 0.05
@@ -29,7 +28,7 @@ class Working:
     """A matte on a grid over the subject's box.
 
     `guide` (rows, columns, 3) holds the photo's colours and `alpha` (rows, columns) the opacity, both in [0, 1];
-    `unknown` is what was solved, all else is 0 or 1. `is_whole`: there is a node for each pixel.
+    `unknown` is what was solved, all else is 0 or 1.
     """
 
     box: Box
@@ -57,7 +56,7 @@ class _Sampled:
     def px(self, distance: float) -> int:
         """Return nodes for a distance in parts of the grid."""
         longer: int = max(self.mask.shape)
-        return max(1, round(distance * longer / _UNIT))
+        return max(1, round(distance * longer / REACH_UNIT))
 
 
 def refined(photo: Photo, mask: F32, reach: float) -> Working | None:
