@@ -22,9 +22,9 @@ POINTS = {
     for file in SOURCE.rglob("*.py")
     for point in re.findall(r'crash\.point\(f?"([a-z0-9-]+)[{"]', file.read_text())
 }
-# Reached on paths of their own, tested where those are: migration, renames, failures, file systems without links.
+# Reached on paths of their own, tested where those are: migration, renames, failures, reviews, odd file systems.
 ELSEWHERE = {"ledger-copied", "ledger-version-", "follow-chosen", "followed", "failure-written", "held", "replaced",
-             "config-written"}  # fmt: skip
+             "config-written", "accept-written", "accept-moved", "accept-done", "taken-back"}  # fmt: skip
 WORKER = {point for point in POINTS if point.startswith("worker-")}
 MOVE = {"BGZERO_FOLDER__ORIGINALS": "move", "BGZERO_WATCH__SETTLE_SECONDS": "0.1"}
 
@@ -156,7 +156,7 @@ def test_rename_that_is_cut_short_by_a_death_is_finished(home: Home, point: str)
 
 
 @pytest.mark.fault("F60")
-@pytest.mark.parametrize("point", ["ledger-copied", "ledger-version-2", "ledger-version-3"])
+@pytest.mark.parametrize("point", ["ledger-copied", "ledger-version-2", "ledger-version-3", "ledger-version-4"])
 def test_ledger_that_was_being_brought_forward_is_whole(home: Home, point: str) -> None:
     """A death in the middle of a migration: the next start goes on, and what was decided is decided."""
     photo(home.inbox / "a.png")

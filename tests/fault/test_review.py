@@ -119,7 +119,7 @@ def test_renamed_photo_takes_its_cut_out_along_inside_the_review_folder(home: Ho
         until(lambda: listed(home) == ["Review/b.png"], lambda: daemon.log)
 
 
-@pytest.mark.parametrize("place", ["accept-written", "accept-moved"])
+@pytest.mark.parametrize("place", ["accept-written", "accept-moved", "accept-done"])
 def test_death_while_a_cut_out_is_accepted(home: Home, place: str) -> None:
     """Between ledger and move, and between move and ledger: it ends in its place, once, and is off the list."""
     with home.daemon(**REVIEW, BGZERO_CRASH_AT=place) as daemon:
@@ -129,12 +129,26 @@ def test_death_while_a_cut_out_is_accepted(home: Home, place: str) -> None:
         content = (home.outbox / "Review" / "glass.png").read_bytes()
         assert Oracle(home).ask("accept") == {}
         assert daemon.process.wait(20) == -signal.SIGKILL
-    assert home.visible() == ["glass.png" if place == "accept-moved" else "Review/glass.png"]
+    assert home.visible() == ["Review/glass.png" if place == "accept-written" else "glass.png"]
     with home.daemon(**REVIEW) as daemon:
         until(lambda: kept(home, "glass.png") == ("done", "seen", "glass.png"), lambda: daemon.log)
         assert home.visible() == ["glass.png"]
         assert (home.outbox / "glass.png").read_bytes() == content
         assert "glass.png: done" not in daemon.log
+
+
+def test_death_once_the_former_cut_out_is_gone(home: Home) -> None:
+    """New bytes look fine and are in their place; what was killed before it wrote that down is not cut again."""
+    with home.daemon(**REVIEW, BGZERO_CRASH_AT="taken-back") as daemon:
+        glass = foggy(home.inbox / "glass.png")
+        daemon.wait_for("Review/glass.png")
+        Oracle(home).wait_until_settled()
+        photo(glass, seed=5)
+        assert daemon.process.wait(60) == -signal.SIGKILL
+    assert home.visible() == ["glass.png"]
+    with home.daemon(**REVIEW) as daemon:
+        until(lambda: kept(home, "glass.png") == ("done", "fine", "glass.png"), lambda: daemon.log)
+        assert home.visible() == ["glass.png"]
 
 
 def test_lost_ledger_knows_from_the_tags_what_waits_for_a_look(home: Home) -> None:

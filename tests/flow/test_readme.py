@@ -75,7 +75,7 @@ def test_commands_to_a_running_daemon_work_as_printed(home: Home) -> None:
         return subprocess.run(shell, cwd=home.root, env=home.env | {"PATH": path}, capture_output=True, timeout=60)
 
     assert type_in(STEERING[0]).returncode == 3
-    assert len(STEERING) == 22
+    assert len(STEERING) == 23
     with home.started("run") as daemon:
         until(lambda: "Drop photos" in daemon.log, "it watches")
         photo(pictures / "Inbox" / "a.jpg")

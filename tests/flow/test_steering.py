@@ -407,12 +407,13 @@ def test_older_ledger_is_brought_forward_and_a_newer_one_refused(home: Home) -> 
     photo(home.inbox / "a.jpg")
     home.once()
     with sqlite3.connect(file) as base:
-        base.executescript("ALTER TABLE photo DROP COLUMN wanted; PRAGMA user_version = 2;")
+        later = "".join(f"ALTER TABLE photo DROP COLUMN {name};" for name in ("wanted", "confidence", "doubt"))
+        base.executescript(f"DROP INDEX photo_confidence; {later} PRAGMA user_version = 2;")
     base.close()
     assert home.once().returncode == 0
     assert (file.parent / "ledger.db.version-2").exists()
     with sqlite3.connect(file) as base:
-        assert base.execute("PRAGMA user_version").fetchone() == (3,)
+        assert base.execute("PRAGMA user_version").fetchone() == (4,)
         assert base.execute("SELECT count(*), max(wanted) FROM photo").fetchone() == (1, "")
         base.execute("PRAGMA user_version = 99")
     base.close()
