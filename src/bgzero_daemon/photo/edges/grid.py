@@ -45,15 +45,15 @@ class Box:
         return max(1, round(self.width_px * scale)), max(1, round(self.height_px * scale))
 
 
-def subject_box(mask: F32, width_px: int, height_px: int) -> Box | None:
-    """Return where the photo shows what the mask sees, with a margin; None where it sees nothing.
+def subject_box(seen: Flags, width_px: int, height_px: int) -> Box | None:
+    """Return where the photo shows what is set in `seen`, with a margin; None where nothing is.
 
-    `mask` (rows, columns), in [0, 1], covers the whole photo.
+    `seen` (rows, columns) covers the whole photo, whatever its sides.
     """
-    (rows,), (columns,) = (np.nonzero((mask > SEEN).any(axis)) for axis in (1, 0))
+    (rows,), (columns,) = (np.nonzero(seen.any(axis)) for axis in (1, 0))
     if not len(rows):
         return None
-    down, across = height_px / mask.shape[0], width_px / mask.shape[1]
+    down, across = height_px / seen.shape[0], width_px / seen.shape[1]
     left, right = float(columns[0]) * across, float(columns[-1] + 1) * across
     top, bottom = float(rows[0]) * down, float(rows[-1] + 1) * down
     margin = _MARGIN_SHARE * max(right - left, bottom - top) + _MARGIN_PX

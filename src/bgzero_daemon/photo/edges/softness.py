@@ -9,6 +9,9 @@ _REACH = 16
 """A window reaches so many mask pixels to each side of the one that is looked at."""
 
 _MEAN_REACH = 12
+WINDOWS_PX = _REACH + _MEAN_REACH
+"""From here on a contour has no say: what is half seen so far from any is taken for hair."""
+
 _HARD, _HAIR = 1.5, 3.0
 """Widths in mask pixels. Seen medians: hard things 0.8 to 1.0, fur 2.3 to 11."""
 

@@ -1,5 +1,6 @@
 """The matte on a small grid over the subject: what of a photo is hair, what is hard, and how opaque both are."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 from bgzero_daemon.core.specs import REACH_UNIT
 from bgzero_daemon.photo.edges.colourline import along, colour_lines
 from bgzero_daemon.photo.edges.grid import F32, SEEN, Box, Flags, colours_of, grown, near_contour, resized, subject_box
-from bgzero_daemon.photo.edges.softness import softness
+from bgzero_daemon.photo.edges.softness import WINDOWS_PX, softness
 from bgzero_daemon.photo.edges.solver import solve
 from bgzero_daemon.photo.picture import Photo
 
@@ -65,7 +66,7 @@ def refined(photo: Photo, mask: F32, reach: float) -> Working | None:
     `mask` (rows, columns), in [0, 1], covers the whole photo, whatever its sides. `reach`: so far from the contour, in
     parts of 1024, opacity may be neither 0 nor 1.
     """
-    box = subject_box(mask, photo.width_px, photo.height_px)
+    box = subject_box(_near_subject(mask, reach), photo.width_px, photo.height_px)
     if box is None:
         return None
     hair = softness(mask)
@@ -85,12 +86,18 @@ def refined(photo: Photo, mask: F32, reach: float) -> Working | None:
 
 def as_masked(photo: Photo, mask: F32) -> Working | None:
     """Return the mask itself on the grid, for its colours: what it sees partly is unknown. None where nothing is."""
-    box = subject_box(mask, photo.width_px, photo.height_px)
+    box = subject_box(mask > SEEN, photo.width_px, photo.height_px)
     if box is None:
         return None
     (guide,) = colours_of(photo, box, (_FINE,))
     alpha = _part_of(photo, mask, box, _FINE, Image.Resampling.BILINEAR)
     return Working(box, guide, alpha, (alpha > 0) & (alpha < 1))
+
+
+def _near_subject(mask: F32, reach: float) -> Flags:
+    """Return what is seen and may stay so: haze farther off ends as nothing, and has no claim to the grid's nodes."""
+    farthest = max(WINDOWS_PX, math.ceil(reach * max(mask.shape) / REACH_UNIT))
+    return (mask > SEEN) & grown(mask > 0.5, farthest)
 
 
 def _sampled(
@@ -102,7 +109,11 @@ def _sampled(
 def _part_of(photo: Photo, plane: F32, box: Box, side: int, how: Image.Resampling) -> F32:
     """Return the box of a plane that covers the whole photo, on a grid."""
     down, across = plane.shape[0] / photo.height_px, plane.shape[1] / photo.width_px
-    part = box.left * across, box.top * down, box.right * across, box.bottom * down
+    bottom, right = (
+        min(box.bottom * down, plane.shape[0]),
+        min(box.right * across, plane.shape[1]),
+    )  # or rounding is out
+    part = box.left * across, box.top * down, right, bottom
     return resized(plane, box.fitted(side), how, part).clip(0.0, 1.0)
 
 
