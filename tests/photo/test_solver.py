@@ -52,6 +52,15 @@ def test_solution_is_the_one_of_the_full_matrix(channels: int) -> None:
         assert (made.ravel()[sure] == start.ravel()[sure]).all()
 
 
+def test_pixels_that_no_window_reaches_stay() -> None:
+    """With every second pixel in a window, rows between the lines of a thin grid are in none."""
+    chance = np.random.default_rng(6)
+    guide, start = chance.random((5, 9, 3)).astype(np.float32), chance.random((5, 9)).astype(np.float32)
+    unknown = np.zeros(start.shape, np.bool_)
+    unknown[1::2] = True
+    assert (solve(guide, start, unknown, spacing=2, steps=50) == start).all()
+
+
 def test_opacity_that_is_linear_in_colour_is_found_and_carried() -> None:
     """A ramp between two colours: solved from its ends, and told by lines of colour exactly."""
     share = np.linspace(0, 1, 40, dtype=np.float32)[None].repeat(20, 0)

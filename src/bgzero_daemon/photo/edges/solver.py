@@ -63,22 +63,33 @@ def solve(guide: F32, start: F32, unknown: Flags, *, spacing: int, steps: int, p
     moved = np.zeros(count, np.float32)
     heading = np.zeros(count + 1, np.float32)  # the last one stands for all sure pixels, which do not move
     heading[:count] = bent
-    size = first = float(rest @ bent)
+    size = first = _product(rest, bent)
     for _step in range(steps):
         if size <= _GOOD_ENOUGH * first:
             break
         change = applied(heading) + back * heading[:count]
-        length = np.float32(size / max(float(heading[:count] @ change), 1e-20))
+        bend = _product(heading[:count], change)
+        if bend <= 0.0:
+            break  # nothing but rounding is left
+        length = np.float32(size / bend)
         moved += length * heading[:count]
         rest -= length * change
         bent = scale * rest
-        former, size = size, float(rest @ bent)
+        former, size = size, _product(rest, bent)
         heading[:count] *= np.float32(size / former)
         heading[:count] += bent
     padded[stencil.unknown] += moved
     height, width = start.shape
     whole = padded.reshape(height + 2 * margin, width + 2 * margin)[margin : margin + height, margin : margin + width]
     return whole.clip(0.0, 1.0)
+
+
+def _product(one: F32, other: F32) -> float:
+    """Return the inner product, summed by numpy itself.
+
+    A library for matrices may share it among threads, and what it makes then differs with their number.
+    """
+    return float(np.einsum("n,n->", one, other, dtype=np.float64))
 
 
 def _stencil(guide: F32, unknown: Flags, spacing: int, margin: int) -> _Stencil:
