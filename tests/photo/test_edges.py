@@ -57,6 +57,8 @@ def a_mask(kind: str, side: int, seed: int) -> F32:
 @example(width=1, height=40, side=16, kind="noise", own=False, fit=Fit.LETTERBOX, edge=Edge.REFINE, seed=0)
 @example(width=3, height=5, side=16, kind="binary", own=True, fit=Fit.STRETCH, edge=Edge.KEEP, seed=0)
 @example(width=600, height=257, side=32, kind="noise", own=True, fit=Fit.LETTERBOX, edge=Edge.REFINE, seed=0)
+@example(width=1, height=700, side=16, kind="noise", own=False, fit=Fit.STRETCH, edge=Edge.REFINE, seed=0)
+@example(width=1300, height=2, side=16, kind="spot", own=False, fit=Fit.LETTERBOX, edge=Edge.REFINE, seed=0)
 def test_any_photo_and_mask_keep_the_promises(
     width: int, height: int, side: int, kind: str, own: bool, fit: Fit, edge: Edge, seed: int
 ) -> None:
@@ -98,7 +100,9 @@ def test_strips_have_no_seams_and_no_say() -> None:
     for left, right in ((0, 1), (3, 450), (449, 900)):
         assert (drawn.draw(slice(200, 300), slice(left, right)) == whole[200:300, left:right]).all()
     one, two = (
-        b"".join(encode(drawn, truth.photo, exif=b"", tag={}, png=Png.FAST, hands=Threads(count))) for count in (1, 2)
+        # five strips: a second thread does not help with less than four
+        b"".join(encode(drawn, truth.photo, exif=b"", tag={}, png=Png.SMALL, hands=Threads(count)))
+        for count in (1, 2)
     )
     assert one == two
 
@@ -263,6 +267,31 @@ def test_small_subject_is_no_worse_than_by_plain_resizing(shape: str) -> None:
             truth.error(matte(truth.photo, mask, Fit.STRETCH, edges=edges)) for edges in (Edges.OFF, Edges.REFINE)
         )
         assert made < plain + 1
+
+
+def test_what_the_file_itself_shows_in_part_keeps_its_colours() -> None:
+    """A cut-out that is cut again has clean colours at its edge: they were no mixture with what is hidden there."""
+    truth = scene("fur")
+    own = (255 * truth.alpha).round().astype(np.uint8)
+    rgb = np.where(own[..., None] > 0, truth.foreground.round(), 0).astype(np.uint8)
+    mask = truth.mask(320, 1.0)
+    made = refined(Photo.of(rgb, own), mask)
+    partly = (own > 0) & (own < 255) & (made[..., 3] > 0)
+    assert partly.mean() > 0.01
+    assert (made[..., :3][partly] == rgb[partly]).all()
+    opaque = np.full_like(own, 255)
+    assert (refined(Photo.of(truth.rgb, opaque), mask) == refined(truth.photo, mask)).all(), "which is no photo's rule"
+
+
+@pytest.mark.parametrize("side", [320, 1024])
+def test_haze_far_from_the_subject_takes_nothing_from_it(side: int) -> None:
+    """What is seen faintly in two corners ends as nothing, and the grid is the subject's all the same."""
+    truth = scene("letters", "coffee", size=(1400, 1000), share=0.22, middle=(0.7, 0.35))
+    mask = truth.mask(side, 0.8)
+    hazy = mask.copy()
+    hazy[: side // 40, : side // 40] = hazy[-side // 40 :, : side // 40] = 0.4
+    clear, made = (matte(truth.photo, one, Fit.STRETCH, edges=Edges.REFINE) for one in (mask, hazy))
+    assert (made == clear).all()
 
 
 def test_mask_alone_is_the_cutouts_opacity() -> None:

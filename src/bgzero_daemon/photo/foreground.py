@@ -98,7 +98,8 @@ class CutOut(_Drawing):
         (partly,) = np.nonzero((matte.ravel() - np.uint32(1)) < _OPAQUE - 1)
         words, levels = drawn.reshape(-1), matte.ravel()
         if self._has_alpha:
-            partly = partly[words[partly] > 0]
+            # what the file itself shows in part has been parted from its ground before, and is no mixture
+            partly = partly[self._words[rows, columns].ravel()[partly] >> _OPACITY_BITS == _OPAQUE]
         for first in range(0, len(partly), _CLEANED_AT_ONCE):
             some = partly[first : first + _CLEANED_AT_ONCE]
             down, across = np.divmod(some, drawn.shape[1])
