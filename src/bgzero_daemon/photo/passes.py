@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bgzero_daemon.core.specs import Fit
+from bgzero_daemon.photo.confidence import agreement
 from bgzero_daemon.photo.matte import F32
 from bgzero_daemon.photo.tensor import photo_box
 
@@ -41,7 +42,5 @@ def joined(first: F32, second: F32) -> tuple[F32, Passes]:
 
     The mean of masks that see different things would be neither: mirrored letters are no letters to a network.
     """
-    one, two = first > 0.5, second > 0.5
-    either = int((one | two).sum())
-    passes = Passes(int((one & two).sum()) / either if either else 1.0)
+    passes = Passes(agreement(first, second))
     return (first if passes.is_unsure else (first + second) * np.float32(0.5)), passes
