@@ -2,6 +2,7 @@
 
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -10,6 +11,8 @@ import pytest
 from bgzero_daemon.catalog import shelf
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import ModelError, PhotoRefused
+from bgzero_daemon.core.job import Task
+from bgzero_daemon.core.recipe import Recipe
 from bgzero_daemon.service import machine
 from bgzero_daemon.service.allowance import Allowance
 from bgzero_daemon.service.growth import Growth
@@ -100,6 +103,14 @@ def test_pixels_in_work_fit_into_the_memory_beside_the_model() -> None:
     assert sizes(memory_limit=2).pixels_beside(500_000_000) == 1_100_000_000 // BYTES_PER_PIXEL
     assert sizes(memory_limit=0.1).pixels_beside(500_000_000) == 0, "one at a time"
     assert sizes().expected_bytes(needing(300)) == 300_000_000
+
+
+def test_small_photo_counts_with_what_its_edges_take() -> None:
+    """Grids of them are the same for any photo; of one whose size nobody knows much is expected."""
+    one = Task("1", "a.png", Recipe("u2netp"), 0, 0)
+    likely = [sizes().likely_pixels(replace(one, pixels=pixels)) for pixels in (1, 24_000_000, 1 << 40, 0)]
+    assert likely[0] * BYTES_PER_PIXEL == 50_000_000
+    assert likely[1:] == [24_000_000] * 3
 
 
 def test_runs_go_beside_each_other_where_memory_is_plenty() -> None:

@@ -53,3 +53,38 @@ def test_memory_grows_by_a_known_figure_for_each_pixel(form: str, turn: int, mos
     small, large = (peak_bytes(size, form, turn) for size in ((2000, 2000), (6000, 4000)))
     each = (large - small) / 20_000_000
     assert each < most < BYTES_PER_PIXEL
+
+
+# What edges and colours take beside the photo: their grids, whose size is the same for any photo, and a strip.
+EDGES = """
+import sys
+from pathlib import Path
+import numpy as np
+from bgzero_daemon.core.recipe import Edges
+from bgzero_daemon.core.specs import Fit
+from bgzero_daemon.photo.foreground import drawing
+from bgzero_daemon.photo.picture import WORD, Photo
+
+def peak():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+
+chance = np.random.default_rng(0)
+photo = Photo(np.tile(chance.integers(0, 1 << 24, (400, 600)).astype(WORD) | np.uint32(0xFF000000), (10, 10)))
+down, across = np.mgrid[0:1024, 0:1024]
+disc = ((400 - np.hypot(down - 512, across - 512)) / 8).clip(0, 1).astype(np.float32)
+mask = {"disc": disc, "noise": chance.random((1024, 1024), np.float32)}[sys.argv[1]]
+Path("/proc/self/clear_refs").write_text("5")  # from now on: the peak of what follows
+before = peak()
+drawn = drawing(photo, mask, Fit.STRETCH, edges=Edges.REFINE)
+for top in range(0, 4000, 400):
+    rows = slice(top, top + 87)
+    drawn.draw(rows, drawn.columns(rows))
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize(("kind", "most"), [("disc", 70e6), ("noise", 130e6)])
+def test_edges_take_the_same_memory_whatever_the_photo(kind: str, most: float) -> None:
+    """Nothing of 24 megapixels is made at full size; where a mask is noise all nodes are solved, and no more."""
+    done = subprocess.run([sys.executable, "-c", EDGES, kind], capture_output=True, check=True)
+    assert int(done.stdout) < most

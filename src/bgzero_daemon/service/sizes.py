@@ -12,6 +12,7 @@ from bgzero_daemon.settings.schema import Config
 _SHARE = 0.75  # of the machine's memory, for all workers together
 _UNKNOWN_PEAK_MB = 1000  # of a model that nobody measured
 _UNKNOWN_PIXELS = 24_000_000  # of a photo whose container does not say, or exaggerates
+_LEAST_PIXELS = 2_500_000  # that a photo counts as: the grids of its edges take 50 MB, however small it is
 _FILLED = 0.8  # of a worker's memory, as far as photos' sizes can be foreseen
 _ROOM_TO_SHARE = 2_000_000_000  # of bytes beside the model, for runs of the network beside each other
 BYTES_PER_PIXEL = 20  # of a photo in work, as measured: benchmarks/README.md
@@ -85,8 +86,11 @@ class Sizes:
         return min(self.pixels, max(0, room) // BYTES_PER_PIXEL)
 
     def likely_pixels(self, task: Task) -> int:
-        """Return how large a photo most likely is. A header that is beyond the limit is refused, not decoded."""
-        return task.pixels if 0 < task.pixels <= self.photo_pixels else _UNKNOWN_PIXELS
+        """Return how large a photo most likely is, or counts as where it is small.
+
+        A header that is beyond the limit is refused, not decoded.
+        """
+        return max(_LEAST_PIXELS, task.pixels if 0 < task.pixels <= self.photo_pixels else _UNKNOWN_PIXELS)
 
     def most_pixels(self, task: Task) -> int:
         """Return how large a photo may be: headers say anything, and beyond the limit it is refused anyway."""
