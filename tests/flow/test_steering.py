@@ -301,6 +301,31 @@ def test_redo_with_another_model_is_for_these_photos_alone_and_survives_a_kill(h
         assert cut(home, daemon, "d", 9) == "tiny"
 
 
+def edges_of(home: Home, name: str) -> object:
+    """Return what was done for a cut-out's edges."""
+    settings = tag_of(home.outbox / f"{name}.png")["settings"]
+    assert isinstance(settings, dict)
+    return settings["edges"]
+
+
+def test_redo_with_other_edges_is_for_these_photos_alone_and_survives_a_kill(home: Home) -> None:
+    """Others keep their folder's, and so does the photo itself the next time."""
+    with home.daemon(**QUICK) as daemon:
+        for number, name in enumerate("abc"):
+            cut(home, daemon, name, number)
+        told(home, "pause")
+        told(home, "redo", "--edges", "off", home.inbox / "a.jpg")
+        told(home, "redo", "--edges", "best", home.inbox / "c.jpg")
+        told(home, "redo", "--edges", "finest", home.inbox / "b.jpg", code=2)
+        daemon.stop(signal.SIGKILL)
+    with home.daemon(**QUICK) as daemon:
+        told(home, "resume")
+        until(lambda: daemon.log.count(": done") == 2, lambda: daemon.log)
+        assert [edges_of(home, name) for name in "abc"] == ["off", "refine", "best"]
+        told(home, "redo", home.inbox / "a.jpg")
+        until(lambda: edges_of(home, "a") == "refine", lambda: daemon.log)
+
+
 def test_photos_for_a_model_that_cannot_be_had_let_others_pass(home: Home) -> None:
     """A whole folder that is to be cut again with broken weights does not keep new photos waiting."""
     tiny.install(home.models, "other")
@@ -407,7 +432,9 @@ def test_older_ledger_is_brought_forward_and_a_newer_one_refused(home: Home) -> 
     photo(home.inbox / "a.jpg")
     home.once()
     with sqlite3.connect(file) as base:
-        later = "".join(f"ALTER TABLE photo DROP COLUMN {name};" for name in ("wanted", "confidence", "doubt"))
+        later = "".join(
+            f"ALTER TABLE photo DROP COLUMN {name};" for name in ("wanted", "confidence", "doubt", "wanted_edges")
+        )
         base.executescript(f"DROP INDEX photo_confidence; {later} PRAGMA user_version = 2;")
     base.close()
     assert home.once().returncode == 0

@@ -187,6 +187,7 @@ def test_ledger_without_doubts_gets_them_and_keeps_its_decisions(tmp_path: Path)
     old = sqlite3.connect(file, isolation_level=None)
     old.executescript(
         "DROP INDEX photo_confidence; ALTER TABLE photo DROP COLUMN confidence; ALTER TABLE photo DROP COLUMN doubt;"
+        "ALTER TABLE photo DROP COLUMN wanted_edges;"
         " PRAGMA user_version = 3;"
     )
     old.close()

@@ -64,6 +64,7 @@ def test_arguments_are_what_the_verb_takes(verb: str, arguments: dict[str, objec
         (b'{"verb":"pause","seconds":1e400}', "above 0"),
         (b'{"verb":"pause","seconds":NaN}', "above 0"),
         (b'{"verb":"pause","for":3}', "takes no for"),
+        (b'{"verb":"redo","paths":["a"],"edges":"fine"}', "off, refine, best"),
         (b'{"verb":"rm"}', "one of the verbs"),
         (b'{"verb":["status"]}', "one of the verbs"),
         (b'{"verb":"status","protocol":2}', "version 1"),

@@ -4,6 +4,7 @@ import argparse
 from typing import TypeAlias
 
 from bgzero_daemon.cli.words import Parser
+from bgzero_daemon.core.recipe import Edges
 from bgzero_daemon.core.texts import _
 
 Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - argparse has no public one
@@ -19,6 +20,20 @@ def add_licence(verb: Parser) -> None:
     verb.add_argument(
         "--accept-licence", action="store_true", help=_("accept its licence where that does not allow commercial use")
     )
+
+
+def add_edges(verb: Parser) -> None:
+    """Add --edges."""
+    verb.add_argument(
+        "--edges", choices=[edges.value for edges in Edges],
+        help=_("what is done for edges and colours: nothing, one look, or a second look at the mirror image"),
+    )  # fmt: skip
+
+
+def add_wishes(redo: Parser) -> None:
+    """Add what may be wished for photos that are cut again."""
+    redo.add_argument("--model", metavar="NAME", default="", help=_("with this model, these photos alone"))
+    add_edges(redo)
 
 
 def add_log_options(logs: Parser) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from bgzero_daemon import __version__
 from bgzero_daemon.cli.desktop import add_desktop
 from bgzero_daemon.cli.measuring import add_model_bench, add_speed
-from bgzero_daemon.cli.options import Verbs, add_json, add_licence, add_log_options
+from bgzero_daemon.cli.options import Verbs, add_edges, add_json, add_licence, add_log_options, add_wishes
 from bgzero_daemon.cli.reviewing import add_review
 from bgzero_daemon.cli.words import Parser, teach
 from bgzero_daemon.core.confidence import Confidence
-from bgzero_daemon.core.recipe import Edges, Png
+from bgzero_daemon.core.recipe import Png
 from bgzero_daemon.core.texts import _
 
 
@@ -69,10 +69,7 @@ def _add_work(verbs: Verbs, common: Parser, configured: Parser) -> None:
         "--png", choices=[png.value for png in Png],
         help=_("how much time the file may take for fewer bytes; the pixels are the same"),
     )  # fmt: skip
-    cut.add_argument(
-        "--edges", choices=[edges.value for edges in Edges],
-        help=_("what is done for edges and colours: nothing, one look, or a second look at the mirror image"),
-    )  # fmt: skip
+    add_edges(cut)
     cut.add_argument(
         "--notify", dest="serve", action="store_const", const="bgzero_daemon.cli.bubble:cut",
         help=_("tell of failures by a notification, too, and take file: URIs, as file managers need it"),
@@ -120,7 +117,7 @@ def _add_decisions(verbs: Verbs, common: Parser) -> None:
         verb.add_argument("paths", nargs="+", metavar="PATH", help=what)
         verb.set_defaults(serve=f"bgzero_daemon.cli.photos:{name}")
         if name == "redo":
-            verb.add_argument("--model", metavar="NAME", default="", help=_("with this model, these photos alone"))
+            add_wishes(verb)
     failed = verbs.add_parser("failed", parents=[common], help=_("photos that could not be cut"))
     add_json(failed)
     failed.set_defaults(serve="bgzero_daemon.cli.photos:failed")

@@ -39,9 +39,15 @@ def add(arguments: argparse.Namespace) -> int:
 
 def redo(arguments: argparse.Namespace) -> int:
     """Cut photos again, whatever was decided."""
-    wanted = {"model": arguments.model} if arguments.model else {}
-    print(_("{count} photos are cut again.").format(count=count_of("redo", _paths(arguments), **wanted)))
+    count = count_of("redo", _paths(arguments), **wished(arguments))
+    print(_("{count} photos are cut again.").format(count=count))
     return 0
+
+
+def wished(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what is wished for photos that are cut again, as far as anything is."""
+    named = {"model": arguments.model, "edges": arguments.edges}
+    return {name: value for name, value in named.items() if value}
 
 
 def failed(arguments: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 import argparse
 
 from bgzero_daemon import client
-from bgzero_daemon.cli.photos import chosen, count_of
+from bgzero_daemon.cli.photos import chosen, count_of, wished
 from bgzero_daemon.cli.steer import print_json
 from bgzero_daemon.core.texts import _
 
@@ -31,7 +31,6 @@ def accept(arguments: argparse.Namespace) -> int:
 def redo(arguments: argparse.Namespace) -> int:
     """Cut their photos again."""
     paths = chosen(arguments) or [photo["path"] for photo in client.ask("review", limit=_MOST)["photos"]]
-    wanted = {"model": arguments.model} if arguments.model else {}
-    count = count_of("redo", paths, **wanted) if paths else 0
+    count = count_of("redo", paths, **wished(arguments)) if paths else 0
     print(_("{count} photos are cut again.").format(count=count))
     return 0

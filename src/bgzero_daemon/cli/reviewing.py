@@ -1,6 +1,6 @@
 """The options of `bgzero review`."""
 
-from bgzero_daemon.cli.options import Verbs, add_json
+from bgzero_daemon.cli.options import Verbs, add_json, add_wishes
 from bgzero_daemon.cli.words import Parser
 from bgzero_daemon.core.texts import _
 
@@ -20,5 +20,5 @@ def add_review(verbs: Verbs, common: Parser) -> None:
         verb.add_argument("paths", nargs="*", metavar="PHOTO", help=_("photo in an inbox, its cut-out, or a folder"))
         verb.add_argument("--all", action="store_true", help=_("all of them"))
         if action == "redo":
-            verb.add_argument("--model", metavar="NAME", default="", help=_("with this model, these photos alone"))
+            add_wishes(verb)
         verb.set_defaults(serve=f"bgzero_daemon.cli.review:{action}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from bgzero_daemon.core.job import Job, PhotoKey
+from bgzero_daemon.core.recipe import Edges
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.place import Place
 
@@ -105,7 +106,10 @@ class Backlog:
             key = PhotoKey(folder, rel)
             if key not in busy and key not in known:
                 number = f"{next(self.numbers):05d}"
-                recipe = replace(place.recipe, model=record.wanted) if record.wanted else place.recipe
+                recipe = replace(
+                    place.recipe, model=record.wanted or place.recipe.model,
+                    edges=Edges(record.wanted_edges or place.recipe.edges),
+                )  # fmt: skip
                 self._ready[folder].append(
                     Job(number, key, record.fingerprint, recipe, pixels=record.pixels,
                         strikes=record.strikes, tries=record.tries)

@@ -23,7 +23,7 @@ VERSION = 4
 
 # Version 1 held decisions only. What waits, a name that was chosen, an original on its way and
 # everything for retries came with version 2, a model for single photos with version 3, what is thought of a
-# cut-out with version 4.
+# cut-out, and edges for single photos, with version 4.
 _STEPS = {
     1: """
 CREATE TABLE photo (
@@ -80,6 +80,7 @@ CREATE INDEX photo_state ON photo (state, decided_at);
     4: """
 ALTER TABLE photo ADD COLUMN confidence TEXT NOT NULL DEFAULT '';
 ALTER TABLE photo ADD COLUMN doubt TEXT NOT NULL DEFAULT '';
+ALTER TABLE photo ADD COLUMN wanted_edges TEXT NOT NULL DEFAULT '';
 CREATE INDEX photo_confidence ON photo (confidence, decided_at);
 """,
 }

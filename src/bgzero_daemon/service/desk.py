@@ -123,12 +123,13 @@ class Desk:
             raise BgzeroError(_("Name the photos that are to be cut again."))
         if name := name_of(cast(str, request.get("model", "")), self._config):
             self._workforce.learn(name, choice.usable(name))
-        return self._open_again(self._each(request, (*_DECIDED, JobState.WAITING)), name)
+        edges = cast(str, request.get("edges", ""))
+        return self._open_again(self._each(request, (*_DECIDED, JobState.WAITING)), name, edges)
 
     def _retry(self, request: dict[str, object]) -> Reply:
         return self._open_again(self._each(request, (JobState.FAILED,)))
 
-    def _open_again(self, rows: Iterator[tuple[int, str, Record]], model: str = "") -> Reply:
+    def _open_again(self, rows: Iterator[tuple[int, str, Record]], model: str = "", edges: str = "") -> Reply:
         count, moved, folders = 0, "", set()
         with self._ledger.together():
             for folder, rel, record in rows:
@@ -136,8 +137,9 @@ class Desk:
                     moved = record.original
                     continue
                 again = replace(
-                    record, state=JobState.WAITING, front=REDO, strikes=0, tries=0, not_before=0.0, wanted=model
-                )
+                    record, state=JobState.WAITING, front=REDO, strikes=0, tries=0, not_before=0.0,
+                    wanted=model, wanted_edges=edges,
+                )  # fmt: skip
                 self._ledger.put(self._places[folder].name, rel, again)
                 folders.add(folder)
                 count += 1

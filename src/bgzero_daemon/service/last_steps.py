@@ -88,7 +88,9 @@ class LastSteps:
         self._place.failures.clear(self._place.name, job.key.rel)
         if second := second_for(job, before, staged):
             decided = decided_now(known, JobState.DONE)
-            again = replace(decided, state=JobState.WAITING, wanted=second, front=LATER)
+            again = replace(
+                decided, state=JobState.WAITING, wanted=second, wanted_edges=before.wanted_edges, front=LATER
+            )
             self._ledger.put(self._place.name, job.key.rel, again)
             return Ending.AGAIN
         self._leave(job.key.rel, known)

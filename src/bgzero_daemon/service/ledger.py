@@ -124,6 +124,7 @@ class Ledger:
                 base, fingerprint=fingerprint, state=JobState.WAITING, pixels=pixels, rank=self._rank,
                 front=int(front or max(0, base.front)), not_before=0.0, tries=0,
                 wanted=base.wanted if base.front >= 0 else "",  # that was about its former bytes
+                wanted_edges=base.wanted_edges if base.front >= 0 else "",
                 strikes=base.strikes if former and former.fingerprint == fingerprint else 0,
             )  # fmt: skip
             self.put(inbox, rel, waiting)

@@ -24,8 +24,8 @@ class Record:
     `code`, `sentence` and `hint` say why it was not cut. `front` puts it
     before all others, `rank` is the order of arrival, `not_before` a moment of the monotonic clock.
     `decided_at` is Unix time in seconds, for people only. `wanted` names the model that somebody asked for when the
-    photo was to be cut again, "" for that of its folder. `confidence` and `doubt` are what is thought of its cut-out
-    (`core.confidence`).
+    photo was to be cut again, "" for that of its folder, and `wanted_edges` the level of edges (`core.recipe`).
+    `confidence` and `doubt` are what is thought of its cut-out (`core.confidence`).
     """
 
     fingerprint: Fingerprint
@@ -50,6 +50,7 @@ class Record:
     wanted: str = ""
     confidence: str = ""
     doubt: str = ""
+    wanted_edges: str = ""
 
     def is_about(self, fingerprint: Fingerprint) -> bool:
         """Say whether a file with this fingerprint needs no second look.
@@ -73,7 +74,7 @@ def decided_now(record: Record, state: JobState) -> Record:
     """Return a record with this decision, dated now; what only a photo that waits needs is cleared."""
     return replace(
         record, state=state, decided=(JobState.DONE if state is JobState.PUBLISHED else state).value,
-        front=0, not_before=0.0, tries=0, wanted="", decided_at=time.time(),
+        front=0, not_before=0.0, tries=0, wanted="", wanted_edges="", decided_at=time.time(),
     )  # fmt: skip
 
 

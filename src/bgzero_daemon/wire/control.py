@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from bgzero_daemon.core.confidence import Confidence
+from bgzero_daemon.core.recipe import Edges
 
 SOCKET = "control.sock"  # in core.paths.runtime_dir()
 STATUS = "status.json"  # beside it: the last Snapshot, for who cannot ask
@@ -52,6 +53,12 @@ def _name(value: object) -> object:
 def _confidence(value: object) -> object:
     if value not in [*Confidence]:
         raise BadRequest(f"confidence is one of {', '.join(filter(None, Confidence))}")
+    return value
+
+
+def _edges(value: object) -> object:
+    if value not in [*Edges]:
+        raise BadRequest(f"edges is one of {', '.join(Edges)}")
     return value
 
 
@@ -97,8 +104,8 @@ VERBS: Mapping[str, Verb] = {
     ),
     "add": Verb("cut these photos of an inbox first", ("photos",), needs={"paths": _paths}),
     "redo": Verb(
-        "cut again, whatever was decided, with another model if one is named",
-        ("count",), needs={"paths": _paths}, takes={"model": _name},
+        "cut again, whatever was decided, with another model or other edges if these are named",
+        ("count",), needs={"paths": _paths}, takes={"model": _name, "edges": _edges},
     ),
     "models": Verb("all models there are cards for, the best first", ("models",), may_take_long=True),
     "failed": Verb("photos that could not be cut", ("photos", "count"), takes={"limit": _count}),
