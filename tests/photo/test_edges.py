@@ -10,7 +10,8 @@ from PIL import Image
 
 from bgzero_daemon.core.recipe import Edges, Png, Product
 from bgzero_daemon.core.specs import Edge, Fit, OutputSpec
-from bgzero_daemon.photo.edges.grid import Box, colours_of, near_contour
+from bgzero_daemon.photo.edges.colourline import colour_lines
+from bgzero_daemon.photo.edges.grid import Box, colours_of, near_contour, subject_box
 from bgzero_daemon.photo.edges.opacity import Refined
 from bgzero_daemon.photo.edges.working import Working
 from bgzero_daemon.photo.encode import encode
@@ -121,6 +122,38 @@ def test_step_that_nobody_solved_is_drawn_alike_in_any_strips() -> None:
     assert not whole[:, :4].any()
 
 
+def test_opacity_lies_between_the_lines_of_four_nodes() -> None:
+    """Pixel by pixel, written down plainly: lines are bilinear, colours are the photo's."""
+    chance = np.random.default_rng(4)
+    guide, alpha = chance.random((8, 10, 3)).astype(np.float32), np.zeros((8, 10), np.float32)
+    alpha[:, 5:] = 1
+    unknown = np.zeros(alpha.shape, np.bool_)
+    unknown[2:6, 3:7] = True
+    alpha[unknown] = chance.random(int(unknown.sum()))
+    photo = Photo.of(noisy((90, 110, 3), 5))
+    made = Refined(photo, Working(Box(5, 3, 95, 83), guide, alpha, unknown)).opacity(slice(0, 90), slice(0, 110))
+    lines = colour_lines(guide, alpha, np.ones(alpha.shape, np.bool_))
+    for row, column in np.ndindex(80, 90):
+        down, across = (row + 0.5) * 8 / 80 - 0.5, (column + 0.5) * 10 / 90 - 0.5
+        if 1 <= down <= 6 and 2 <= across <= 7:  # all four are unknown, or beside one that is
+            top, left = int(down), int(across)
+            (a, b), (c, d) = lines[:, top, left : left + 2].T, lines[:, top + 1, left : left + 2].T
+            upper, lower = a + (b - a) * (across - left), c + (d - c) * (across - left)
+            line = upper + (lower - upper) * (down - top)
+            wanted = float(line[:3] @ photo.rgb[row + 3, column + 5] + line[3] * 255)
+            assert abs(made[row + 3, column + 5] - np.clip(wanted, 0, 255)) < 0.05, (row, column)
+
+
+def test_box_is_what_is_seen_with_a_margin() -> None:
+    """Six parts of a hundred of its longer side and four pixels, as far as the photo goes."""
+    seen = np.zeros((100, 50), np.bool_)
+    seen[40:60, 10:20] = True
+    assert subject_box(seen, 500, 1000) == Box(84, 384, 216, 616)
+    seen[90:, 48:] = True
+    assert subject_box(seen, 500, 1000) == Box(60, 360, 500, 1000)
+    assert subject_box(np.zeros((3, 3), np.bool_), 500, 1000) is None
+
+
 def test_mirrored_photo_has_a_mirrored_matte() -> None:
     """Left and right are alike; single pixels may differ, where the solver stops early."""
     truth = scene("fur", "chelsea")
@@ -199,6 +232,26 @@ def test_known_mixture_gives_its_colours_back() -> None:
     off, own = (np.abs(one[partly] - front[partly]).mean() / 255 for one in (made[..., :3].astype(np.float32), rgb))
     assert off < 0.02
     assert own > 0.1
+
+
+def test_colours_of_small_things_are_their_own() -> None:
+    """Stripes of eight pixels, which go on in the soft edge: nearer to themselves than the photo, by a fifth."""
+    height, width = 300, 400
+    down, across = np.mgrid[0:height, 0:width].astype(np.float32)
+    alpha = np.clip((across - 150) / 100, 0, 1)
+    front = np.where((down // 8 % 2)[..., None] > 0, np.array([220, 60, 40]), np.array([40, 80, 200]))
+    rgb = (alpha[..., None] * front + (1 - alpha[..., None]) * 128).round().astype(np.uint8)
+    made = compose(Photo.of(rgb), _square(alpha), Fit.STRETCH, edges=Edges.REFINE, output=KEEP)
+    partly = (alpha > 0.3) & (alpha < 0.95)
+    off, own = (np.abs(one[partly] - front[partly]).mean() for one in (made[..., :3].astype(np.float32), rgb))
+    assert off < 0.8 * own
+
+
+def test_grain_between_the_nodes_of_a_grid_is_kept() -> None:
+    """Where a pixel is nearly opaque its colour is nearly the photo's, whatever the grid knows of it."""
+    photo = Photo.of(noisy((700, 900, 3), 8))
+    made = compose(photo, np.full((320, 320), 0.97, np.float32), Fit.STRETCH, edges=Edges.REFINE, output=KEEP)
+    assert np.abs(made[..., :3].astype(np.int16) - photo.rgb).mean() < 8
 
 
 def _square(alpha: F32) -> F32:

@@ -74,6 +74,24 @@ def test_opacity_that_is_linear_in_colour_is_found_and_carried() -> None:
     assert np.abs(along(lines, guide) - share)[unknown].max() < 0.02
 
 
+def test_colour_lines_are_those_of_the_paper() -> None:
+    """He's equations 19 and 20 window by window, and their means; beyond the border its own nodes go on."""
+    chance = np.random.default_rng(2)
+    guide, alpha = chance.random((9, 12, 3)), chance.random((9, 12))
+    wide, wide_alpha = np.pad(guide, ((2, 2), (2, 2), (0, 0)), mode="edge"), np.pad(alpha, 2, mode="edge")
+    exact = np.zeros((9, 12, 4))
+    for row, column in np.ndindex(9, 12):
+        colours = wide[row : row + 5, column : column + 5].reshape(25, 3)
+        seen = wide_alpha[row : row + 5, column : column + 5].ravel()
+        around = colours - colours.mean(0)
+        slopes = np.linalg.solve(around.T @ around / 25 + 1e-5 * np.eye(3), around.T @ (seen - seen.mean()) / 25)
+        exact[row, column] = *slopes, seen.mean() - slopes @ colours.mean(0)
+    padded = np.pad(exact, ((2, 2), (2, 2), (0, 0)), mode="edge")
+    means = [padded[row : row + 5, column : column + 5].mean((0, 1)) for row, column in np.ndindex(9, 12)]
+    lines = colour_lines(guide.astype(np.float32), alpha.astype(np.float32), np.ones(alpha.shape, np.bool_))
+    assert np.abs(lines.reshape(4, -1).T - np.array(means)).max() < 1e-4
+
+
 def test_colour_lines_of_one_grey_are_finite() -> None:
     """Whose covariance has no inverse but for what is added to it."""
     grey = np.random.default_rng(0).random((60, 60, 1)).astype(np.float32).repeat(3, 2)
