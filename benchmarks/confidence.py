@@ -59,6 +59,10 @@ class Network:
         mask = to_mask(self._engine.run(tensor), self._card.output.spec())
         return np.ascontiguousarray(mask[:, ::-1]) if mirrored else mask
 
+    def judged(self, mask: F32, mirrored: float | None, other: float | None) -> Judgement:
+        """Judge one of its masks, as the worker does."""
+        return judge(mask, mirrored=mirrored, other=other, edge=self._card.output.edge)
+
 
 def resized(mask: F32, side_px: int) -> F32:
     """Return a mask as a square of this side."""
@@ -120,7 +124,7 @@ def rows_of(
         mask = network.mask(content)
         mirrored = agreement(mask, network.mask(content, mirrored=True)) if mirrors else None
         second = agreement(mask, resized(other.mask(content), mask.shape[0])) if other else None
-        yield Row(name, judge(mask, mirrored=mirrored, other=second), truth_of(folder, name, mask))
+        yield Row(name, network.judged(mask, mirrored, second), truth_of(folder, name, mask))
 
 
 def summary(rows: Sequence[Row]) -> Mapping[str, str]:

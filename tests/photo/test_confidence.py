@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from bgzero_daemon.core.confidence import Confidence, Doubt
+from bgzero_daemon.core.specs import Edge
 from bgzero_daemon.photo.confidence import FOG_REACH, agreement, fog_of, judge, parts_of
 from bgzero_daemon.photo.matte import F32
 
@@ -133,6 +134,16 @@ def test_half_transparent_inside_wants_a_look() -> None:
     mask = disc()
     mask[155:165, 155:165] = 0.6
     assert judge(mask).confidence is FINE
+
+
+def test_veil_of_a_matting_network_is_meant() -> None:
+    """Its card says that its edges are kept; nothing found, and masks that differ, are doubts nevertheless."""
+    mask = disc()
+    mask[130:190, 130:190] = 0.6
+    assert judge(mask, edge=Edge.KEEP).confidence is FINE
+    assert judge(mask, edge=Edge.REFINE).doubt is Doubt.SEE_THROUGH
+    assert judge(mask, edge=Edge.KEEP, mirrored=0.5).doubt is Doubt.PASSES_DIFFER
+    assert judge(mask * np.float32(0.5), edge=Edge.KEEP).confidence is NO_SUBJECT
 
 
 def test_haze_around_the_subject_wants_a_look_too() -> None:

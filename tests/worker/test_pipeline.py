@@ -81,6 +81,26 @@ def test_mask_that_is_kept_is_the_one_without_edges() -> None:
     assert (refined != plain).any()
 
 
+def veil() -> bytes:
+    """Return a bright frame around something that the network takes for half there."""
+    grey = np.zeros((SIZE[1], SIZE[0]), np.uint8)
+    grey[20:100, 20:140] = 255
+    grey[40:80, 40:120] = 130
+    out = io.BytesIO()
+    Image.fromarray(grey).convert("RGB").save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("edges", [Edges.REFINE, Edges.BEST])
+@pytest.mark.parametrize(("edge", "word"), [("refine", "check"), ("keep", "fine")])
+def test_veil_is_no_doubt_where_the_card_says_that_it_is_meant(edge: str, word: str, edges: Edges) -> None:
+    """A matting network draws what is half there; of any other it is worth a look."""
+    order = Cut(job="1", name="a.png", metadata=Metadata.NONE, product=Product.CUTOUT, png=Png.FAST, edges=edges)
+    finished = pipeline(edge=edge).cut(veil(), "ab" * 32, order, Kept())
+    assert finished.judgement.confidence == word
+    assert finished.judgement.fog > 0.02
+
+
 @pytest.mark.parametrize("fit", ["stretch", "letterbox"])
 def test_second_look_at_the_mirror_agrees(fit: str) -> None:
     """A network that sees the same in a mirror: their mean is what each of them is."""

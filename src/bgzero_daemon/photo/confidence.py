@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgzero_daemon.core.confidence import Confidence, Doubt
+from bgzero_daemon.core.specs import Edge
 from bgzero_daemon.photo.matte import F32
 
 Bits = NDArray[np.bool_]
@@ -47,11 +48,14 @@ class Judgement:
     parts: int = 0
 
 
-def judge(mask: F32, *, mirrored: float | None = None, other: float | None = None) -> Judgement:
+def judge(
+    mask: F32, *, mirrored: float | None = None, other: float | None = None, edge: Edge = Edge.REFINE
+) -> Judgement:
     """Judge a network's mask, (S, S), in [0, 1], as it came: before anything was refined or averaged.
 
     `mirrored` is its agreement (`agreement`) with the same network's mask of the mirrored photo, turned back; `other`
-    that with another network's; None where there is none.
+    that with another network's; None where there is none. `edge` is the card's: what a matting network makes half
+    transparent (KEEP) it means, and a veil is no doubt.
     """
     subject: Bits = mask > 0.5
     peak, area = float(mask.max(initial=0.0)), float(np.count_nonzero(subject)) / max(1, mask.size)
@@ -61,7 +65,7 @@ def judge(mask: F32, *, mirrored: float | None = None, other: float | None = Non
         return Judgement(Confidence.NO_SUBJECT, Doubt.NOTHING_FOUND, peak, area, parts=parts)
     fog = fog_of(mask, subject)
     doubt = Doubt.NONE
-    if fog > MOST_FOG:
+    if fog > MOST_FOG and edge is not Edge.KEEP:
         doubt = Doubt.SEE_THROUGH
     elif mirrored is not None and mirrored < LEAST_MIRRORED:
         doubt = Doubt.PASSES_DIFFER

@@ -100,10 +100,10 @@ class Pipeline:
         raw, provider = self._infer(tensor, size[0] * size[1], clock)
         first = self._mask(raw)
         if order.edges is not Edges.BEST:
-            return first, judge(first), Passes(), provider
+            return first, judge(first, edge=self._output.edge), Passes(), provider
         raw, provider = self._infer(mirrored(tensor, *size, self._input.fit), size[0] * size[1], clock)
         mask, passes = joined(first, mirrored(self._mask(raw), *size, self._input.fit))
-        return mask, judge(first, mirrored=passes.agreement), passes, provider
+        return mask, judge(first, mirrored=passes.agreement, edge=self._output.edge), passes, provider
 
     def _infer(self, tensor: F32, pixels: int, clock: "_Clock") -> tuple[NDArray[np.generic], str]:
         """Take a turn in the network: return what it says, and the provider that ran."""
