@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core import paths
+from bgzero_daemon.core.confidence import Confidence, Doubt
 from bgzero_daemon.core.recipe import Edges, Metadata, Png, Product
 from bgzero_daemon.wire import work
 from bgzero_daemon.wire.work import ProtocolError, receive, send
@@ -53,7 +54,15 @@ FRAMES: list[work.Frame] = [
     work.Begun(job="1"),
     work.Hashed(job="1", sha256="ab" * 32),
     work.Done(
-        job="1", staged_bytes=1, staged_sha256="cd" * 32, width_px=3, height_px=4, provider="cpu", seconds={"a": 0.5}
+        job="1",
+        staged_bytes=1,
+        staged_sha256="cd" * 32,
+        width_px=3,
+        height_px=4,
+        provider="cpu",
+        seconds={"a": 0.5},
+        confidence=Confidence.CHECK,
+        doubt=Doubt.SEE_THROUGH,
     ),
     work.Refused(job="1", verdict="skipped", sentence="HEIC: später 🙂", hint=""),
 ]
@@ -233,6 +242,20 @@ def test_descriptors_beside_the_body_are_not_taken(pair: Pair, lent: Lent) -> No
     assert lent.all_closed()
 
 
+DONE = (
+    f'"job": "1", "staged_bytes": 1, "staged_sha256": "{"cd" * 32}", "width_px": 3, "height_px": 4, "provider": "cpu",'
+    ' "seconds": {}'
+)
+
+
+def test_done_frame_that_is_true_is_one(pair: Pair) -> None:
+    """Those below are refused for what they say last."""
+    pair[0].sendall(framed(f'{{"kind": "done", {DONE}, "confidence": "check"}}'.encode()))
+    (frame,) = work.Receiver().receive(pair[1]) or []
+    assert isinstance(frame, work.Done)
+    assert frame.confidence == "check"
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -242,10 +265,12 @@ def test_descriptors_beside_the_body_are_not_taken(pair: Pair, lent: Lent) -> No
         '"ready", "is_verified": true, "sandbox": "", "seconds": 1, "network_seconds": 1, "provider": "a\\nb"',
         '"ready", "is_verified": true, "sandbox": "", "seconds": 1, "network_seconds": 1e308, "provider": "c"',
         '"ready", "is_verified": true, "sandbox": "", "seconds": 1, "network_seconds": NaN, "provider": "c"',
+        f'"done", {DONE}, "confidence": "accepted"',
+        f'"done", {DONE}, "confidence": "seen"',
     ],
 )
 def test_lies_of_a_worker_are_no_frames(pair: Pair, body: str) -> None:
-    """A path for a hash, a deadline without end, a line of log in a name."""
+    """A path for a hash, a deadline without end, a line of log in a name, a look that only a person can have had."""
     receiver = work.Receiver()
     pair[0].sendall(framed(f'{{"kind": {body}}}'.encode()))
     with pytest.raises(ProtocolError):

@@ -34,12 +34,19 @@ class _Frame(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _judged(word: Confidence) -> Confidence:
+    if word in (Confidence.ACCEPTED, Confidence.SEEN):
+        raise ValueError("that is for people to say")
+    return word
+
+
 # What a worker says is shown to people: one line of plain characters, whatever a photo has made of it.
 Line = Annotated[str, Field(max_length=4000), AfterValidator(display_line)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=1 << 40)]
 ProofKey = Annotated[str, Field(max_length=400, pattern=r"^[A-Za-z0-9_. +-]+$")]
+Judged = Annotated[Confidence, AfterValidator(_judged)]
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_. -]+$")]
 
 
@@ -153,7 +160,8 @@ class Done(_Frame):
     """Worker: the staged file is complete.
 
     `seconds` maps each step to its wall time, `cpu_seconds` to what the whole worker used meanwhile; `deflate` is the
-    part of `encode` that compressing took. `confidence` and `doubt` are what is thought of the cut-out.
+    part of `encode` that compressing took. `confidence` and `doubt` are what is thought of the cut-out; a worker has no
+    word for what somebody has looked at.
     """
 
     kind: Literal["done"] = "done"
@@ -164,7 +172,7 @@ class Done(_Frame):
     height_px: Count
     provider: Name
     note: Line = ""
-    confidence: Confidence = Confidence.UNKNOWN
+    confidence: Judged = Confidence.UNKNOWN
     doubt: Doubt = Doubt.NONE
     seconds: dict[Name, Seconds]
     cpu_seconds: dict[Name, Seconds] = {}
