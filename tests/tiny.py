@@ -68,10 +68,10 @@ def network(
     return bytes(model.SerializeToString())
 
 
-def install(models: Path, name: str = "tiny", fit: str = "stretch", gain: float = 20.0) -> Path:
+def install(models: Path, name: str = "tiny", fit: str = "stretch", gain: float = 20.0, blind_px: int = 0) -> Path:
     """Put network and card into a folder of models; return the weight file."""
     models.mkdir(parents=True, exist_ok=True)
-    content = network(gain=gain)
+    content = network(gain=gain, blind_px=blind_px)
     weights = models / f"{name}.onnx"
     weights.write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()

@@ -1,171 +1,130 @@
-"""The review folder: what goes there, how it leaves, and that nothing is lost or replaced on the way."""
+"""The review folder and second tries, with deaths between all steps: one cut-out for a photo, and none that is lost."""
 
-import json
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from bgzero_daemon.core.confidence import Confidence
+from bgzero_daemon.core.job import JobState
+from bgzero_daemon.core.recipe import OnCheck, Recipe
+from bgzero_daemon.service.last_steps import LastSteps
+from bgzero_daemon.service.published import is_whole
+from bgzero_daemon.service.review import Review
+from tests.fault import deaths
 from tests.fault.oracle import Oracle, tag_of
-from tests.flow.test_review import foggy
-from tests.home import Home, photo, until
+from tests.flow.test_review import foggy, kept, listed
+from tests.home import Home, until
+from tests.service.test_scheduler import Bench
 
 REVIEW = {"BGZERO_OUTPUT__CHECK": "review"}
 
 
-def listed(home: Home) -> list[str]:
-    """Return the cut-outs that want a look, below the outbox."""
-    photos = json.loads(home.bgzero("review", "--json").stdout)["photos"]
-    return sorted(str(Path(photo["cutout"]).relative_to(home.outbox)) for photo in photos)
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder with what all those left who died."""
+    root = tmp_path_factory.mktemp("deaths")
+    command = [sys.executable, "-m", "tests.fault.deaths", str(root)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return root
 
 
-def kept(home: Home, name: str) -> tuple[str, str, str]:
-    """Return what the ledger says of a photo: state, confidence, and where its cut-out is."""
-    told = Oracle(home).decided()[name]
-    return told["state"], told["confidence"], str(Path(told["cutout"]).relative_to(home.outbox))
+def visible(bench: Bench) -> list[str]:
+    """Return the cut-outs, below the outbox."""
+    found = [path.relative_to(bench.outbox) for path in bench.outbox.rglob("*.png")]
+    return sorted(str(path) for path in found if not path.name.startswith("."))
 
 
-def test_doubtful_cut_outs_wait_in_their_own_folder_until_they_are_accepted(home: Home) -> None:
-    """Mirrored below Review; accepted, they go to their places, replace nothing, and are off the list."""
-    with home.daemon(**REVIEW) as daemon:
-        photo(home.inbox / "sure.png")
-        foggy(home.inbox / "glass.png", seed=1)
-        foggy(home.inbox / "sub" / "veil.png", seed=2)
-        daemon.wait_for("sure.png", "Review/glass.png", "Review/sub/veil.png")
+def goes_on(bench: Bench, word: Confidence) -> str:
+    """Go on after a death: cut what waits, do what a round does, and return what is thought of the cut-out."""
+    try:
+        bench.turn(deaths.judged(word))
+        Review(bench.place).look_after("a.jpg")
+        known = bench.ledger.get(str(bench.inbox), "a.jpg")
+        assert known
+        if known.state is JobState.PUBLISHED:
+            LastSteps(bench.place).see_to_original("a.jpg", known)
+            known = bench.ledger.get(str(bench.inbox), "a.jpg")
+            assert known
+        assert known.state is JobState.DONE
+        assert [os.path.relpath(known.output, bench.outbox)] == visible(bench)
+        assert is_whole(Path(known.output), known.output_sha256)
+        assert (bench.inbox / "a.jpg").exists() != (bench.inbox.parent / "done" / "a.jpg").exists()
+        return known.confidence
+    finally:
+        bench.scheduler.close()
+        bench.ledger.close()
+
+
+@pytest.mark.parametrize(("life", "point"), [case for case in deaths.CASES if case[0] != "let-be"])
+def test_whatever_a_death_comes_after_there_is_one_cut_out_in_the_end(left: Path, life: str, point: str) -> None:
+    """Cut again out of the review folder, or into it, by a second model, or accepted: whole, in its place, once."""
+    bench = deaths.bench_of(left / f"{life}-{point}", life)
+    word = Confidence.CHECK if life == "enters" else Confidence.FINE
+    assert goes_on(bench, word) == (Confidence.SEEN if life == "accepted" else word)
+    assert visible(bench) == (["Review/a.png"] if life == "enters" else ["a.png"])
+    is_kept = life == "enters"
+    assert (bench.inbox / "a.jpg").exists() == is_kept
+
+
+@pytest.mark.parametrize("point", deaths.LIVES["let-be"])
+def test_second_try_that_nobody_wants_after_a_death_leaves_one_cut_out(left: Path, point: str) -> None:
+    """The setting is gone at the next start: the first one stays while it is there, else the second one does."""
+    root = left / f"let-be-{point}"
+    bench = Bench(root, recipe=Recipe("m", check=OnCheck.REVIEW), policy="move")
+    bench.ledger.forget_second_tries()
+    word = goes_on(bench, Confidence.FINE)
+    is_second = point in ("taken-back", "done-written")
+    assert (word, visible(bench)) == (
+        (Confidence.FINE, ["a.png"]) if is_second else (Confidence.CHECK, ["Review/a.png"])
+    )
+    assert tag_of_bench(root)["confidence"] == word
+
+
+def tag_of_bench(root: Path) -> dict[str, object]:
+    """Return the tag of the one cut-out there."""
+    (output,) = (path for path in (root / "out").rglob("*.png") if not path.name.startswith("."))
+    return tag_of(output)
+
+
+def test_daemon_goes_on_where_it_was_killed_and_sees_what_was_done_by_hand(home: Home) -> None:
+    """An acceptance that was written down is carried out by the next start. Moved out by hand is accepted, removed is
+    looked at; a lost ledger knows from tags and places what still waits.
+    """
+    with home.daemon(**REVIEW, BGZERO_CRASH_AT="accept-written") as daemon:
+        for seed, name in enumerate(["accepted", "out", "gone", "stays"]):
+            foggy(home.inbox / "sub" / f"{name}.png", seed=seed)
+        daemon.wait_for(*(f"Review/sub/{name}.png" for name in ("accepted", "out", "gone", "stays")))
         oracle = Oracle(home)
         oracle.wait_until_settled()
-        assert home.visible() == ["Review/glass.png", "Review/sub/veil.png", "sure.png"]
-        assert listed(home) == ["Review/glass.png", "Review/sub/veil.png"]
-        said = home.bgzero("review").stdout.decode()
-        assert "glass.png  " in said
-        assert said.count("wants a look: see-through inside") == 2
-        (home.outbox / "glass.png").write_bytes(b"somebody's")
-        done = home.bgzero("review", "accept", home.inbox / "glass.png")
-        assert (done.returncode, done.stdout) == (0, b"1 cut-outs are accepted.\n")
-        assert (home.outbox / "glass.png").read_bytes() == b"somebody's"
-        assert kept(home, "glass.png") == ("done", "seen", "glass.png.png")
-        assert listed(home) == ["Review/sub/veil.png"]
-        assert home.bgzero("review", "accept", home.outbox / "Review" / "none.png").returncode == 1
-        named = home.outbox / "Review" / "sub" / "veil.png"  # a cut-out stands for its photo
-        assert home.bgzero("review", "accept", named).returncode == 0
-        assert home.visible() == ["glass.png", "glass.png.png", "sub/veil.png", "sure.png"]
-        assert listed(home) == []
-        assert oracle.status()["wanting_look"] == 0
-        assert home.bgzero("review", "accept", "--all").stdout == b"0 cut-outs are accepted.\n"
-
-
-def test_original_waits_for_the_look(home: Home) -> None:
-    """It is needed for another try; once its cut-out is accepted it moves as any other."""
-    config = home.root / "config" / "bgzero" / "config.toml"
-    config.parent.mkdir(parents=True)
-    config.write_text(f'[[folder]]\ninbox = "{home.inbox}"\noutbox = "{home.outbox}"\noriginals = "move"\n')
-    with home.daemon("--config", config, **REVIEW) as daemon:
-        foggy(home.inbox / "glass.png")
-        daemon.wait_for("Review/glass.png")
-        Oracle(home).wait_until_settled()
-        assert (home.inbox / "glass.png").exists()
-        assert home.bgzero("review", "accept", "--all").returncode == 0
-        until(lambda: not (home.inbox / "glass.png").exists(), lambda: daemon.log)
-        assert (home.root / "Done" / "glass.png").exists()
-
-
-def test_better_try_leaves_the_review_folder(home: Home) -> None:
-    """Cut again it replaces itself there, or goes to the others and leaves nothing behind; an edited one stays."""
-    with home.daemon(**REVIEW) as daemon:
-        glass, veil = foggy(home.inbox / "glass.png"), foggy(home.inbox / "veil.png", seed=1)
-        daemon.wait_for("Review/glass.png", "Review/veil.png")
-        Oracle(home).wait_until_settled()
-        done = home.bgzero("review", "redo", glass)
-        assert done.stdout == b"1 photos are cut again.\n", done.stderr
-        until(lambda: daemon.log.count("glass.png: done") == 2, lambda: daemon.log)
-        Oracle(home).wait_until_settled()
-        assert home.visible() == ["Review/glass.png", "Review/veil.png"]
-        (home.outbox / "Review" / "veil.png").write_bytes(b"edited")
-        photo(glass, seed=5)
-        photo(veil, seed=6)
-        daemon.wait_for("glass.png", "veil.png")
-        Oracle(home).wait_until_settled()
-        assert home.visible() == ["Review/veil.png", "glass.png", "veil.png"]
-        assert listed(home) == []
-
-
-def test_what_is_done_by_hand_counts(home: Home) -> None:
-    """Moved out it is accepted, removed it was looked at, and neither is asked about again; a start notices at once."""
-    with home.daemon(**REVIEW) as daemon:
-        for seed, name in enumerate(["out", "gone", "stays"]):
-            foggy(home.inbox / f"{name}.png", seed=seed)
-        daemon.wait_for("Review/out.png", "Review/gone.png", "Review/stays.png")
-        Oracle(home).wait_until_settled()
-    (home.outbox / "Review" / "out.png").rename(home.outbox / "out.png")
-    (home.outbox / "Review" / "gone.png").unlink()
-    with home.daemon(**REVIEW):
-        until(lambda: listed(home) == ["Review/stays.png"], lambda: str(listed(home)))
-        assert kept(home, "out.png") == ("done", "seen", "out.png")
-        assert kept(home, "gone.png") == ("done", "seen", "Review/gone.png")
-        assert home.bgzero("redo", home.inbox / "out.png").returncode == 0
-        until((home.outbox / "Review" / "out.png").exists, "it is cut again, and doubtful again")
-        Oracle(home).wait_until_settled()
-        assert not (home.outbox / "out.png").exists()
-
-
-def test_renamed_photo_takes_its_cut_out_along_inside_the_review_folder(home: Home) -> None:
-    """A rename is no look."""
-    with home.daemon(**REVIEW) as daemon:
-        foggy(home.inbox / "a.png")
-        daemon.wait_for("Review/a.png")
-        Oracle(home).wait_until_settled()
-        (home.inbox / "a.png").rename(home.inbox / "b.png")
-        until(lambda: home.visible() == ["Review/b.png"], lambda: daemon.log)
-        until(lambda: listed(home) == ["Review/b.png"], lambda: daemon.log)
-
-
-@pytest.mark.parametrize("place", ["accept-written", "accept-moved", "accept-done"])
-def test_death_while_a_cut_out_is_accepted(home: Home, place: str) -> None:
-    """Between ledger and move, and between move and ledger: it ends in its place, once, and is off the list."""
-    with home.daemon(**REVIEW, BGZERO_CRASH_AT=place) as daemon:
-        foggy(home.inbox / "glass.png")
-        daemon.wait_for("Review/glass.png")
-        Oracle(home).wait_until_settled()
-        content = (home.outbox / "Review" / "glass.png").read_bytes()
-        assert Oracle(home).ask("accept") == {}
+        assert oracle.ask("accept", paths=[str(home.inbox / "sub" / "accepted.png")]) == {}
         assert daemon.process.wait(20) == -signal.SIGKILL
-    assert home.visible() == ["Review/glass.png" if place == "accept-written" else "glass.png"]
+    review = home.outbox / "Review" / "sub"
+    content = (review / "accepted.png").read_bytes()
+    (home.outbox / "sub").mkdir(exist_ok=True)
+    (review / "out.png").rename(home.outbox / "sub" / "out.png")
+    (review / "gone.png").unlink()
+    outputs = ["Review/sub/stays.png", "sub/accepted.png", "sub/out.png"]
     with home.daemon(**REVIEW) as daemon:
-        until(lambda: kept(home, "glass.png") == ("done", "seen", "glass.png"), lambda: daemon.log)
-        assert home.visible() == ["glass.png"]
-        assert (home.outbox / "glass.png").read_bytes() == content
-        assert "glass.png: done" not in daemon.log
-
-
-def test_death_once_the_former_cut_out_is_gone(home: Home) -> None:
-    """New bytes look fine and are in their place; what was killed before it wrote that down is not cut again."""
-    with home.daemon(**REVIEW, BGZERO_CRASH_AT="taken-back") as daemon:
-        glass = foggy(home.inbox / "glass.png")
-        daemon.wait_for("Review/glass.png")
-        Oracle(home).wait_until_settled()
-        photo(glass, seed=5)
-        assert daemon.process.wait(60) == -signal.SIGKILL
-    assert home.visible() == ["glass.png"]
-    with home.daemon(**REVIEW) as daemon:
-        until(lambda: kept(home, "glass.png") == ("done", "fine", "glass.png"), lambda: daemon.log)
-        assert home.visible() == ["glass.png"]
-
-
-def test_lost_ledger_knows_from_the_tags_what_waits_for_a_look(home: Home) -> None:
-    """What lies in the review folder is of the mirrored photo and wants a look; what was accepted does not."""
-    with home.daemon(**REVIEW) as daemon:
-        foggy(home.inbox / "waits.png")
-        foggy(home.inbox / "sub" / "accepted.png", seed=1)
-        daemon.wait_for("Review/waits.png", "Review/sub/accepted.png")
-        Oracle(home).wait_until_settled()
-        home.bgzero("review", "accept", home.inbox / "sub")
-    before = home.visible()
+        until(lambda: listed(home) == ["Review/sub/stays.png"], lambda: str(listed(home)))
+        until(lambda: home.visible() == outputs, lambda: daemon.log)
+        assert (home.outbox / "sub" / "accepted.png").read_bytes() == content
+        until(lambda: kept(home, "sub/accepted.png") == ("done", "seen", "sub/accepted.png"), lambda: daemon.log)
+        assert kept(home, "sub/out.png") == ("done", "seen", "sub/out.png")
+        assert kept(home, "sub/gone.png") == ("done", "seen", "Review/sub/gone.png")
+        assert oracle.status()["wanting_look"] == 1
+        assert ": done" not in daemon.log
     for file in (home.root / "state" / "bgzero").glob("ledger.db*"):
         file.unlink()
     with home.daemon(**REVIEW) as daemon:
+        until(lambda: kept(home, "sub/gone.png")[1] == "check", "what is nowhere is cut again")
         Oracle(home).wait_until_settled()
-        assert home.visible() == before == ["Review/waits.png", "sub/accepted.png"]
-        assert listed(home) == ["Review/waits.png"]
-        assert "2 cut-outs in" in daemon.log
-        assert ": done" not in daemon.log
-        assert tag_of(home.outbox / "sub" / "accepted.png")["confidence"] == "check"
+        assert "3 cut-outs in" in daemon.log
+        assert home.visible() == sorted([*outputs, "Review/sub/gone.png"])
+        assert listed(home) == ["Review/sub/gone.png", "Review/sub/stays.png"]
+        assert daemon.log.count(": done") == 1
+        oracle.check_no_doubles()

@@ -39,11 +39,11 @@ def test_another_outbox_of_a_folder_needs_a_workshop_and_no_workers() -> None:
     assert not change(outbox="/elsewhere").needs_workers
 
 
-def test_another_second_model_needs_a_workshop_and_no_workers() -> None:
-    """A workshop looks for it when it begins; no worker has to know it before a photo wants it."""
+def test_another_second_model_starts_nothing_anew() -> None:
+    """It is looked for at every change; no worker has to know it before a photo wants it."""
     made = change()
     one, other = (Config.model_validate({"model": {"second_model": name}}) for name in ("", "u2netp"))
     made.keys = differing_keys(one, other)
     assert made.keys == ["model.second_model"]
-    assert made.needs_workshop
+    assert not made.needs_workshop
     assert not made.needs_workers

@@ -204,6 +204,32 @@ def test_ledger_without_doubts_gets_them_and_keeps_its_decisions(tmp_path: Path)
     assert (tmp_path / "ledger.db.version-3").exists()
 
 
+def test_all_that_is_reviewed_has_its_turn(tmp_path: Path) -> None:
+    """A round sees to a bounded number, the next one to those behind them; another daemon's inboxes are its own."""
+    ledger = Ledger(tmp_path / "ledger.db", ["/in", "/other"])
+    for number, word in enumerate(["check", "accepted", "fine", "check", "seen", "no-subject", "check"]):
+        ledger.put("/in", f"{number}.jpg", Record(MARK, JobState.DONE, confidence=word))
+    ledger.put("/other", "0.jpg", Record(MARK, JobState.DONE, confidence="check"))
+    ledger.put("/theirs", "0.jpg", Record(MARK, JobState.DONE, confidence="check"))
+    rounds, last = [], None
+    while found := Survey(ledger).reviewed(2, after=last):
+        rounds.append([os.path.join(address.inbox, address.rel) for address in found])
+        last = found[-1]
+    assert rounds == [["/in/0.jpg", "/in/1.jpg"], ["/in/3.jpg", "/in/6.jpg"], ["/other/0.jpg"]]
+    assert Survey(ledger).count_wanting_look() == 4
+    ledger.close()
+
+
+def test_only_those_are_counted_as_empty_that_were_skipped(tmp_path: Path) -> None:
+    """An empty picture that was published is one, and a photo that waits again is none."""
+    ledger = Ledger(tmp_path / "ledger.db", ["/in"])
+    for number, state in enumerate([JobState.SKIPPED, JobState.DONE, JobState.WAITING]):
+        ledger.put("/in", f"{number}.jpg", Record(MARK, state, confidence="no-subject"))
+    ledger.put("/in", "raw.nef", Record(MARK, JobState.SKIPPED))
+    assert Survey(ledger).count_empty() == 1
+    ledger.close()
+
+
 def test_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     """A ledger below a file is no ledger."""
     (tmp_path / "file").write_text("")

@@ -1,12 +1,14 @@
 """The scheduler against a workforce that does as it is told; outbox and ledger are the real ones."""
 
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from PIL import Image, PngImagePlugin
@@ -53,30 +55,39 @@ class Obedient:
                 future.set_result(result)
 
 
-def cut(task: Task) -> Staged:
-    """Write a small real PNG into the staged file, as a worker would."""
+def cut(task: Task, confidence: Confidence = Confidence.UNKNOWN, model: str = "m") -> Staged:
+    """Write a small real PNG into the staged file, as a worker would; or drop content that is done."""
     content = os.pread(task.source, 1 << 20, 0)
     texts = PngImagePlugin.PngInfo()
     sha256 = hashlib.sha256(content).hexdigest()
-    texts.add_itxt("bgzero", f'{{"source": "{task.name}", "source_sha256": "{sha256}"}}')
+    if task.done_sha256 == sha256:
+        return Staged(sha256, dropped=True)
+    tag = {"source": task.name, "source_sha256": sha256, "model": model, "confidence": confidence.value}
+    texts.add_itxt("bgzero", json.dumps(tag))
     with os.fdopen(os.dup(task.staged), "wb") as staged:
         Image.new("RGBA", (3, 2)).save(staged, "PNG", pnginfo=texts)
     size = os.fstat(task.staged).st_size
     written = hashlib.sha256(os.pread(task.staged, size, 0)).hexdigest()
-    return Staged(sha256, size_bytes=size, sha256=written, model="m", provider="p")
+    return Staged(sha256, size_bytes=size, sha256=written, model=model, provider="p", confidence=confidence)
 
 
 class Bench:
     """One inbox, one outbox, a scheduler, and a clock that the test turns."""
 
-    def __init__(self, root: Path, size: int = 3, recipe: Recipe = Recipe("m")) -> None:  # noqa: B008 - it is frozen
+    def __init__(
+        self,
+        root: Path,
+        size: int = 3,
+        recipe: Recipe = Recipe("m"),  # noqa: B008 - it is frozen
+        policy: Literal["keep", "move", "trash"] = "keep",
+    ) -> None:
         self.inbox, self.outbox = root / "in", root / "out"
-        self.inbox.mkdir()
-        self.outbox.mkdir()
+        self.inbox.mkdir(exist_ok=True)
+        self.outbox.mkdir(exist_ok=True)
         self.ledger = Ledger(root / "ledger.db", [str(self.inbox)])
         self.workforce = Obedient(size)
         self.place = Place(
-            self.inbox, Outbox(self.outbox, umask=0o022), recipe, Originals("keep", root / "done"),
+            self.inbox, Outbox(self.outbox, umask=0o022), recipe, Originals(policy, root / "done"),
             self.ledger, Breaker("out"), Errands("place"),
         )  # fmt: skip
         self.backlog = Backlog(self.ledger, [self.place], 10)

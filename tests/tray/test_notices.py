@@ -1,5 +1,6 @@
 """What is said aloud, and when: bursts, not photos."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,6 +62,22 @@ def test_burst_says_how_many_want_a_look() -> None:
     titles(notices, 9.0, running=1, done=18, wanting_look=1)
     titles(notices, 10.0, done=19, wanting_look=2)
     assert titles(notices, 12.0, done=19, wanting_look=2) == ["1 cut-out ready, 1 wants a look"]
+
+
+def test_photos_without_a_subject_are_told_by_name() -> None:
+    """Nobody waits for a picture that does not come; those of before, and others that were skipped, are no news."""
+    notices = Notices()
+    old = Outcome("in/o.jpg", "/in/o.jpg", "skipped", "No.", "", "", "m", 0.0, "no-subject")
+    new = [replace(old, photo=f"in/{name}.jpg", path=f"/in/{name}.jpg") for name in "ab"]
+    raw = replace(old, path="/in/r.nef", confidence="")
+    titles(notices, 0.0, skipped=1, no_subject=1, latest=(old,))
+    titles(notices, 1.0, running=1, skipped=1, no_subject=1)
+    now = snapshot(skipped=4, no_subject=3, latest=(raw, *new, old))
+    assert not notices.look(Picture(now), 2.0)
+    assert notices.look(Picture(now), 4.0) == [
+        Notice("Nothing found in 2 photos", "a.jpg\nb.jpg", kind="empty"),
+    ]  # fmt: skip
+    assert not notices.look(Picture(now), 8.0)
 
 
 def test_single_photo_is_opened_itself() -> None:

@@ -10,9 +10,9 @@ from bgzero_daemon.core.texts import _
 Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - argparse has no public one
 
 
-def add_json(verb: Parser) -> None:
-    """Add --json."""
-    verb.add_argument("--json", action="store_true", help=_("as JSON"))
+def add_json(verb: Parser, *, default: bool | str = False) -> None:
+    """Add --json; with SUPPRESS as its default, it may stand before the action that this is the parser of, too."""
+    verb.add_argument("--json", action="store_true", default=default, help=_("as JSON"))
 
 
 def add_licence(verb: Parser) -> None:

@@ -32,8 +32,10 @@ def add(arguments: argparse.Namespace) -> int:
     for photo in told:
         if photo["state"] == "done":
             print(_("It is done already; `bgzero redo` cuts it again."))
-        elif photo["state"] in ("failed", "skipped"):
+        elif photo["state"] == "failed":
             print(_("It was turned down; `bgzero failed` says why, `bgzero redo` tries it again."))
+        elif photo["state"] == "skipped":
+            print(_("It was skipped; `bgzero history` says why, `bgzero redo` tries it again."))
     return 0
 
 

@@ -1,5 +1,7 @@
 """The options of `bgzero review`."""
 
+import argparse
+
 from bgzero_daemon.cli.options import Verbs, add_json, add_wishes
 from bgzero_daemon.cli.words import Parser
 from bgzero_daemon.core.texts import _
@@ -11,7 +13,8 @@ def add_review(verbs: Verbs, common: Parser) -> None:
     add_json(review)
     review.set_defaults(serve="bgzero_daemon.cli.review:listing")
     actions = review.add_subparsers(dest="action", metavar="ACTION")
-    add_json(actions.add_parser("list", parents=[common], help=_("list them, with the reasons")))
+    listing = actions.add_parser("list", parents=[common], help=_("list them, with the reasons"))
+    add_json(listing, default=argparse.SUPPRESS)
     for action, text in (
         ("accept", _("they are well: take them off the list, and out of the review folder")),
         ("redo", _("cut their photos again")),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core.errors import BgzeroError, ConfigError, Exit, ModelError, WorkforceLost
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service import chosen, existing
@@ -88,6 +89,7 @@ class Service:
         self._said, self._said_at, self._trouble = "", 0.0, ""
         self._is_open = False
         self._known: frozenset[Path] = frozenset()
+        self._second: Model | BgzeroError | None = None
         self._wants_reload = False
         self._house = House(loaded.config)
         file = self._house.state / states.FILE if self._house.state and not once else None
@@ -116,7 +118,9 @@ class Service:
     def run(self) -> Tally:
         """Work until told to stop, or with `once` until everything that was there is decided."""
         ignore_lease_breaks()
-        self._workshop.catch_up(self._ask)  # before the signals are ours: whoever is asked may answer with Ctrl-C
+        second = chosen.second_model(self._workshop.config)
+        # before the signals are ours: whoever is asked may answer with Ctrl-C
+        self._workshop.catch_up(self._ask, second)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         # who closes the terminal that it was started in means its end; anybody else a new configuration
@@ -196,7 +200,7 @@ class Service:
         now = time.monotonic()
         is_more = self._control.answer(self._answer)  # first: whatever is wrong, whoever asks is told
         if not self._is_open:  # after a change of folders
-            self._workshop.catch_up(None, self._known)
+            self._workshop.catch_up(None, self._second, self._known)
             self._workshop.open()
             self._is_open = True
         self._workshop.begin_turn(now)
@@ -249,12 +253,9 @@ class Service:
             self._workforce.adopt()
         self._source.on_log(config.log)
         if house is None:
-            self._house.cook_by(config)
-            self._house.reopen()
-            self._workshop.config = config
-            self._workshop.queue.forget()
+            self._workshop.cook_by(config, change.second)
             return
-        former = self._workshop
+        former, self._second = self._workshop, change.second
         self._known = frozenset(place.outbox.root for place in former.places)
         former.stop_watching()
         former.scheduler.close()

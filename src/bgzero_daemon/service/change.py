@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from bgzero_daemon.catalog import choice, licences, shelf
 from bgzero_daemon.catalog.card import Model
-from bgzero_daemon.core.errors import ConfigError, ModelError
+from bgzero_daemon.core.errors import BgzeroError, ConfigError, ModelError
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service import chosen
 from bgzero_daemon.service.errand import Errands
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _CHECK_SECONDS = 60.0
 _PATIENCE_SECONDS = 30.0  # for photos that are being opened or published: a dead mount may hold them for good
 _WORKFORCE_TABLES = ("model", "worker", "limits")
-_SECOND = "model.second_model"  # looked for when a workshop begins; no worker needs to know it
+_SECOND = "model.second_model"  # no worker needs to know it before a photo wants it
 _RECIPE_KEYS = (".model", ".metadata", ".png", ".edges", ".no_subject", ".check")
 _AT_START_ONLY = ("log.to", "log.format")  # where the log goes is settled before anything is said
 
@@ -76,9 +76,10 @@ class Change:
     """On its way from `former` to `wanted`. Main thread only.
 
     `state` is what is chosen once it is in force; `configured` what was read, None where nothing was. `wanted` and
-    `keys`, those that differ, are settled once `checked` is done: which model "auto" means is looked up there. `wake`
-    is called from any thread when `is_ready` has something to do. `is_anew`: workers start anew, whatever differs;
-    `accepts` names a model whose licence is accepted with it. Moments are of the monotonic clock.
+    `keys`, those that differ, are settled once `checked` is done: which model "auto" means is looked up there, and
+    which is the `second` one, or why there is none: it may be there by now, or no more. `wake` is called from any
+    thread when `is_ready` has something to do. `is_anew`: workers start anew, whatever differs; `accepts` names a model
+    whose licence is accepted with it. Moments are of the monotonic clock.
     """
 
     former: Loaded
@@ -89,6 +90,7 @@ class Change:
     wake: Callable[[], None]
     is_anew: bool = False
     keys: list[str] = field(init=False, default_factory=list)
+    second: Model | BgzeroError | None = field(init=False, default=None)
     checked: "Future[Mapping[str, Model]]" = field(init=False)
     trial: "Future[None] | None" = None
     accepts: str = ""
@@ -103,6 +105,7 @@ class Change:
         if self.accepts and self.accepts != choice.AUTO:
             licences.accept(shelf.find(self.accepts))
         self.wanted = chosen.resolved(self.wanted)
+        self.second = chosen.second_model(self.wanted.config)
         self.keys = differing_keys(self.former.config, self.wanted.config)
         if any(key.startswith("folder") for key in self.keys):
             folders.prepare(self.wanted)
@@ -119,7 +122,7 @@ class Change:
         """Say whether inboxes have to be watched anew: more than what photos are cut with has changed."""
         hot = {"model", "log", "limits"}
         others = (key for key in self.keys if key.split(".")[0] not in hot and not _is_folders_recipe(key))
-        return _SECOND in self.keys or any(others)
+        return any(others)
 
     @property
     def model(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from bgzero_daemon.catalog import choice, shelf
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.catalog.runtime import runs_on_cpu
-from bgzero_daemon.core.errors import ConfigError, ModelError
+from bgzero_daemon.core.errors import BgzeroError, ConfigError, ModelError
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings import state
@@ -57,6 +57,16 @@ def suggestion(config: Config) -> str:
 def find(wanted: str) -> Model:
     """Find a model as `shelf.find` does, or the one that "auto" means in this account. Raises BgzeroError."""
     return shelf.find(name_of(wanted, state.in_force(load()).config) if wanted == choice.AUTO else wanted)
+
+
+def second_model(config: Config) -> Model | BgzeroError | None:
+    """Return the model for second tries, or why it may not be used; None where none is asked for."""
+    if not (wanted := config.model.second_model):
+        return None
+    try:
+        return choice.usable(name_of(wanted, config))
+    except (ModelError, ConfigError) as error:
+        return error
 
 
 def name_of(wanted: str, config: Config) -> str:

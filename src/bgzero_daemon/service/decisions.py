@@ -10,7 +10,7 @@ from bgzero_daemon.core.errors import Code, PhotoRefused, PhotoSkipped
 from bgzero_daemon.core.job import Job, JobState, PhotoKey, Staged
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.doubts import is_second_try
+from bgzero_daemon.service.doubts import is_overtaken, is_second_try
 from bgzero_daemon.service.last_steps import Ending, LastSteps
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.place import Place
@@ -64,7 +64,10 @@ class Decisions:
 
     def refuse(self, job: Job, error: PhotoRefused) -> bool:
         """Write down why a photo was not cut. Returns False where it is another one by now."""
-        if (known := self.still(job)) and is_second_try(known):
+        known = self.still(job)
+        if known and is_overtaken(job, known):
+            return True
+        if known and is_second_try(job, known):
             log.info(
                 _("%s %s: the second try with %s came to nothing, the first one stays. %s"),
                 job.id, display(job.key.rel), job.recipe.model, error,

@@ -173,9 +173,14 @@ class Desk:
 
     def _accept(self, request: dict[str, object]) -> "Reply | Future[Reply]":
         chosen: dict[int, list[str]] = {}
-        for folder, rel, record in self._each(request, (JobState.DONE, JobState.PUBLISHED)):
-            if record.confidence == Confidence.CHECK:
-                chosen.setdefault(folder, []).append(rel)
+        if _paths(request):
+            for folder, rel, record in self._each(request, (JobState.DONE, JobState.PUBLISHED)):
+                if record.confidence == Confidence.CHECK:
+                    chosen.setdefault(folder, []).append(rel)
+        else:
+            numbers = {place.name: number for number, place in enumerate(self._places)}
+            for address, _record in self._survey.wanting_look(self._survey.count_wanting_look()):
+                chosen.setdefault(numbers[address.inbox], []).append(address.rel)
         return accept_all(chosen, self._places) if chosen else {"count": 0}
 
     def _history(self, request: dict[str, object]) -> Reply:

@@ -19,10 +19,22 @@ def second_for(job: Job, known: Record, staged: Staged) -> str:
     return job.recipe.second if wants else ""
 
 
-def is_second_try(known: Record) -> bool:
-    """Say whether a photo that waits has a cut-out that wants a look, and is to be cut once more for that."""
-    is_asked = bool(known.wanted) and known.front < REDO
-    return is_asked and known.decided == JobState.DONE and known.confidence == Confidence.CHECK
+def is_second_try(job: Job, known: Record) -> bool:
+    """Say whether a photo that waits has a cut-out that wants a look, and is cut once more for that.
+
+    Also where the row does not ask for it any more: a reload may come while the photo is in work.
+    """
+    is_asked = bool(known.wanted) or job.recipe.model == job.recipe.second
+    has_first = known.decided == JobState.DONE and known.confidence == Confidence.CHECK
+    return is_asked and has_first and known.front < REDO
+
+
+def is_overtaken(job: Job, known: Record, *, dropped: bool = False) -> bool:
+    """Say whether somebody has asked for the photo to be cut again, otherwise, since this job was begun.
+
+    A job that was `dropped` was begun before: what is to be cut again never is.
+    """
+    return known.front >= REDO and (dropped or known.wanted not in ("", job.recipe.model))
 
 
 def not_empty(job: Job, staged: Staged) -> Staged:

@@ -56,7 +56,8 @@ class House:
         self.ledger: Ledger = former.ledger if former else self._open_ledger()
         self._breakers: dict[Path, Breaker] = {}
         self.umask: int = former.umask if former else read_umask()  # asked once: asking changes it for a moment
-        self._second: str = former._second if former else ""  # noqa: SLF001 - its own kind
+        self.second: str = former.second if former else ""
+        self.why_no_second: str = former.why_no_second if former else ""
         self.inboxes = [Inbox(number, folder) for number, folder in enumerate(config.folder)]
         self.places = [self._place(number, folder) for number, folder in enumerate(config.folder)]
 
@@ -109,14 +110,14 @@ class House:
         `second` is the model for second tries that is there and may be used, "" for none; None: as before.
         """
         self._config = config
-        self._second = self._second if second is None else second
+        self.second = self.second if second is None else second
         self.places[:] = [
-            replace(place, recipe=_recipe(folder, config, self._second))
+            replace(place, recipe=_recipe(folder, config, self.second))
             for place, folder in zip(self.places, config.folder, strict=True)
         ]
 
     def _place(self, number: int, folder: Folder) -> Place:
-        recipe = _recipe(folder, self._config, self._second)
+        recipe = _recipe(folder, self._config, self.second)
         outbox = Outbox(folder.outbox, umask=self.umask, keep_free_bytes=int(self._config.output.keep_free * 1e9))
         breaker = self._breakers.setdefault(folder.outbox, Breaker(display(folder.outbox)))
         originals = Originals(folder.originals if self.is_lasting else "keep", done_folder(folder))
@@ -164,11 +165,11 @@ class House:
 
 
 def _recipe(folder: Folder, config: Config, second: str) -> Recipe:
-    output = config.output
+    output, model = config.output, folder.model or config.model.name
     return Recipe(
-        folder.model or config.model.name, folder.metadata or output.metadata, png=folder.png or output.png,
+        model, folder.metadata or output.metadata, png=folder.png or output.png,
         edges=folder.edges or output.edges, no_subject=folder.no_subject or output.no_subject,
-        check=folder.check or output.check, second=second,
+        check=folder.check or output.check, second=second if second != model else "",
     )  # fmt: skip
 
 

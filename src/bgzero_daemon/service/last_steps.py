@@ -13,16 +13,16 @@ from pathlib import Path
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.confidence import Confidence
 from bgzero_daemon.core.errors import NameTaken, PhotoDelayed
-from bgzero_daemon.core.job import NEVER_SEEN, Job, JobState, Staged
-from bgzero_daemon.core.names import cutout_names, display, spare_names
+from bgzero_daemon.core.job import NEVER_SEEN, Fingerprint, Job, JobState, Staged
+from bgzero_daemon.core.names import cutout_names, display
 from bgzero_daemon.core.recipe import OnCheck
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.doubts import LATER, is_second_try, second_for
+from bgzero_daemon.service.doubts import LATER, is_overtaken, is_second_try, second_for
 from bgzero_daemon.service.originals import TRASHED
 from bgzero_daemon.service.place import Held, Place
 from bgzero_daemon.service.published import confidence_of, is_whole, model_of, sha256_of, tag_of
 from bgzero_daemon.service.record import Record, decided_now
-from bgzero_daemon.service.rooms import home_of, is_in_review, review_of
+from bgzero_daemon.service.rooms import home_of, is_in_review, paths_in, review_of
 from bgzero_daemon.service.sight import hash_of
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Ending(StrEnum):
     DONE = "done"
     AGAIN = "again"  # published, and cut once more by another model
     BETTER = "better"  # that one's took its place
-    SAME = "same"
+    SAME = "same"  # nothing new
     CHANGED = "changed"
 
 
@@ -68,13 +68,15 @@ class LastSteps:
             return Ending.CHANGED
         if hash_of(held.source) != staged.source_sha256:  # what is decided by this hash is decided about these bytes
             raise PhotoDelayed(_("The worker's report is about other bytes than the photo's."))
+        if is_overtaken(job, known, dropped=staged.dropped):
+            return Ending.SAME
         if staged.dropped:
             return self._recognise(job, known, staged)
         if known.original:  # the one that was here has moved on: this is another photo under its name
             known = replace(known, output="", output_sha256="", original="")
-        is_second = is_second_try(known) and known.sha256 == staged.source_sha256
+        is_second = is_second_try(job, known) and known.sha256 == staged.source_sha256
         if is_second and staged.confidence is Confidence.NO_SUBJECT:
-            self._leave(job.key.rel, known)  # the first one saw more
+            self._leave(job.key.rel, self._as_it_lies(job.key.rel, known))  # the first one saw more
             return Ending.SAME
         self._outbox.seal(held.file, staged)
         output = self._publish(held, staged, known)
@@ -98,11 +100,9 @@ class LastSteps:
 
     def _publish(self, held: Held, staged: Staged, known: Record) -> str:
         rel = held.job.key.rel
-        name = os.path.basename(rel)
         is_held_back = staged.confidence is Confidence.CHECK and held.job.recipe.check is OnCheck.REVIEW
         folder = (review_of if is_held_back else home_of)(self._outbox.root, rel)
-        names = [*cutout_names(name), *spare_names(name, staged.source_sha256)]
-        candidates = [str(folder / candidate) for candidate in names]
+        candidates = paths_in(folder, rel, staged.source_sha256)
         if known.output and os.path.dirname(known.output) == os.path.dirname(candidates[0]):
             candidates = list(dict.fromkeys([known.output, *candidates]))
         while output := self._ledger.choose(self._place.name, rel, candidates, intended=staged.sha256):
@@ -121,13 +121,37 @@ class LastSteps:
     def _take_back(self, rel: str, known: Record, output: str) -> None:
         """Remove a former cut-out that is as we left it, where the new one went into the review folder, or out of it.
 
-        Raises OutputError.
+        It is looked for under each of its names, since somebody may have died here. Raises OutputError.
         """
         root = self._outbox.root
-        has_moved = is_in_review(root, rel, known.output) != is_in_review(root, rel, output)
-        if known.output and has_moved and is_whole(Path(known.output), known.output_sha256):
-            self._outbox.remove(os.path.relpath(known.output, root))
+        other = (home_of if is_in_review(root, rel, output) else review_of)(root, rel)
+        for former in self.lying_in(other, rel, known):
+            self._outbox.remove(os.path.relpath(former, root))
             crash.point("taken-back")
+
+    def lying_in(self, folder: Path, rel: str, known: Record) -> list[str]:
+        """Return the paths in a folder under which a photo's former cut-out lies as it was written."""
+        return [
+            path
+            for path in paths_in(folder, rel, known.sha256)
+            if is_whole(Path(path), known.output_sha256) and not self._ledger.is_anothers(self._place.name, rel, path)
+        ]
+
+    def _as_it_lies(self, rel: str, known: Record) -> Record:
+        """Return a row with one cut-out, where a death came between the one that it is about and another one.
+
+        That other one goes, unless it is the only one. Raises OutputError.
+        """
+        root = self._outbox.root
+        if not known.output_sha256 or is_whole(Path(known.output), known.output_sha256):
+            return known
+        former = [*self.lying_in(home_of(root, rel), rel, known), *self.lying_in(review_of(root, rel), rel, known)]
+        is_out = is_whole(Path(known.output), known.intended_sha256)
+        if former and is_out:
+            self._outbox.remove(os.path.relpath(known.output, root))
+        elif is_out:
+            known = _by_its_tag(replace(known, output_sha256=known.intended_sha256))
+        return replace(known, output=former[0]) if former else known
 
     def _is_ours(self, output: Path, known: Record, staged: Staged) -> bool:
         """Say whether what has this name may be replaced: our own cut-out of this photo, as we left it."""
@@ -151,18 +175,14 @@ class LastSteps:
             self._follow(job, former)
         elif known.decided:
             known = self._with_output(replace(known, fingerprint=job.fingerprint, front=0, tries=0))
+            known = self._as_it_lies(job.key.rel, known)
             if known.decided == JobState.DONE and known.output and self._place.originals.policy != "keep":
                 self._leave(job.key.rel, known)
             else:
                 self._ledger.put(self._place.name, job.key.rel, replace(known, state=JobState(known.decided)))
         else:
-            tag = tag_of(Path(known.output))
-            confidence, doubt = confidence_of(tag)
-            found = replace(
-                known, sha256=staged.source_sha256, model=model_of(tag), sentence="", confidence=confidence, doubt=doubt
-            )
             log.info(_("%s: its cut-out was finished before and is kept."), display(job.key.rel))
-            self._leave(job.key.rel, found)
+            self._leave(job.key.rel, _by_its_tag(replace(known, sha256=staged.source_sha256, sentence="")))
         return Ending.SAME
 
     def _with_output(self, known: Record) -> Record:
@@ -233,7 +253,7 @@ class LastSteps:
             original = self._where_it_went(rel, record)
         else:
             if self._place.fingerprint(here) != record.fingerprint:
-                self._put_if_still(rel, record, replace(record, fingerprint=NEVER_SEEN, state=JobState.DONE))
+                self._note_fate(rel, record, NEVER_SEEN)
                 return  # another photo by now: the gate sees to it
             original = ""
             if whole:
@@ -241,13 +261,15 @@ class LastSteps:
                 original = self._place.originals.dispose(self._inbox, rel, record.sha256, here)
             elif self._place.originals.policy != "keep":
                 log.warning(_("%s stays where it is: its cut-out is not as it was published."), display(rel))
-        self._put_if_still(rel, record, replace(record, state=JobState.DONE, original=original))
+        self._note_fate(rel, record, record.fingerprint, original)
 
-    def _put_if_still(self, rel: str, former: Record, record: Record) -> None:
-        """Write a row unless it is about other bytes by now."""
-        known = self._ledger.get(self._place.name, rel)
-        if known and known.state is JobState.PUBLISHED and known.fingerprint == former.fingerprint:
-            self._ledger.put(self._place.name, rel, record)
+    def _note_fate(self, rel: str, former: Record, fingerprint: Fingerprint, original: str = "") -> None:
+        """Write down that an original is seen to, unless the row is about other bytes by now."""
+        with self._ledger.together():
+            known = self._ledger.get(self._place.name, rel)
+            if known and known.state is JobState.PUBLISHED and known.fingerprint == former.fingerprint:
+                known = replace(known, state=JobState.DONE, fingerprint=fingerprint, original=original)
+                self._ledger.put(self._place.name, rel, known)
 
     def _is_inbox_of(self, record: Record) -> bool:
         """Say whether the inbox is there and on the file system on which a photo was."""
@@ -266,3 +288,10 @@ class LastSteps:
         except OSError:
             pass
         return TRASHED if self._place.originals.policy == "trash" else ""
+
+
+def _by_its_tag(known: Record) -> Record:
+    """Return a row with what its cut-out says of itself."""
+    tag = tag_of(Path(known.output))
+    confidence, doubt = confidence_of(tag)
+    return replace(known, model=model_of(tag), confidence=confidence, doubt=doubt)

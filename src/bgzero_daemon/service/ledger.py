@@ -18,7 +18,7 @@ from bgzero_daemon.core.job import Fingerprint, JobState
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.base import open_base
-from bgzero_daemon.service.record import COLUMNS, Record, path_of, record_of, sealed, values_of
+from bgzero_daemon.service.record import COLUMNS, REDO, Record, path_of, record_of, sealed, values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,8 @@ class Ledger:
             waiting = replace(
                 base, fingerprint=fingerprint, state=JobState.WAITING, pixels=pixels, rank=self._rank,
                 front=int(front or max(0, base.front)), not_before=0.0, tries=0,
-                wanted=base.wanted if base.front >= 0 else "",  # that was about its former bytes
-                wanted_edges=base.wanted_edges if base.front >= 0 else "",
+                wanted=base.wanted if base.front >= REDO else "",  # a second try was about its former bytes
+                wanted_edges=base.wanted_edges if base.front >= REDO else "",
                 strikes=base.strikes if former and former.fingerprint == fingerprint else 0,
             )  # fmt: skip
             self.put(inbox, rel, waiting)
@@ -154,6 +154,14 @@ class Ledger:
     def forget_wanted(self, model: str) -> None:
         """Let photos that want this model be cut with that of their folder."""
         self._run(f"UPDATE photo SET wanted = '' WHERE wanted = ? AND inbox IN ({self._marks})", (model, *self.mine))
+
+    def forget_second_tries(self, *, but_for: str = "") -> None:
+        """Let doubtful photos that wait for a second try be as they are, but for those that want this model."""
+        self._run(
+            "UPDATE photo SET wanted = '' WHERE state = 'waiting' AND front < ? AND wanted NOT IN ('', ?)"
+            f" AND inbox IN ({self._marks})",
+            (REDO, but_for, *self.mine),
+        )
 
     def next_retry(self, now: float) -> float | None:
         """Return the moment at which the next photo that was put back may be tried again."""
@@ -185,7 +193,8 @@ class Ledger:
     def choose(self, inbox: str, rel: str, candidates: Sequence[str], *, intended: str = "") -> str | None:
         """Give a photo the first of these output paths that no other photo has, and write that down before use.
 
-        `intended` is the hash of what is about to be published there. None where all are taken.
+        `intended` is the hash of what is about to be published there. None where all are taken. The former cut-out's
+        hash stays, so that it is known again whatever comes in between.
         """
         with self._lock:
             for output in candidates:
@@ -193,8 +202,7 @@ class Ledger:
                     continue
                 known = self.get(inbox, rel)
                 if known and (known.output, known.intended_sha256) != (output, intended):
-                    former = known.output_sha256 if known.output == output else ""
-                    self.put(inbox, rel, replace(known, output=output, output_sha256=former, intended_sha256=intended))
+                    self.put(inbox, rel, replace(known, output=output, intended_sha256=intended))
                 return output
         return None
 

@@ -110,7 +110,7 @@ class Place:
     def _with_what_is_known(self, job: Job) -> Job:
         """Add the hash of the content that was decided about, here or under a former name."""
         known = self.ledger.get(self.name, job.key.rel)
-        if known is None or known.front >= REDO or is_second_try(known):
+        if known is None or known.front >= REDO or is_second_try(job, known):
             return job
         if known.decided:
             return replace(job, done_sha256=known.sha256)

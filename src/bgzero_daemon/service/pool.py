@@ -105,6 +105,10 @@ class LocalWorkforce:
         """Return the models for which no worker could be had, so many times in a row."""
         return self._trials.plan.backoffs.failing(times)
 
+    def forgive(self, model: str) -> None:
+        """Forget that no worker could be had for a model: nobody waits for it any more."""
+        self._trials.plan.backoffs[model].clear()
+
     @property
     def trouble(self) -> str:
         """Why workers cannot be had, in a sentence for each reason; "" while they can."""

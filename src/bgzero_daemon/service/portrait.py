@@ -96,7 +96,7 @@ class Portrait:
             sandbox=next((one for one in sandboxes if one != "closed"), "closed" if sandboxes else ""),
             memory_mb=own + sum(worker.memory_mb for worker in workers), trouble=trouble,
             config_file=steering.config_file, config_error=steering.config_error,
-            needs_restart=steering.needs_restart, wanting_look=overview.wanting_look,
+            needs_restart=steering.needs_restart, wanting_look=overview.wanting_look, no_subject=overview.empty,
         )  # fmt: skip
 
     def _note_provider(self, workers: Sequence[WorkerState]) -> None:

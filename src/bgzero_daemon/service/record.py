@@ -19,8 +19,8 @@ class Record:
 
     `sha256` is the hash of the content that was decided about last, "" where none was read; `decided` is
     that decision, which a photo that waits again keeps. `output` is the full path of its cut-out, written
-    down before it is used; `output_sha256` the hash of what was published there, `intended_sha256` of what was
-    about to be. `original` says where the photo itself was moved to.
+    down before it is used; `output_sha256` the hash of what was published last, there or under a former name,
+    `intended_sha256` of what was about to be. `original` says where the photo itself was moved to.
     `code`, `sentence` and `hint` say why it was not cut. `front` puts it
     before all others, `rank` is the order of arrival, `not_before` a moment of the monotonic clock.
     `decided_at` is Unix time in seconds, for people only. `wanted` names the model that somebody asked for when the

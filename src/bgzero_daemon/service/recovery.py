@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.confidence import REVIEW, Confidence
@@ -15,6 +15,7 @@ from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.place import Place
 from bgzero_daemon.service.published import confidence_of, model_of, tagged_below
 from bgzero_daemon.service.record import Record, decided_now
+from bgzero_daemon.service.sight import hash_of, open_below
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +35,10 @@ def recover(places: Sequence[Place], ledger: Ledger) -> None:
         with ledger.together():
             held_back = []
             for rel, tag in tagged_below(place.outbox.root):
-                if _take(place, ledger, rel, tag):
-                    found += 1
-                elif rel.startswith(REVIEW + os.sep):
+                if rel.startswith(REVIEW + os.sep) and not _is_of_folder(place, rel, tag):
                     held_back.append((rel, tag))
+                else:
+                    found += _take(place, ledger, rel, tag)
             for rel, tag in held_back:  # after all that is beside the others
                 found += _take(place, ledger, rel, tag, is_held_back=True)
             if found:
@@ -48,6 +49,21 @@ def recover(places: Sequence[Place], ledger: Ledger) -> None:
                 _("%d cut-outs in %s were recognised; their photos in %s are not cut again."),
                 found, display(place.outbox.root), display(place.inbox),
             )  # fmt: skip
+
+
+def _is_of_folder(place: Place, rel: str, tag: Mapping[str, object]) -> bool:
+    """Say whether what lies in `Review` is of a photo in a folder of the inbox that is called so: its content tells."""
+    photo = os.path.join(os.path.dirname(rel), os.path.basename(from_wire(str(tag.get("source")))))
+    try:
+        descriptor = open_below(place.inbox, photo)
+    except (OSError, ValueError):  # a NUL in a name that somebody else wrote
+        return False
+    try:
+        return hash_of(descriptor) == tag.get("source_sha256")
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def _take(place: Place, ledger: Ledger, rel: str, tag: dict[str, object], *, is_held_back: bool = False) -> bool:

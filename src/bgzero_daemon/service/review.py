@@ -4,6 +4,7 @@ Everything here runs in its folder's errand thread. An acceptance is written dow
 a death comes after, the next round finds the file where it was or where it was to go.
 """
 
+import errno
 import logging
 import os
 import threading
@@ -16,13 +17,13 @@ from bgzero_daemon.core import crash
 from bgzero_daemon.core.confidence import Confidence
 from bgzero_daemon.core.errors import BgzeroError, NameTaken
 from bgzero_daemon.core.job import JobState
-from bgzero_daemon.core.names import cutout_names, display, spare_names
+from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.last_steps import LastSteps
 from bgzero_daemon.service.place import Place
 from bgzero_daemon.service.published import is_whole, tag_of
 from bgzero_daemon.service.record import Record
-from bgzero_daemon.service.rooms import home_of, is_in_review
+from bgzero_daemon.service.rooms import home_of, is_in_review, paths_in, review_of
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +59,16 @@ class Review:
             return
         target = known.output
         if is_in_review(self._outbox.root, rel, known.output):
-            target = self._moved(rel, known) if os.path.lexists(known.output) else self._at_home(rel, known)
+            target = self._at_home(rel, known) if _is_gone(known.output) else self._moved(rel, known)
+            if not (target or self._outbox.is_there):
+                return  # it went away this very moment
             crash.point("accept-moved")
         self._note_seen(rel, known, target)
+
+    def look_after(self, rel: str) -> None:
+        """Go on with what was accepted, and see what somebody has done by hand. Raises as `finish` does."""
+        self.finish(rel)
+        self.notice(rel)
 
     def notice(self, rel: str) -> None:
         """See whether a cut-out that wants a look is still there: what somebody moved or removed, he has looked at."""
@@ -68,17 +76,20 @@ class Review:
         if known is None or known.state not in _CUT or known.confidence != Confidence.CHECK:
             return
         was_there = self._outbox.is_there
-        if os.path.lexists(known.output) or not (was_there and self._outbox.is_there):
+        if not (_is_gone(known.output) and was_there and self._outbox.is_there):
             return  # an unmounted outbox says nothing about what is in it
-        at_home = self._at_home(rel, known) if is_in_review(self._outbox.root, rel, known.output) else ""
+        root = self._outbox.root
+        is_held_back = is_in_review(root, rel, known.output)
+        if not is_held_back and (found := LastSteps(self._place).lying_in(review_of(root, rel), rel, known)):
+            self._note(rel, known, replace(known, output=found[0]))  # another try, which was to go on, died and failed
+            return
+        at_home = self._at_home(rel, known) if is_held_back else ""
         log.info(_("%s was taken away by hand; it is not asked about any more."), display(known.output))
         self._note_seen(rel, known, at_home)
 
     def _names(self, rel: str, record: Record) -> Iterator[str]:
         """Yield the paths that a photo's cut-out may have outside the review folder."""
-        name, home = os.path.basename(rel), home_of(self._outbox.root, rel)
-        for candidate in [*cutout_names(name), *spare_names(name, record.sha256)]:
-            path = str(home / candidate)
+        for path in paths_in(home_of(self._outbox.root, rel), rel, record.sha256):
             if not self._ledger.is_anothers(self._place.name, rel, path):
                 yield path
 
@@ -87,7 +98,7 @@ class Review:
         for path in self._names(rel, known):
             if self._outbox.follow(os.path.relpath(known.output, root), os.path.relpath(path, root)):
                 return path
-        if not os.path.lexists(known.output):  # by hand, this very moment
+        if _is_gone(known.output):  # by hand, this very moment
             return self._at_home(rel, known)
         raise NameTaken(
             _("Every name for the cut-out of {photo} belongs to somebody else and is left as it is.").format(
@@ -107,6 +118,11 @@ class Review:
                 return path
         return ""
 
+    def _note(self, rel: str, known: Record, changed: Record) -> None:
+        with self._ledger.together():
+            if self._ledger.get(self._place.name, rel) == known:
+                self._ledger.put(self._place.name, rel, changed)
+
     def _note_seen(self, rel: str, known: Record, output: str) -> None:
         """Write down where it is now; its original, which waited for this, has its turn."""
         with self._ledger.together():
@@ -121,6 +137,15 @@ class Review:
         crash.point("accept-done")
         if seen.state is JobState.PUBLISHED:
             LastSteps(self._place).see_to_original(rel, seen)
+
+
+def _is_gone(path: str) -> bool:
+    """Say whether there is no such file. A folder that cannot be read, or does not answer, says nothing about it."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return error.errno in (errno.ENOENT, errno.ENOTDIR)
+    return False
 
 
 def accept_all(chosen: Mapping[int, Sequence[str]], places: Sequence[Place]) -> "Future[Reply]":

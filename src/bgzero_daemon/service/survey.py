@@ -52,14 +52,24 @@ class Survey:
         rows = self.ledger.rows(f"SELECT count(*) FROM photo WHERE {self._wants_look}", self.ledger.mine)
         return int(str(rows[0][0]))
 
-    def accepted(self, limit: int) -> list[tuple[Address, Record]]:
-        """Return those that were accepted and may still be where they were."""
+    def count_empty(self) -> int:
+        """Return how many photos were skipped because nothing was found in them."""
         marks = ", ".join("?" * len(self.ledger.mine))
         rows = self.ledger.rows(
-            f"SELECT inbox, rel, {COLUMNS} FROM photo WHERE confidence = 'accepted' AND inbox IN ({marks}) LIMIT ?",
-            (*self.ledger.mine, limit),
+            f"SELECT count(*) FROM photo WHERE confidence = 'no-subject' AND state = 'skipped' AND inbox IN ({marks})",
+            self.ledger.mine,
         )
-        return addressed(rows)
+        return int(str(rows[0][0]))
+
+    def reviewed(self, limit: int, *, after: Address | None = None) -> list[Address]:
+        """Return those, and what was accepted and may still be where it was: in an order that stays, behind `after`."""
+        marks = ", ".join("?" * len(self.ledger.mine))
+        rows = self.ledger.rows(
+            f"SELECT inbox, rel FROM photo WHERE confidence IN ('check', 'accepted') AND inbox IN ({marks})"
+            " AND (inbox, rel) > (?, ?) ORDER BY inbox, rel LIMIT ?",
+            (*self.ledger.mine, *(after.key if after else (b"", b"")), limit),
+        )
+        return [Address(path_of(row[0]), path_of(row[1])) for row in rows]
 
     @property
     def _wants_look(self) -> str:
@@ -96,11 +106,12 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How many photos are in each state, how many came there today, how many want a look, and what was decided last."""
+    """Photos in each state, those that came there today, those that want a look or are empty, and the latest."""
 
     counts: dict[JobState, int]
     today: dict[JobState, int]
     wanting_look: int
+    empty: int
     latest: list[tuple[Address, Record]]
 
 
@@ -110,7 +121,7 @@ class Overviews:
 
     latest: int
     _basis: tuple[object, ...] = ()
-    _last: Overview = field(default_factory=lambda: Overview({}, {}, 0, []))
+    _last: Overview = field(default_factory=lambda: Overview({}, {}, 0, 0, []))
 
     def take(self, ledger: Ledger) -> Overview:
         """Return the present overview, with the `latest` decisions. Raises LedgerError."""
@@ -120,7 +131,11 @@ class Overviews:
         if basis != self._basis:
             survey = Survey(ledger)
             self._last = Overview(
-                survey.counts(), survey.counts(since=midnight), survey.count_wanting_look(), survey.latest(self.latest)
+                survey.counts(),
+                survey.counts(since=midnight),
+                survey.count_wanting_look(),
+                survey.count_empty(),
+                survey.latest(self.latest),
             )
             self._basis = basis
         return self._last

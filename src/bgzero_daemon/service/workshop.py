@@ -12,15 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from bgzero_daemon.catalog import choice
+from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core import crash
-from bgzero_daemon.core.errors import BgzeroError, Code, ConfigError, ModelError, PhotoSkipped
+from bgzero_daemon.core.errors import BgzeroError, Code, ModelError, PhotoSkipped
 from bgzero_daemon.core.formats import Kind
 from bgzero_daemon.core.job import JobState, PhotoKey
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service import existing, recovery
 from bgzero_daemon.service.backlog import Backlog
-from bgzero_daemon.service.chosen import name_of
 from bgzero_daemon.service.desk import Desk
 from bgzero_daemon.service.house import House
 from bgzero_daemon.service.intake import Arrival, Intake
@@ -36,6 +36,9 @@ from bgzero_daemon.service.sweeper import sweep_all
 from bgzero_daemon.settings.schema import Config
 
 log = logging.getLogger(__name__)
+
+Second = Model | BgzeroError | None
+"""A model for second tries, or why there is none that is asked for."""
 
 _MOST_ADMITTED = 200  # files in one turn and one commit, so that results and signals are not kept waiting
 _ONCE_TRIES = 3
@@ -62,17 +65,18 @@ class Workshop:
         )  # fmt: skip
         self.desk = Desk(self.ledger, self.intakes, self.places, self.scheduler, self.queue, workforce, self.config)
         self._next_round = 0.0
+        self._last_reviewed: Address | None = None
 
-    def catch_up(self, ask: existing.Ask | None, known: Collection[Path] = ()) -> None:
+    def catch_up(self, ask: existing.Ask | None, second: Second, known: Collection[Path] = ()) -> None:
         """Do what an earlier run left undone, and decide about what was there before the first.
 
-        In outboxes that are `known` this very process works already: nothing is left there.
+        Doubtful photos are cut once more with `second`. In outboxes that are `known` this very process works already:
+        nothing is left there.
         """
         recovery.recover(self.places, self.ledger)
         existing.settle_existing(self.house.inboxes, self.ledger, self.config.watch.existing, ask)
+        self.cook_by(self.config, second)
         self._find_wanted_models()
-        self.house.cook_by(self.config, second=self._find_second_model())
-        self.house.reopen()
         sweep_all([place.outbox for place in self.places if place.outbox.root not in known])
         crash.point("caught-up")
 
@@ -85,17 +89,45 @@ class Workshop:
                             display(name), error)  # fmt: skip
                 self.ledger.forget_wanted(name)
 
-    def _find_second_model(self) -> str:
-        """Return the model for second tries, "" where there is none, or none that may be used."""
-        if not (wanted := self.config.model.second_model):
-            return ""
-        try:
-            name = name_of(wanted, self.config)
-            self._workforce.learn(name, choice.usable(name))
-        except (ModelError, ConfigError) as error:
-            log.warning(_("Doubtful photos are not cut again with %s: %s"), display(wanted), error)
-            return ""
-        return name
+    def cook_by(self, config: Config, second: Second) -> None:
+        """Cut the next photos as this configuration says, which has the same folders, and doubtful ones once more."""
+        self.config = config
+        if isinstance(second, Model):
+            try:
+                self._workforce.learn(second.name, second)
+            except ModelError as error:
+                second = error
+        self._say_why_not(second)
+        self._try_again_with(second.name if isinstance(second, Model) else "")
+        self.house.reopen()
+
+    def _say_why_not(self, second: "Second | str") -> None:
+        """Say, once, why doubtful photos are not cut again."""
+        why = "" if second is None or isinstance(second, Model) else str(second)
+        if why and why != self.house.why_no_second:
+            log.warning(
+                _("Doubtful photos are not cut again with %s: %s"), display(self.config.model.second_model), why
+            )
+        self.house.why_no_second = why
+
+    def _try_again_with(self, second: str) -> None:
+        self.house.cook_by(self.config, second=second)
+        self.ledger.forget_second_tries(but_for=second)
+        self.queue.forget()
+
+    def _mind_second_model(self) -> None:
+        """Leave doubtful photos as they are where the model for second tries cannot be had; a reload tries it again."""
+        name = self.house.second
+        if name in self._workforce.failing(_ONCE_TRIES) - self.config.models:
+            self._say_why_not(self._workforce.trouble)
+            self._try_again_with("")
+            self._forgive()
+
+    def _forgive(self) -> None:
+        """Let models be no trouble that nobody waits for any more."""
+        if failing := self._workforce.failing() - self.config.models:
+            for name in failing - set(self.ledger.wanted_models()):
+                self._workforce.forgive(name)
 
     def open(self) -> None:
         """Begin to watch; returns when every inbox is watched."""
@@ -133,6 +165,7 @@ class Workshop:
         """See what has ended, what has arrived, and what an earlier run left half done."""
         self.scheduler.collect(now)
         self._admit()
+        self._mind_second_model()
         self._finish_published(now)
 
     def next_due(self) -> float:
@@ -147,16 +180,15 @@ class Workshop:
         if now < self._next_round:
             return
         self._next_round = now + _ROUND_SECONDS
+        self._forgive()
         for address, record in self.ledger.of_state(JobState.PUBLISHED, _MOST_ADMITTED):
             for place in self._at_rest(address):
                 place.errands.submit(LastSteps(place).see_to_original, address.rel, record)
-        survey = Survey(self.ledger)
-        for address, _record in survey.accepted(_MOST_ADMITTED):
+        reviewed = Survey(self.ledger).reviewed(_MOST_ADMITTED, after=self._last_reviewed)
+        self._last_reviewed = reviewed[-1] if len(reviewed) == _MOST_ADMITTED else None
+        for address in reviewed:
             for place in self._at_rest(address):
-                place.errands.submit(Review(place).finish, address.rel)
-        for address, _record in survey.wanting_look(_MOST_ADMITTED):
-            for place in self._at_rest(address):
-                place.errands.submit(Review(place).notice, address.rel)
+                place.errands.submit(Review(place).look_after, address.rel)
 
     def _at_rest(self, address: Address) -> list[Place]:
         """Return the place of a photo, none while the photo is in work."""

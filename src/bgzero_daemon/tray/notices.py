@@ -4,6 +4,7 @@ import os
 import time
 from dataclasses import dataclass, field
 
+from bgzero_daemon.core.confidence import Confidence
 from bgzero_daemon.core.names import display, from_wire
 from bgzero_daemon.core.texts import _, n_
 from bgzero_daemon.tray.feed import Picture
@@ -34,6 +35,7 @@ class Notices:
     _done: int = -1
     _failed: int = -1
     _doubtful: int = 0
+    _empty: int = 0
     _began: float = 0.0
     _calm_since: float = field(default=-1.0)
     _trouble: str = ""
@@ -47,7 +49,7 @@ class Notices:
         is_quiet = snapshot.paused or not snapshot.notifications
         if self._done < 0:  # what was before we came is no news
             self._done, self._failed, self._trouble = snapshot.done, snapshot.failed, snapshot.trouble
-            self._doubtful = snapshot.wanting_look
+            self._doubtful, self._empty = snapshot.wanting_look, snapshot.no_subject
         found = [] if is_quiet else self._troubles(snapshot)
         self._trouble = snapshot.trouble
         if snapshot.running or snapshot.waiting or snapshot.arriving:
@@ -61,7 +63,7 @@ class Notices:
         if not is_quiet:
             found += self._burst(picture, snapshot)
         self._done, self._failed, self._began = snapshot.done, snapshot.failed, 0.0
-        self._doubtful = snapshot.wanting_look
+        self._doubtful, self._empty = snapshot.wanting_look, snapshot.no_subject
         return found
 
     def next_look(self, now: float) -> float | None:
@@ -90,6 +92,14 @@ class Notices:
             )  # fmt: skip
             opens = cutout if done == 1 else os.path.dirname(cutout)
             found.append(Notice(title, text, picture=cutout, opens=opens, kind="done"))
+        if (empty := snapshot.no_subject - self._empty) > 0:
+            title = n_("Nothing found in {count} photo", "Nothing found in {count} photos", empty)
+            names = [
+                display(os.path.basename(from_wire(one.path)))
+                for one in snapshot.latest
+                if (one.state, one.confidence) == ("skipped", Confidence.NO_SUBJECT)
+            ]
+            found.append(Notice(title, "\n".join(names[: min(empty, _MOST_TOLD)]), kind="empty"))
         if (failed := snapshot.failed - self._failed) > 0:
             title = n_("{count} photo could not be cut", "{count} photos could not be cut", failed)
             told = [

@@ -125,7 +125,7 @@ class Snapshot:
     safe and whose originals are not yet seen to. `paused_until` and `quiet_until` are 0 where no end is set.
     `config_error` says why the configuration file as it is now is not in force, `needs_restart` names keys that
     take effect at the next start. `sandbox` is the weakest of the workers', "" while none runs. `wanting_look` counts
-    cut-outs that want a look and have had none.
+    cut-outs that want a look and have had none, `no_subject` the skipped photos in which nothing was found.
     """
 
     version: str
@@ -162,7 +162,8 @@ class Snapshot:
     config_error: str
     needs_restart: tuple[str, ...]
     schema: int = field(default=SCHEMA)
-    wanting_look: int = 0  # a daemon that has not been restarted since an update does not say it
+    wanting_look: int = 0  # a daemon that has not been restarted since an update does not say these
+    no_subject: int = 0
 
     def told(self) -> dict[str, object]:
         """Return it as what JSON takes."""
