@@ -161,7 +161,7 @@ def test_what_is_moved_by_hand_is_known_by_its_content_or_its_tag(bench: Bench) 
     chunk = (len(word) - 4).to_bytes(4, "big") + word + zlib.crc32(word).to_bytes(4, "big")
     edited.write_bytes(content[:-12] + chunk + content[-12:])
     Review(bench.place).look_after("b.jpg")
-    assert row(bench, "b.jpg").confidence == "seen"
+    assert (where(bench, "b.jpg"), row(bench, "b.jpg").confidence) == ("b.png", "seen")
     assert (bench.inbox / "b.jpg").exists()
     doubtful(bench, "c.jpg").rename(bench.outbox.parent / "elsewhere.png")
     Review(bench.place).look_after("c.jpg")
@@ -196,6 +196,47 @@ def test_photo_that_is_gone_or_another_one_by_now_may_be_accepted(bench: Bench) 
     assert sorted(path.name for path in bench.outbox.rglob("*.png")) == ["a.png", "b.png"]
 
 
+def test_look_at_what_was_cut_again_meanwhile_counts_for_nothing(bench: Bench) -> None:
+    """Between finding out and writing down: the new row is about another cut-out."""
+    doubtful(bench)
+    before = row(bench)
+    bench.ledger.put(str(bench.inbox), "a.jpg", replace(before, output=str(bench.outbox / "a.png"), model="x"))
+    Review(bench.place)._note_seen("a.jpg", before, "")
+    assert (row(bench).confidence, row(bench).model) == ("check", "x")
+
+
+def test_identical_cut_out_of_another_folders_photo_stays(bench: Bench, tmp_path: Path) -> None:
+    """Two folders share an outbox and have the same photo: each takes back its own."""
+    place = bench.place = replace(bench.place, originals=Originals("keep", tmp_path))
+    bench.backlog.places = bench.scheduler.places = [place]
+    bench.add("a.jpg")
+    bench.turn(judged(FINE))
+    theirs = bench.outbox / "a.jpg.png"
+    theirs.write_bytes((bench.outbox / "a.png").read_bytes())
+    bench.ledger.put(str(tmp_path / "in2"), "a.jpg", replace(row(bench), output=str(theirs)))
+    ask_again(bench, "a.jpg")
+    bench.turn(judged(CHECK))
+    assert where(bench) == "Review/a.png"
+    assert bench.outputs() == ["Review", "a.jpg.png"]
+
+
+def test_photo_without_a_subject_stays_and_may_be_cut_by_another_model(bench: Bench) -> None:
+    """Skipped: no picture, its original stays. Cut again and found, all goes its way; nothing found, all stays."""
+    bench.add("a.jpg")
+    bench.turn(judged(NO_SUBJECT))
+    for _again in range(2):
+        assert (row(bench).state, row(bench).code, row(bench).confidence) == ("skipped", "no-subject", "no-subject")
+        assert bench.outputs() == []
+        assert (bench.inbox / "a.jpg").exists()
+        ask_again(bench, "a.jpg")
+        bench.turn(judged(NO_SUBJECT))
+    ask_again(bench, "a.jpg")
+    bench.turn(judged(FINE))
+    assert (row(bench).state, row(bench).code, row(bench).confidence) == ("done", "", "fine")
+    assert not (bench.inbox / "a.jpg").exists()
+    assert bench.scheduler.tally.done == 1
+
+
 def test_accepting_while_it_is_cut_again_changes_nothing(bench: Bench) -> None:
     """What is asked for last counts: the other cut-out is looked at by itself."""
     doubtful(bench)
@@ -226,24 +267,26 @@ def test_wish_for_another_model_outlives_the_photo_in_work(bench: Bench) -> None
     def answer(task: Task) -> Staged | PhotoRefused:
         return results.pop() if results else cut(task, FINE, task.recipe.model)
 
-    def overtaken(name: str, result: Callable[[Task], Staged | PhotoRefused]) -> None:
+    def overtaken(name: str, result: Callable[[Task], Staged | PhotoRefused], model: str = "x") -> None:
         bench.hand_out()
         ((task, _future),) = bench.workforce.tasks
         results.append(result(task))
-        ask_again(bench, name)
+        ask_again(bench, name, model)
         bench.turn(answer)
         assert row(bench, name).state is JobState.WAITING
         bench.turn(answer)
-        assert (row(bench, name).state, row(bench, name).model) == (JobState.DONE, "x")
+        assert (row(bench, name).state, row(bench, name).model) == (JobState.DONE, model or "m")
 
     bench.add("a.jpg")
     overtaken("a.jpg", judged(FINE))
     bench.add("b.jpg")
     overtaken("b.jpg", lambda _task: PhotoRefused("It cannot."))
-    doubtful(bench, "c.jpg")
-    os.utime(bench.inbox / "c.jpg")
-    bench.add("c.jpg")
-    overtaken("c.jpg", judged(CHECK))
+    for name, model in (("c.jpg", "x"), ("d.jpg", "")):
+        doubtful(bench, name)
+        os.utime(bench.inbox / name)
+        bench.add(name)
+        overtaken(name, judged(CHECK), model)
+        assert row(bench, name).confidence == "fine"
 
 
 def second_try(tmp_path: Path, no_subject: NoSubject = NoSubject.SKIP) -> Bench:
@@ -291,6 +334,15 @@ def test_second_try_that_nobody_asks_for_any_more(tmp_path: Path, result: str, *
     assert Path(row(bench).output).is_file()
     assert (bench.scheduler.tally.done, bench.scheduler.tally.failed, bench.scheduler.tally.skipped) == (1, 0, 0)
     assert (bench.inbox / "a.jpg").exists() != is_better
+    close(bench)
+
+
+def test_model_that_somebody_has_named_is_no_second_try(tmp_path: Path) -> None:
+    """What waits for that goes on waiting for it, whatever the setting says."""
+    bench = second_try(tmp_path)
+    ask_again(bench, "a.jpg")
+    bench.ledger.forget_second_tries()
+    assert row(bench).wanted == "x"
     close(bench)
 
 
