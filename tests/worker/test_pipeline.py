@@ -124,6 +124,6 @@ def test_second_look_is_averaged_in_where_it_agrees() -> None:
     where = pipeline(blind_px=48)
     finished, pixels = cut(where, Edges.BEST)
     assert finished.passes.agreement is not None
-    assert finished.judgement.area == cut(where, Edges.REFINE)[0].judgement.area, "the first look alone is judged"
+    assert finished.judgement.fog == cut(where, Edges.REFINE)[0].judgement.fog, "the first look alone is judged"
     assert 0.9 < finished.passes.agreement < 1
     assert (pixels != cut(where, Edges.REFINE)[1]).any()
