@@ -61,15 +61,19 @@ class Survey:
         )
         return int(str(rows[0][0]))
 
-    def reviewed(self, limit: int, *, after: Address | None = None) -> list[Address]:
-        """Return those, and what was accepted and may still be where it was: in an order that stays, behind `after`."""
+    def reviewed(self, limit: int, *, after: Address | None = None) -> tuple[list[Address], Address | None]:
+        """Return those, and what was accepted and may still be where it was: in an order that stays, behind `after`.
+
+        And what to ask for next: None for all from the beginning.
+        """
         marks = ", ".join("?" * len(self.ledger.mine))
         rows = self.ledger.rows(
             f"SELECT inbox, rel FROM photo WHERE confidence IN ('check', 'accepted') AND inbox IN ({marks})"
             " AND (inbox, rel) > (?, ?) ORDER BY inbox, rel LIMIT ?",
             (*self.ledger.mine, *(after.key if after else (b"", b"")), limit),
         )
-        return [Address(path_of(row[0]), path_of(row[1])) for row in rows]
+        found = [Address(path_of(row[0]), path_of(row[1])) for row in rows]
+        return found, found[-1] if len(found) == limit else None
 
     @property
     def _wants_look(self) -> str:

@@ -184,8 +184,8 @@ class Workshop:
         for address, record in self.ledger.of_state(JobState.PUBLISHED, _MOST_ADMITTED):
             for place in self._at_rest(address):
                 place.errands.submit(LastSteps(place).see_to_original, address.rel, record)
-        reviewed = Survey(self.ledger).reviewed(_MOST_ADMITTED, after=self._last_reviewed)
-        self._last_reviewed = reviewed[-1] if len(reviewed) == _MOST_ADMITTED else None
+        survey = Survey(self.ledger)
+        reviewed, self._last_reviewed = survey.reviewed(_MOST_ADMITTED, after=self._last_reviewed)
         for address in reviewed:
             for place in self._at_rest(address):
                 place.errands.submit(Review(place).look_after, address.rel)
