@@ -311,6 +311,17 @@ def test_refined_is_no_worse_than_plain_resizing(shape: str, ground: str) -> Non
             assert made < 0.7 * plain
 
 
+@pytest.mark.parametrize("ground", ["chelsea", "coffee"])
+def test_hair_is_found_where_the_mask_is_a_blur(ground: str) -> None:
+    """What the coarse grid is for: a third of the error and more goes; without it, a sixth."""
+    truth = scene("fur", ground)
+    mask = truth.mask(320, 3.0)
+    plain, made = (
+        truth.error(matte(truth.photo, mask, Fit.STRETCH, edges=edges)) for edges in (Edges.OFF, Edges.REFINE)
+    )
+    assert made < 0.68 * plain
+
+
 @pytest.mark.parametrize("shape", [*HARD, "fur"])
 def test_small_subject_is_no_worse_than_by_plain_resizing(shape: str) -> None:
     """Three parts in a hundred of the photo: all of the grid is the subject's."""
