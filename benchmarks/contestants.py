@@ -51,12 +51,11 @@ def _nicely(command: Sequence[str | Path]) -> list[str | Path]:
 class Bgzero:
     """The installed program, `run --once`. `settings` are configuration keys as the environment names them."""
 
-    name = "bgzero"
-
     def __init__(
-        self, model: str, cache: Path, *, is_prepared: bool = False, settings: Mapping[str, str] | None = None
-    ) -> None:
-        self._model, self._settings = weights.MODELS[model], dict(settings or {})
+        self, model: str, cache: Path, *, is_prepared: bool = False, settings: Mapping[str, str] | None = None,
+        name: str = "bgzero",
+    ) -> None:  # fmt: skip
+        self.name, self._model, self._settings = name, weights.MODELS[model], dict(settings or {})
         self._cache = Path(weights.homes()["XDG_CACHE_HOME"]) if is_prepared else cache
         self._graph = "prepared graph" if is_prepared else "published weights"
 
@@ -64,7 +63,8 @@ class Bgzero:
         """Say in one line what it is."""
         versions = peer.our_versions()
         packages = ", ".join(f"{name} {versions[name]}" for name in peer.PACKAGES)
-        return f"bgzero {versions['bgzero-daemon']} run --once, {self._model}, {self._graph}: {packages}"
+        keys = "".join(f", {name}={value}" for name, value in self._settings.items())
+        return f"bgzero {versions['bgzero-daemon']} run --once, {self._model}, {self._graph}{keys}: {packages}"
 
     def run(self, inbox: Path, outbox: Path, place: Path) -> Usage:
         """Cut a folder, in an account that has nothing but the weights."""
@@ -76,24 +76,24 @@ class Bgzero:
 
 
 class Rembg:
-    """`rembg p`, installed by pip."""
+    """`rembg p`, installed by pip. `flags` are added to its command line."""
 
-    name = "rembg"
-
-    def __init__(self, model: str, cache: Path) -> None:
+    def __init__(self, model: str, cache: Path, *, flags: Sequence[str] = (), name: str = "rembg") -> None:
         self._rembg, self._session, self._cache = peer.rembg(), _SESSIONS[model], cache
+        self.name, self._flags = name, list(flags)
         self._weights = cache / "rembg-weights"
-        self._weights.mkdir(parents=True)
+        self._weights.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(weights.graph_of(model), self._weights / f"{self._session}.onnx")
 
     def describe(self) -> str:
         """Say in one line what it is."""
-        packages = ", ".join(f"{name} {self._rembg.versions[name]}" for name in peer.PACKAGES)
-        return f"rembg {self._rembg.versions['rembg']} p -m {self._session}, published weights: {packages}"
+        packages = ", ".join(f"{name} {self._rembg.versions[name]}" for name in ("pymatting", *peer.PACKAGES))
+        words = " ".join(["p", *self._flags, "-m", self._session])
+        return f"rembg {self._rembg.versions['rembg']} {words}, published weights: {packages}"
 
     def run(self, inbox: Path, outbox: Path, place: Path) -> Usage:
         """Cut a folder."""
-        command: list[str | Path] = [self._rembg.command, "p", inbox, outbox, "-m", self._session]
+        command: list[str | Path] = [self._rembg.command, "p", *self._flags, "-m", self._session, inbox, outbox]
         environment = _environment(self._cache) | peer.environment(self._weights)
         return measure(_nicely(command), environment, place / "log.txt")
 

@@ -61,7 +61,9 @@ def _versions(place: Path) -> dict[str, str]:
     python = place / "bin" / "python"
     if not (place / "bin" / "rembg").is_file() or not python.exists():
         return {}
-    asked = subprocess.run([python, "-c", _ASK, "rembg", *PACKAGES], capture_output=True, text=True, check=False)
+    asked = subprocess.run(
+        [python, "-c", _ASK, "rembg", "pymatting", *PACKAGES], capture_output=True, text=True, check=False
+    )
     return dict(json.loads(asked.stdout)) if asked.returncode == 0 else {}
 
 

@@ -71,14 +71,18 @@ class Bench:
         for one in self._crew:
             self._run(one, self._photos.tiny_folder)
 
-    def round(self, inferences: int) -> Round:
-        """Run each once on all photos, then each once on the tiny one, then the bound."""
-        load = os.getloadavg()[0]
+    def neighbours(self) -> dict[str, Runs]:
+        """Run each once on all photos, then each once on the tiny one."""
         full = {one.name: self._run(one, self._photos.folder) for one in self._crew}
         start = {one.name: self._run(one, self._photos.tiny_folder) for one in self._crew}
+        return {name: Runs(full[name], start[name]) for name in full}
+
+    def round(self, inferences: int) -> Round:
+        """Run each once on all photos, then each once on the tiny one, then the bound."""
+        load, runs = os.getloadavg()[0], self.neighbours()
         ours = self.kept[self._crew[0].name]
         found = bound.measure_apart(self._photos.folder, ours, self._graph, runs=inferences, niceness=Worker().nice)
-        return Round({name: Runs(full[name], start[name]) for name in full}, found.rounds[0], found.raw[0], load)
+        return Round(runs, found.rounds[0], found.raw[0], load)
 
     def _run(self, one: Contestant, inbox: Path) -> Usage:
         self._count += 1
