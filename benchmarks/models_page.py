@@ -47,7 +47,7 @@ weights never ran here.
 - **mae**, **edge**, **grad**, **color**: errors of cut-outs whose truth is known, in thousandths; lower is better. They
   are those of alpha over the whole photo, of alpha near the contour, of the contour's sharpness, and of the cut-out
   over white, black and green near the contour. They are of the networks' own masks, with `edges = "off"`: what refining
-  makes of them stands in [the benchmarks](../benchmarks/README.md).
+  makes of them stands in [edges.md](edges.md).
 """
 _LICENCES = """\
 ## Licences
