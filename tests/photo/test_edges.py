@@ -207,6 +207,19 @@ def test_nothing_far_from_the_contour_is_half_seen(reach: float) -> None:
     assert np.isin(made[far], (0, 255)).all()
 
 
+def test_reach_is_the_cards_or_goes_by_the_masks_size() -> None:
+    """The farther it is, the more is half seen of a blur; a small mask's is the longer one."""
+    truth = scene("fur")
+    mask = truth.mask(320, 4.0)
+    made = {
+        reach: matte(truth.photo, mask, Fit.STRETCH, edges=Edges.REFINE, output=OutputSpec(reach=reach))
+        for reach in (8.0, 32.0, None)
+    }
+    near, far = (int(((made[reach] > 0) & (made[reach] < 255)).sum()) for reach in (8.0, 32.0))
+    assert far > 1.2 * near
+    assert (made[None] == made[32.0]).all()
+
+
 def test_kept_edges_are_the_resized_mask_with_colours_of_their_own() -> None:
     """For networks that draw mattes; the mask alone is the very one without any edges."""
     truth = scene("fur")
