@@ -26,12 +26,12 @@ from PIL import Image, ImageCms
 from bgzero_daemon.core.errors import PhotoRefused
 from bgzero_daemon.core.recipe import Metadata
 from bgzero_daemon.photo.decode import decode
-from bgzero_daemon.photo.metadata import chosen_exif
 from bgzero_daemon.photo.picture import Photo
+from bgzero_daemon.photo.xmp import write
 from bgzero_daemon.service.structure import examine
 
 from .exif import exif_block, rational, short, text
-from .pictures import FORMATS, astronaut, saved
+from .pictures import FORMATS, astronaut, kept, saved
 from .test_recognition import is_a_sentence
 
 MOST_PIXELS = 1_000_000
@@ -49,6 +49,8 @@ def seeds() -> list[bytes]:
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     found = [saved(small, form) for form in FORMATS]
     found += [saved(small, form, exif=exif, icc_profile=icc) for form in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")]
+    xmp = write({"dc:subject": ["one", "two"], "dc:rights": ["Ann"], "xmp:Rating": ["4"]}, "xmp.did:12345678", {})
+    found += [saved(small, form, xmp=xmp) for form in ("JPEG", "WEBP", "AVIF")]
     found += [saved(small, "JPEG", progressive=True), saved(small.convert("CMYK"), "JPEG", icc_profile=icc)]
     found += [saved(small, "TIFF", compression=kind) for kind in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")]
     found += [saved(small.convert("RGBA"), form) for form in ("PNG", "WEBP", "TIFF", "AVIF")]
@@ -142,7 +144,7 @@ def _check(photo: Photo) -> None:
     assert 0 < width * height <= MOST_PIXELS
     assert photo.own_alpha is None or photo.own_alpha.shape == (height, width)
     for policy in Metadata:
-        chosen_exif(photo.exif, policy)
+        kept(photo, policy)
 
 
 def main() -> int:

@@ -9,12 +9,13 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from bgzero_daemon.core.recipe import Edges, Png, Product
+from bgzero_daemon.core.recipe import Edges, Metadata, Png, Product
 from bgzero_daemon.core.specs import Fit, OutputSpec
 from bgzero_daemon.photo import encode as room
 from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.foreground import CutOut, Mask, drawing
 from bgzero_daemon.photo.matte import F32
+from bgzero_daemon.photo.metadata import Kept, chosen
 from bgzero_daemon.photo.picture import U8, Photo
 from bgzero_daemon.worker.threads import Threads
 
@@ -104,12 +105,17 @@ class Drawn:
 
 
 def encoded(
-    pixels: U8, photo: Photo, *, exif: bytes = b"", tag: Mapping[str, object] | None = None,
+    pixels: U8, photo: Photo, *, exif: bytes = b"", xmp: bytes = b"", tag: Mapping[str, object] | None = None,
     png: Png = Png.BALANCED, threads: int = 1,
 ) -> bytes:  # fmt: skip
     """Return finished pixels as the whole of a PNG."""
-    made = room.encode(Drawn(pixels), photo, exif=exif, tag=tag or {}, png=png, hands=Threads(threads))
+    made = room.encode(Drawn(pixels), photo, exif=exif, xmp=xmp, tag=tag or {}, png=png, hands=Threads(threads))
     return b"".join(made)
+
+
+def kept(photo: Photo, policy: Metadata) -> Kept:
+    """Return what the cut-out of a photo whose hash is all abab keeps of its metadata."""
+    return chosen(photo, policy, source_sha256="ab" * 32)
 
 
 def compose(

@@ -29,7 +29,7 @@ from .exif import exif_block, text
 from .pictures import encoded, error, opened
 from .profiles import matrix_profile
 
-TAG = {"v": 1, "source": "Caf%C3%A9.jpg", "model_sha256": "ab" * 32, "settings": {"metadata": "no-location"}}
+TAG = {"v": 1, "source": "Caf%C3%A9.jpg", "model_sha256": "ab" * 32, "settings": {"metadata": "safe"}}
 CAMERA = exif_block([text(271, "Canon")])
 
 

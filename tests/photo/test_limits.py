@@ -10,12 +10,11 @@ from PIL import Image
 from bgzero_daemon.core.errors import PhotoRefused
 from bgzero_daemon.core.recipe import Metadata
 from bgzero_daemon.photo.decode import decode
-from bgzero_daemon.photo.metadata import chosen_exif
 from bgzero_daemon.photo.picture import Photo
 
 from .exif import exif_block, rational, short, text
 from .handmade import chunk, tiff_file
-from .pictures import FORMATS, astronaut, opened, saved
+from .pictures import FORMATS, astronaut, kept, opened, saved
 from .test_recognition import is_a_sentence
 
 # Large enough to be refused, small enough not to hurt where the limit is broken.
@@ -27,7 +26,7 @@ def _outcome(content: bytes) -> tuple[Photo | None, PhotoRefused]:
     try:
         photo = decode(content, max_pixels=10_000)
         for policy in Metadata:
-            chosen_exif(photo.exif, policy)
+            kept(photo, policy)
     except PhotoRefused as refusal:
         return None, refusal
     return photo, PhotoRefused("")

@@ -1,18 +1,20 @@
-"""What of a photo's EXIF passes into the cut-out, and what never does."""
+"""What of a photo's metadata passes into the cut-out, and what never does."""
 
 import io
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
 from bgzero_daemon.core.recipe import Metadata
-from bgzero_daemon.photo.metadata import chosen_exif
+from bgzero_daemon.photo.chunks import SOFTWARE
+from bgzero_daemon.photo.metadata import Kept
 from bgzero_daemon.photo.picture import Photo
 
 from .exif import Entry, blob, exif_block, rational, short, text
-from .pictures import astronaut, encoded, opened, saved
+from .pictures import astronaut, encoded, kept, opened, saved
 from .test_encode import chunks
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
@@ -20,9 +22,22 @@ BASE, CAMERA = ExifTags.Base, ExifTags.IFD.Exif
 # Bytes that stand nowhere else: where they turn up, something was copied.
 SALTS = {
     word: f"SALT-{word}-7f3a".encode()
-    for word in ("gps", "area", "serial", "lens-serial", "owner", "maker", "comment", "thumbnail", "xmp", "id", "host")
+    for word in (
+        "gps",
+        "area",
+        "serial",
+        "lens-serial",
+        "owner",
+        "maker",
+        "comment",
+        "thumbnail",
+        "xmp",
+        "id",
+        "host",
+        "city",
+    )
 }
-PRIVATE_BUT_KEPT_ON_REQUEST = ("gps", "area", "serial", "lens-serial", "owner")
+PRIVATE_BUT_KEPT_ON_REQUEST = ("gps", "area", "serial", "lens-serial", "city")
 GPS = [
     text(1, "N"),
     rational(2, (50, 1), (5, 1), (1234, 100)),
@@ -31,7 +46,13 @@ GPS = [
     blob(27, b"ASCII\0\0\0" + SALTS["gps"]),
     blob(28, b"ASCII\0\0\0" + SALTS["area"]),
 ]
-XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF>' + SALTS["xmp"] + b"</rdf:RDF></x:xmpmeta>"
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"'
+    b' xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" photoshop:City="' + SALTS["city"] + b'"'
+    b' xmlns:crs="http://ns.adobe.com/camera-raw-settings/1.0/" crs:Exposure="' + SALTS["xmp"] + b'"/>'
+    b"</rdf:RDF></x:xmpmeta>"
+)
 
 
 def camera_block(orientation: int = 1) -> bytes:
@@ -91,7 +112,8 @@ def cut(content: bytes, policy: Metadata) -> bytes:
     photo = opened(content)
     alpha = np.where(photo.rgb[..., :1] > 60, 255, 0).astype(np.uint8)
     rgba = np.concatenate([photo.rgb * (alpha > 0), alpha], axis=2).astype(np.uint8)
-    return encoded(rgba, photo, exif=chosen_exif(photo.exif, policy), tag={"v": 1})
+    chosen = kept(photo, policy)
+    return encoded(rgba, photo, exif=chosen.exif, xmp=chosen.xmp, tag={"v": 1})
 
 
 def exif_of(png: bytes) -> Image.Exif:
@@ -104,18 +126,22 @@ def exif_of(png: bytes) -> Image.Exif:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_without_location_keeps_what_is_useful(form: str) -> None:
+def test_safe_keeps_what_is_useful(form: str) -> None:
     """Camera, lens, exposure, dates, creator, rights and description are there, in every format."""
-    exif = exif_of(cut(salted(form), Metadata.NO_LOCATION))
+    exif = exif_of(cut(salted(form), Metadata.SAFE))
     assert {BASE(tag).name: value for tag, value in exif.items() if tag not in (34665, 34853)} == {
         "ImageDescription": "A person in orange",
         "Make": "Canon",
         "Model": "Canon EOS R5",
+        "Software": SOFTWARE,
         "DateTime": "2024:05:06 07:08:09",
         "Artist": "Ann Example",
         "Copyright": "(c) Ann Example",
     }
     assert {BASE(tag).name: value for tag, value in exif.get_ifd(CAMERA).items()} == {
+        "ExifVersion": b"0232",
+        "ExifImageWidth": 16,
+        "ExifImageHeight": 16,
         "ExposureTime": pytest.approx(1 / 250),
         "FNumber": pytest.approx(2.8),
         "ISOSpeedRatings": 400,
@@ -129,13 +155,13 @@ def test_without_location_keeps_what_is_useful(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_place_serials_and_owner_pass_only_with_keep(form: str) -> None:
+def test_place_and_serials_pass_only_with_keep(form: str) -> None:
     """ "keep" adds them, unchanged."""
     exif = exif_of(cut(salted(form), Metadata.KEEP))
     camera, place = exif.get_ifd(CAMERA), exif.get_ifd(ExifTags.IFD.GPSInfo)
     assert camera[BASE.BodySerialNumber] == SALTS["serial"].decode()
     assert camera[BASE.LensSerialNumber] == SALTS["lens-serial"].decode()
-    assert camera[BASE.CameraOwnerName] == SALTS["owner"].decode()
+    assert BASE.CameraOwnerName not in camera
     assert place[1] == "N"
     assert place[2] == pytest.approx((50, 5, 12.34))
     assert SALTS["gps"] in bytes(place[27])
@@ -146,6 +172,7 @@ def test_place_serials_and_owner_pass_only_with_keep(form: str) -> None:
 def test_salted_bytes_are_nowhere_in_the_file(form: str, policy: Metadata) -> None:
     """Not one private byte is in the PNG; with "keep" only those that were asked for."""
     source = salted(form)
+    assert SALTS["city"] in source
     carried = {word for word, salt in SALTS.items() if salt in source}
     assert carried >= {"gps", "area", "serial", "owner", "maker", "comment"}, "the test must be able to fail"
     png = cut(source, policy)
@@ -164,17 +191,17 @@ def test_jpeg_of_these_tests_carries_every_salt() -> None:
 @pytest.mark.parametrize("policy", Metadata)
 @pytest.mark.parametrize("form", FORMATS)
 def test_only_known_chunks_are_written(form: str, policy: Metadata) -> None:
-    """No compressed text, no XMP, no time stamp: nothing in which something could hide."""
+    """No compressed text, no time stamp: nothing in which something could hide."""
     kinds = {kind for kind, _payload in chunks(cut(salted(form), policy))}
     assert kinds <= {b"IHDR", b"pHYs", b"tEXt", b"iTXt", b"eXIf", b"IDAT", b"IEND"}
     assert (b"eXIf" in kinds) == (policy is not Metadata.NONE)
 
 
-@pytest.mark.parametrize("policy", [Metadata.KEEP, Metadata.NO_LOCATION])
+@pytest.mark.parametrize("policy", [Metadata.KEEP, Metadata.SAFE])
 def test_thumbnail_and_orientation_never_pass(policy: Metadata) -> None:
     """The block that is written has no second directory, no orientation, no maker note and no comment."""
     photo = opened(saved(Image.fromarray(astronaut(16)), "JPEG", exif=camera_block(orientation=6)))
-    exif = exif_of(encoded(photo.rgb, photo, exif=chosen_exif(photo.exif, policy), tag={}))
+    exif = exif_of(encoded(photo.rgb, photo, exif=kept(photo, policy).exif, tag={}))
     assert exif.get_ifd(ExifTags.IFD.IFD1) == {}
     assert BASE.Orientation not in exif
     assert not {BASE.MakerNote, BASE.UserComment, BASE.ImageUniqueID} & exif.get_ifd(CAMERA).keys()
@@ -184,15 +211,15 @@ def test_thumbnail_and_orientation_never_pass(policy: Metadata) -> None:
 @pytest.mark.parametrize("policy", Metadata)
 def test_photo_without_exif_gives_none(policy: Metadata) -> None:
     """Nothing in, nothing out: no empty block either."""
-    assert chosen_exif(None, policy) == b""
-    assert chosen_exif(opened(saved(Image.new("RGB", (4, 4)), "JPEG")).exif, policy) == b""
+    assert kept(replace(opened(saved(Image.new("RGB", (4, 4)), "JPEG")), exif=None), policy) == Kept()
+    assert kept(opened(saved(Image.new("RGB", (4, 4)), "JPEG")), policy) == Kept()
 
 
 def test_photo_that_holds_only_private_things_gives_none() -> None:
-    """Where only a place is known, "no-location" writes no block at all."""
+    """Where only a place is known, "safe" writes no block at all."""
     photo = opened(saved(Image.new("RGB", (4, 4)), "JPEG", exif=exif_block([], [text(42033, "123")], GPS)))
-    assert chosen_exif(photo.exif, Metadata.NO_LOCATION) == b""
-    assert chosen_exif(photo.exif, Metadata.KEEP) != b""
+    assert kept(photo, Metadata.SAFE).exif == b""
+    assert kept(photo, Metadata.KEEP).exif != b""
 
 
 def test_same_photo_gives_the_same_block() -> None:
@@ -218,7 +245,7 @@ def test_odd_entry_costs_neither_the_photo_nor_the_other_entries(what: str, poli
     """An entry of the wrong type is left out or carried; the photo is cut and what is right beside it stays."""
     right = text(33432, "(c) Ann Example")
     photo = opened(saved(Image.new("RGB", (4, 4)), "JPEG", exif=exif_block([ODD[what], right])))
-    block = chosen_exif(photo.exif, policy)
+    block = kept(photo, policy).exif
     if policy is Metadata.NONE:
         assert block == b""
         return
@@ -241,7 +268,7 @@ def test_odd_camera_entry_costs_nothing_else(what: str) -> None:
     """The same for exposure and lens."""
     photo = opened(saved(Image.new("RGB", (4, 4)), "JPEG", exif=exif_block([text(271, "Canon")], [ODD_CAMERA[what]])))
     exif = Image.Exif()
-    exif.load(chosen_exif(photo.exif, Metadata.KEEP))
+    exif.load(kept(photo, Metadata.KEEP).exif)
     assert exif[271] == "Canon"
 
 
@@ -251,13 +278,13 @@ def test_value_behind_the_end_of_the_block_costs_the_photo_nothing() -> None:
     photo = opened(saved(Image.new("RGB", (4, 4)), "JPEG", exif=exif_block([text(271, "Canon"), astray])))
     assert photo.rgb.shape == (4, 4, 3)
     exif = Image.Exif()
-    exif.load(chosen_exif(photo.exif, Metadata.KEEP))
+    exif.load(kept(photo, Metadata.KEEP).exif)
     assert exif[271] == "Canon"
 
 
 def test_photo_is_not_changed_by_choosing() -> None:
     """Choosing twice with different policies gives what each asks for, in any order."""
     photo: Photo = opened(salted("JPEG"))
-    kept = chosen_exif(photo.exif, Metadata.KEEP)
-    assert SALTS["serial"] not in chosen_exif(photo.exif, Metadata.NO_LOCATION)
-    assert chosen_exif(photo.exif, Metadata.KEEP) == kept
+    first = kept(photo, Metadata.KEEP)
+    assert SALTS["serial"] not in kept(photo, Metadata.SAFE).exif
+    assert kept(photo, Metadata.KEEP) == first

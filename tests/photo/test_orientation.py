@@ -7,10 +7,9 @@ import pytest
 from PIL import Image
 
 from bgzero_daemon.core.recipe import Metadata
-from bgzero_daemon.photo.metadata import chosen_exif
 
 from .handmade import grey_tiff
-from .pictures import LOSSY_ERROR, corners, encoded, error, opened, saved
+from .pictures import LOSSY_ERROR, corners, encoded, error, kept, opened, saved
 
 Turn = Image.Transpose
 # How an upright photo lies in the file for each orientation (EXIF 2.32, 4.6.4 A).
@@ -57,7 +56,7 @@ def test_compressed_tiff_is_turned_once_too(compression: str, orientation: int) 
 def test_orientation_is_not_applied_again_from_the_cutout(form: str, policy: Metadata) -> None:
     """What is written carries no orientation: opening it again turns nothing."""
     photo = opened(lying(6, form))
-    content = encoded(photo.rgb, photo, exif=chosen_exif(photo.exif, policy), tag={})
+    content = encoded(photo.rgb, photo, exif=kept(photo, policy).exif, tag={})
     again = opened(content)
     assert (again.rgb == photo.rgb).all()
     assert again.exif is None or 274 not in again.exif

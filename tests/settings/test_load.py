@@ -79,7 +79,7 @@ def test_key_unlike_any_other_gets_no_suggestion(tmp_path: Path) -> None:
         ("[model]\nname = 5\n", "FILE:2: model.name: ", "string"),
         ('[model]\nname = ""\n', "FILE:2: model.name: ", "1 character"),
         ('[model]\nprovider = "gpu"\n', "FILE:2: model.provider: ", "there is no provider 'gpu'"),
-        ('[output]\nmetadata = "all"\n', "FILE:2: output.metadata: ", "'no-location'"),
+        ('[output]\nmetadata = "all"\n', "FILE:2: output.metadata: ", "'safe'"),
         ('[output]\npng = "tiny"\n', "FILE:2: output.png: ", "'balanced'"),
         ('[output]\nedges = "fine"\n', "FILE:2: output.edges: ", "'refine'"),
         ('[[folder]]\ninbox = "/a"\noutbox = "/b"\npng = "best"\n', "FILE:4: folder.0.png: ", "'small'"),
@@ -177,6 +177,13 @@ def test_configuration_is_frozen(tmp_path: Path) -> None:
         config.folder[0].recursive = False
     with pytest.raises(ValidationError, match="frozen"):
         config.folder = ()
+
+
+def test_metadata_is_known_by_its_former_name(tmp_path: Path) -> None:
+    """What was called "no-location" is "safe" now; files, variables and flags that say so go on."""
+    found = loaded(tmp_path, '[output]\nmetadata = "no-location"\n')
+    assert found.config.output.metadata is Metadata.SAFE
+    assert load(None, None, {"BGZERO_OUTPUT__METADATA": "no-location"}).config.output.metadata is Metadata.SAFE
 
 
 def test_values_of_the_file_arrive(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ FRAMES: list[work.Frame] = [
     work.Cut(
         job="1",
         name="Caf%C3%A9/%FF.jpg",
-        metadata=Metadata.NO_LOCATION,
+        metadata=Metadata.SAFE,
         product=Product.CUTOUT,
         png=Png.SMALL,
         edges=Edges.BEST,

@@ -12,7 +12,7 @@ from bgzero_daemon.cli.options import Verbs, add_edges, add_json, add_licence, a
 from bgzero_daemon.cli.reviewing import add_review
 from bgzero_daemon.cli.words import Parser, teach
 from bgzero_daemon.core.confidence import Confidence
-from bgzero_daemon.core.recipe import Png
+from bgzero_daemon.core.recipe import Metadata, Png
 from bgzero_daemon.core.texts import _
 
 
@@ -70,6 +70,10 @@ def _add_work(verbs: Verbs, common: Parser, configured: Parser) -> None:
         help=_("how much time the file may take for fewer bytes; the pixels are the same"),
     )  # fmt: skip
     add_edges(cut)
+    cut.add_argument(
+        "--metadata", choices=[policy.value for policy in Metadata],
+        help=_("what is kept of the photo's metadata: what is useful, place and serials too, or nothing"),
+    )  # fmt: skip
     cut.add_argument(
         "--notify", dest="serve", action="store_const", const="bgzero_daemon.cli.bubble:cut",
         help=_("tell of failures by a notification, too, and take file: URIs, as file managers need it"),

@@ -5,11 +5,16 @@ from enum import StrEnum
 
 
 class Metadata(StrEnum):
-    """Which of the photo's metadata the output keeps. Thumbnail and orientation never pass."""
+    """Which of the photo's metadata the output keeps: see docs/metadata.md."""
 
+    SAFE = "safe"
     KEEP = "keep"
-    NO_LOCATION = "no-location"
     NONE = "none"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Metadata | None":
+        """Know "safe" by the name that it had in earlier configurations."""
+        return cls.SAFE if value == "no-location" else None
 
 
 class Product(StrEnum):
@@ -58,7 +63,7 @@ class Recipe:
     """
 
     model: str
-    metadata: Metadata = Metadata.NO_LOCATION
+    metadata: Metadata = Metadata.SAFE
     product: Product = Product.CUTOUT
     png: Png = Png.BALANCED
     edges: Edges = Edges.REFINE

@@ -15,6 +15,7 @@ SOFTWARE = f"BGZero Daemon {__version__}"
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # grey, RGB, RGBA
 _METRES_PER_INCH = 0.0254
 _EXIF_HEAD = b"Exif\0\0"
+_XMP_KEYWORD = b"XML:com.adobe.xmp"  # XMP part 3, section 1.1.5; never compressed, so that every reader finds it
 
 
 def chunk(kind: bytes, *payload: bytes) -> bytes:
@@ -26,7 +27,7 @@ def chunk(kind: bytes, *payload: bytes) -> bytes:
 
 
 def before_pixels(
-    size: tuple[int, int], channels: int, photo: Photo, *, exif: bytes, tag: Mapping[str, object]
+    size: tuple[int, int], channels: int, photo: Photo, *, exif: bytes, xmp: bytes = b"", tag: Mapping[str, object]
 ) -> Iterator[bytes]:
     """Yield everything that stands in front of the pixels."""
     yield chunk(b"IHDR", struct.pack(">IIBBBBB", *size, 8, _COLOUR_TYPES[channels], 0, 0, 0))
@@ -37,6 +38,8 @@ def before_pixels(
         yield chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
     if exif:
         yield chunk(b"eXIf", exif.removeprefix(_EXIF_HEAD))
+    if xmp:
+        yield chunk(b"iTXt", _XMP_KEYWORD, b"\0\0\0\0\0", xmp)
     yield chunk(b"tEXt", b"Software\0", SOFTWARE.encode("latin-1"))
     text = json.dumps(tag, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     yield chunk(b"iTXt", TAG_KEYWORD.encode("ascii"), b"\0\0\0\0\0", text.encode())

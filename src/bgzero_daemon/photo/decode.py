@@ -4,6 +4,7 @@ import importlib
 import io
 import struct
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from types import ModuleType
 
@@ -13,7 +14,7 @@ from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin, UnidentifiedIm
 from bgzero_daemon.core.errors import Code, PhotoRefused, PhotoSkipped
 from bgzero_daemon.core.formats import HEAD_BYTES, Kind, is_raw_tiff, sniff
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.photo import colour
+from bgzero_daemon.photo import blocks, colour
 from bgzero_daemon.photo.picture import U32, UPRIGHT, WORD, Photo, is_quarter_turn
 from bgzero_daemon.photo.png import pixels_only
 
@@ -32,6 +33,7 @@ Image.MAX_IMAGE_PIXELS = None
 PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 
 _STRIP_PIXELS = 1 << 18
+_DPI_LEAST, _DPI_MOST = 30, 2400
 
 # What Pillow's decoders raise for bytes they cannot make sense of.
 _DECODER_ERRORS = (
@@ -125,7 +127,7 @@ def _decode(content: bytes, max_pixels: int) -> Photo:
         frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
         turn = _orientation(opened)
         words, has_alpha, icc = _pixels(opened, content)
-        dpi, exif = _dpi(opened), _exif(opened)
+        dpi, said = _dpi(opened), blocks.find(opened)
         left_to_do = _orientation(opened)  # a TIFF is turned by now, and says so no more; a PNG's may stand at its end
     return Photo(
         words,
@@ -133,9 +135,18 @@ def _decode(content: bytes, max_pixels: int) -> Photo:
         has_alpha=has_alpha,
         icc=icc,
         dpi=dpi[::-1] if dpi and is_quarter_turn(turn or left_to_do) else dpi,
-        exif=exif,
-        note=_("first of {count} pictures").format(count=frames) if frames > 1 else "",
+        exif=said.exif,
+        xmp=said.xmp,
+        iptc=said.iptc,
+        note=", ".join(_notes(content, frames)),
     )
+
+
+def _notes(content: bytes, frames: int) -> Iterator[str]:
+    if frames > 1:
+        yield _("first of {count} pictures").format(count=frames)
+    if blocks.has_credentials(content):
+        yield _("without its Content Credentials, which hold for the untouched file only")
 
 
 def _pixels(opened: Image.Image, content: bytes) -> tuple[U32, bool, bytes]:
@@ -210,20 +221,11 @@ def _mega(pixels: int) -> str:
     return f"{pixels / 1e6:.1f}".removesuffix(".0")
 
 
-def _exif(opened: Image.Image) -> Image.Exif | None:
-    try:
-        exif = opened.getexif()
-        for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            exif.get_ifd(ifd)  # read now: later the file is closed
-        return exif
-    except _DECODER_ERRORS:
-        return None
-
-
 def _dpi(opened: Image.Image) -> tuple[float, float] | None:
     try:
         across, down = (float(value) for value in opened.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    usable = 1 <= across <= 100_000 and 1 <= down <= 100_000
+    # 1 is what Pillow says of a file that has numbers without a unit
+    usable = all(_DPI_LEAST <= value <= _DPI_MOST for value in (across, down))
     return (across, down) if usable else None

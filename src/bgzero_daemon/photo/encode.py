@@ -68,16 +68,16 @@ class _Strip:
 
 
 def encode(
-    drawing: Drawing, photo: Photo, *, exif: bytes, tag: Mapping[str, object], png: Png, hands: Hands,
+    drawing: Drawing, photo: Photo, *, exif: bytes, xmp: bytes = b"", tag: Mapping[str, object], png: Png, hands: Hands,
     on_deflated: Callable[[float], None] = lambda _seconds: None,
 ) -> Iterator[bytes]:  # fmt: skip
     """Yield a PNG of the drawing, piece by piece, with the photo's profile and resolution.
 
-    `exif` is a finished block or b""; `tag` goes into an iTXt chunk as JSON and says what made the
+    `exif` and `xmp` are finished blocks or b""; `tag` goes into an iTXt chunk as JSON and says what made the
     file. The same arguments give the same bytes, whosever `hands` make it. `on_deflated` is told, strip by strip, the
     seconds of CPU time that compressing took.
     """
-    yield b"".join((SIGNATURE, *before_pixels(drawing.size, drawing.channels, photo, exif=exif, tag=tag)))
+    yield b"".join((SIGNATURE, *before_pixels(drawing.size, drawing.channels, photo, exif=exif, xmp=xmp, tag=tag)))
     yield from _idat(_stream(drawing, png, hands, on_deflated))
     yield chunk(b"IEND")
 

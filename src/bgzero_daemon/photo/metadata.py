@@ -1,74 +1,73 @@
-"""What of a photo's EXIF goes into the cut-out: built anew from an allow-list, never copied.
+"""What a cut-out keeps of what its photo's file says: EXIF and XMP built anew from lists of what may pass.
 
-A copied block would bring the embedded thumbnail (it shows the background), a stale orientation, and
-maker notes with serial numbers, places and previews that nobody can look through.
+The lists are in `photo.exif` and `photo.xmp`; docs/metadata.md tells them to people. XMP says only what EXIF does not.
 """
 
-import struct
+import uuid
 import warnings
+from dataclasses import dataclass
 
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
-from bgzero_daemon.core.recipe import Metadata
+from bgzero_daemon.core.recipe import Metadata, Product
+from bgzero_daemon.photo import exif, iptc, xmp
+from bgzero_daemon.photo.picture import Photo
 
-_BASE = (
-    ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.DateTime, ExifTags.Base.Artist,
-    ExifTags.Base.Copyright, ExifTags.Base.ImageDescription,
-)  # fmt: skip
-_CAMERA = (
-    ExifTags.Base.ExposureTime, ExifTags.Base.FNumber, ExifTags.Base.ExposureProgram,
-    ExifTags.Base.ISOSpeedRatings, ExifTags.Base.SensitivityType, ExifTags.Base.DateTimeOriginal,
-    ExifTags.Base.DateTimeDigitized, ExifTags.Base.OffsetTime, ExifTags.Base.OffsetTimeOriginal,
-    ExifTags.Base.OffsetTimeDigitized, ExifTags.Base.SubsecTime, ExifTags.Base.SubsecTimeOriginal,
-    ExifTags.Base.SubsecTimeDigitized, ExifTags.Base.ShutterSpeedValue, ExifTags.Base.ApertureValue,
-    ExifTags.Base.ExposureBiasValue, ExifTags.Base.MaxApertureValue, ExifTags.Base.MeteringMode,
-    ExifTags.Base.Flash, ExifTags.Base.FocalLength, ExifTags.Base.FocalLengthIn35mmFilm,
-    ExifTags.Base.ExposureMode, ExifTags.Base.WhiteBalance, ExifTags.Base.LensSpecification,
-    ExifTags.Base.LensMake, ExifTags.Base.LensModel,
-)  # fmt: skip
-_SERIALS = (ExifTags.Base.BodySerialNumber, ExifTags.Base.LensSerialNumber, ExifTags.Base.CameraOwnerName)
+_Base = ExifTags.Base
+_SAID_BY_EXIF = {
+    "exif:DateTimeOriginal": _Base.DateTimeOriginal,
+    "photoshop:DateCreated": _Base.DateTimeOriginal,
+    "xmp:CreateDate": _Base.DateTimeDigitized,
+    "tiff:Make": _Base.Make,
+    "tiff:Model": _Base.Model,
+    "aux:Lens": _Base.LensModel,
+    "exifEX:LensModel": _Base.LensModel,
+    "exif:GPSLatitude": 2,
+    "exif:GPSLongitude": 4,
+    "exif:GPSAltitude": 6,
+    "exif:GPSAltitudeRef": 6,
+    "aux:SerialNumber": _Base.BodySerialNumber,
+    "exifEX:BodySerialNumber": _Base.BodySerialNumber,
+    "aux:LensSerialNumber": _Base.LensSerialNumber,
+    "exifEX:LensSerialNumber": _Base.LensSerialNumber,
+}
+"""Properties that are left out where the EXIF block has this tag."""
 
 
-def chosen_exif(exif: Image.Exif | None, policy: Metadata) -> bytes:
-    """Return the EXIF block for the cut-out, b"" where nothing is kept.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What goes into the cut-out: an EXIF block and an XMP packet, b"" for none, and (x, y) pixels per inch."""
 
-    "no-location" keeps camera, lens, exposure, dates, creator, rights and description; "keep" adds
-    the place, serial numbers and the owner's name; "none" keeps nothing.
+    exif: bytes = b""
+    xmp: bytes = b""
+    dpi: tuple[float, float] | None = None
+
+
+def chosen(photo: Photo, policy: Metadata, *, source_sha256: str, product: Product = Product.CUTOUT) -> Kept:
+    """Choose what the cut-out keeps.
+
+    "safe": camera, lens, exposure, dates, rating, label, keywords, creator, rights and description. "keep" adds the
+    place and the serial numbers. "none" keeps nothing. The packet's own identifier is made of the source's hash and the
+    product, so that the same photo gives the same bytes.
     """
-    if exif is None or policy is Metadata.NONE:
-        return b""
+    if policy is Metadata.NONE:
+        return Kept()
+    is_private_kept = policy is Metadata.KEEP
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd entries, which are left out
-        return _built(exif, policy)
+        block = exif.build(photo.exif, (photo.width_px, photo.height_px), with_private=is_private_kept)
+        stars = exif.rating(photo.exif)
+    said = {**iptc.read(photo.iptc), **({"xmp:Rating": [stars]} if stars else {})}
+    found = xmp.cleaned(said)
+    for packet in reversed(photo.xmp):
+        found.update(xmp.read(packet))
+    names = {*xmp.ABOUT, *(xmp.PRIVATE if is_private_kept else ())}
+    kept = {
+        name: values for name, values in found.items() if name in names and _SAID_BY_EXIF.get(name) not in block.tags
+    }
+    packet = xmp.write(kept, _identifier(source_sha256, product), found) if kept else b""
+    return Kept(block.content, packet, photo.dpi)
 
 
-def _built(exif: Image.Exif, policy: Metadata) -> bytes:
-    kept = Image.Exif()
-    for tag in _BASE:
-        if _is_writable(tag, value := exif.get(tag)):
-            kept[tag] = value
-    _copy(exif, kept, ExifTags.IFD.Exif, _CAMERA + (_SERIALS if policy is Metadata.KEEP else ()))
-    if policy is Metadata.KEEP:
-        _copy(exif, kept, ExifTags.IFD.GPSInfo, tuple(exif.get_ifd(ExifTags.IFD.GPSInfo)))
-    is_empty = not len(kept) and not any(kept.get_ifd(ifd) for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo))
-    return b"" if is_empty else kept.tobytes()
-
-
-def _copy(exif: Image.Exif, kept: Image.Exif, ifd: int, tags: tuple[int, ...]) -> None:
-    values = exif.get_ifd(ifd)
-    for tag in tags:
-        if _is_writable(tag, value := values.get(tag), ifd):
-            kept.get_ifd(ifd)[tag] = value
-
-
-def _is_writable(tag: int, value: object, ifd: int | None = None) -> bool:
-    """Say whether Pillow can write this entry; one odd value must not cost all the others."""
-    if value in (None, "", b""):
-        return False
-    trial = Image.Exif()
-    (trial if ifd is None else trial.get_ifd(ifd))[tag] = value
-    try:
-        trial.tobytes()
-    except (ValueError, TypeError, AttributeError, OverflowError, KeyError, struct.error):
-        return False
-    return True
+def _identifier(source_sha256: str, product: Product) -> str:
+    return f"xmp.did:{uuid.uuid5(uuid.NAMESPACE_OID, f'{source_sha256} {product.value}')}"

@@ -41,8 +41,8 @@ class Photo:
 
     `stored` is (rows, columns) of WORD as in the file; `turn` says how that is turned upright. `has_alpha`: the file
     has transparency of its own, else all opacity is 255. `icc` is the profile of the colours, b"" for sRGB or unknown.
-    `dpi` is (x, y) in pixels per inch, upright. `exif` is what the file's EXIF holds, unfiltered. `note` tells what was
-    left out.
+    `dpi` is (x, y) in pixels per inch, upright. `exif`, `xmp` (the main packet first) and `iptc` are what the file
+    says of the photo, unfiltered. `note` tells what was left out.
     """
 
     stored: U32
@@ -51,6 +51,8 @@ class Photo:
     icc: bytes = b""
     dpi: tuple[float, float] | None = None
     exif: Image.Exif | None = None
+    xmp: tuple[bytes, ...] = ()
+    iptc: bytes = b""
     note: str = ""
 
     @classmethod

@@ -37,7 +37,7 @@ FolderPath = Annotated[Path, BeforeValidator(_expand)]
 MetadataPolicy = Annotated[
     Metadata,
     Field(
-        description="what the cut-out keeps of the photo's metadata: everything useful, that without the place, nothing"
+        description="what the cut-out keeps of the photo's metadata: what is useful, place and serials too, or nothing"
     ),
 ]
 PngEffort = Annotated[
@@ -208,7 +208,7 @@ class Limits(Table):
 class Output(Table):
     """What the cut-outs carry, and what is left beside them."""
 
-    metadata: MetadataPolicy = Metadata.NO_LOCATION
+    metadata: MetadataPolicy = Metadata.SAFE
     png: PngEffort = Png.BALANCED
     edges: EdgeEffort = Edges.REFINE
     no_subject: NoSubjectPolicy = NoSubject.SKIP

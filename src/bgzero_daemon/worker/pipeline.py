@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +18,7 @@ from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.encode import encode
 from bgzero_daemon.photo.foreground import drawing
 from bgzero_daemon.photo.matte import F32, to_mask
-from bgzero_daemon.photo.metadata import chosen_exif
+from bgzero_daemon.photo.metadata import chosen
 from bgzero_daemon.photo.passes import Passes, joined, mirrored
 from bgzero_daemon.photo.picture import Photo
 from bgzero_daemon.photo.tensor import to_tensor
@@ -84,9 +84,12 @@ class Pipeline:
             photo, mask, self._input.fit, product=order.product, edges=order.edges, output=self._output
         )  # fmt: skip
         clock.lap("edges")
-        exif, tag = chosen_exif(photo.exif, order.metadata), self._tag(source_sha256, order, judgement)
+        kept = chosen(photo, order.metadata, source_sha256=source_sha256, product=order.product)
+        photo, tag = replace(photo, dpi=kept.dpi), self._tag(source_sha256, order, judgement)
         hands = _ALONE if self._turns.is_crowded else self._threads
-        for piece in encode(drawn, photo, exif=exif, tag=tag, png=order.png, hands=hands, on_deflated=clock.deflated):
+        for piece in encode(
+            drawn, photo, exif=kept.exif, xmp=kept.xmp, tag=tag, png=order.png, hands=hands, on_deflated=clock.deflated
+        ):
             output.write(piece)
         clock.lap("encode")
         return Finished(photo.width_px, photo.height_px, provider, photo.note, judgement, clock.wall, clock.cpu, passes)

@@ -1,0 +1,124 @@
+"""Where a file keeps what is said about the photo, in each format: EXIF, XMP and IPTC, as they lie there, unread."""
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from PIL import ExifTags, Image, JpegImagePlugin, TiffImagePlugin
+
+from bgzero_daemon.photo import iptc, xmp
+
+_XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
+_MORE_XMP_HEAD = b"http://ns.adobe.com/xmp/extension/\0"
+_EXIF_HEAD = b"Exif\0\0"
+_TIFF_IPTC, _TIFF_RESOURCES = 33723, 34377
+# A JUMBF description box (ISO 19566-5) of the type that C2PA 2.2 gives a manifest store, section 11.1
+_MANIFEST = b"jumdc2pa\0\x11\0\x10\x80\0\0\xaa\08\x9bq"
+
+READ_ERRORS = (
+    OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, ArithmeticError, struct.error,
+    AttributeError, RuntimeError, AssertionError,
+)  # fmt: skip
+"""What Pillow raises for bytes it cannot make sense of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """EXIF, XMP packets (the main one first) and the IPTC block, b"" without."""
+
+    exif: Image.Exif | None = None
+    xmp: tuple[bytes, ...] = ()
+    iptc: bytes = b""
+
+
+def has_credentials(content: bytes) -> bool:
+    """Say whether a file of any format carries Content Credentials (a C2PA manifest)."""
+    return _MANIFEST in content
+
+
+def find(opened: Image.Image) -> Blocks:
+    """Read the blocks of an opened picture whose pixels have been read: those of a PNG may stand behind them."""
+    raw = dict(_raw_profiles(opened))
+    return Blocks(_exif(opened, raw.get("exif", b"")), _xmp(opened, raw.get("xmp", b"")), _iptc(opened, raw))
+
+
+def _exif(opened: Image.Image, raw: bytes) -> Image.Exif | None:
+    try:
+        exif = opened.getexif()
+        if raw and not len(exif):
+            exif.load(raw)
+        for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+            exif.get_ifd(ifd)  # read now: later the file is closed
+        return exif
+    except READ_ERRORS:
+        return None
+
+
+def _xmp(opened: Image.Image, raw: bytes) -> tuple[bytes, ...]:
+    main = opened.info.get("xmp") or raw
+    main = main.encode() if isinstance(main, str) else main
+    if not isinstance(main, bytes):
+        return ()
+    more = _more_xmp(opened, main) if isinstance(opened, JpegImagePlugin.JpegImageFile) else b""
+    return tuple(filter(None, (main, more)))
+
+
+def _more_xmp(opened: JpegImagePlugin.JpegImageFile, main: bytes) -> bytes:
+    """Put together what had no room in a JPEG's first segment (XMP part 3, section 1.1.3.1); b"" for less than all."""
+    parts: dict[int, bytes] = {}
+    guid, whole = b"", 0
+    for name, segment in opened.applist:
+        if name != "APP1" or not segment.startswith(_MORE_XMP_HEAD):
+            continue
+        head, part = segment[len(_MORE_XMP_HEAD) :][:40], segment[len(_MORE_XMP_HEAD) + 40 :]
+        if len(head) == 40 and head[:32] in main and (not guid or head[:32] == guid):
+            guid, (whole, at) = head[:32], struct.unpack(">II", head[32:])
+            parts[at] = part
+    if not 0 < whole <= xmp.MOST_BYTES:
+        return b""
+    joined = b"".join(part for _at, part in sorted(parts.items()))
+    is_whole = hashlib.md5(joined, usedforsecurity=False).hexdigest().upper().encode() == guid.upper()
+    return joined if is_whole else b""
+
+
+def _iptc(opened: Image.Image, raw: dict[str, bytes]) -> bytes:
+    found: object = raw.get("iptc", b"")
+    if isinstance(opened, JpegImagePlugin.JpegImageFile):
+        resources = opened.info.get("photoshop")
+        found = resources.get(iptc.RESOURCE) if isinstance(resources, dict) else b""
+    elif isinstance(opened, TiffImagePlugin.TiffImageFile):
+        found = _tiff_iptc(opened)
+    return found if isinstance(found, bytes) else b""
+
+
+def _tiff_iptc(opened: TiffImagePlugin.TiffImageFile) -> bytes:
+    try:
+        block, resources = opened.tag_v2.get(_TIFF_IPTC), opened.tag_v2.get(_TIFF_RESOURCES)
+        if isinstance(block, tuple):  # Photoshop calls these bytes numbers of 32 bits
+            order = "<" if opened.tag_v2.prefix == b"II" else ">"
+            block = struct.pack(f"{order}{len(block)}I", *block)
+        return block or iptc.in_resources(resources or b"")
+    except READ_ERRORS:
+        return b""
+
+
+def _raw_profiles(opened: Image.Image) -> Iterator[tuple[str, bytes]]:
+    """Yield kind and bytes of what ImageMagick puts into a PNG's texts: name, length and hexadecimal digits."""
+    for key, text in opened.info.items():
+        kind = key.lower().removeprefix("raw profile type ") if isinstance(key, str) else ""
+        if not isinstance(text, str) or kind not in ("app1", "xmp", "iptc", "8bim") or len(text) > 2 * xmp.MOST_BYTES:
+            continue
+        try:
+            _name, _length, digits = text.strip().split("\n", 2)
+            profile = bytes.fromhex(digits)
+        except ValueError:
+            continue
+        if kind == "app1" and profile.startswith(_EXIF_HEAD):
+            yield "exif", profile
+        elif kind == "app1":
+            yield "xmp", profile.removeprefix(_XMP_HEAD)
+        elif kind == "xmp":
+            yield "xmp", profile
+        else:
+            yield "iptc", iptc.in_resources(profile) or profile
