@@ -94,11 +94,9 @@ def _iptc(opened: Image.Image, raw: dict[str, bytes]) -> bytes:
 
 def _tiff_iptc(opened: TiffImagePlugin.TiffImageFile) -> bytes:
     try:
-        block, resources = opened.tag_v2.get(_TIFF_IPTC), opened.tag_v2.get(_TIFF_RESOURCES)
-        if isinstance(block, tuple):  # Photoshop calls these bytes numbers of 32 bits
-            order = "<" if opened.tag_v2.prefix == b"II" else ">"
-            block = struct.pack(f"{order}{len(block)}I", *block)
-        return block or iptc.in_resources(resources or b"")
+        # Photoshop calls these bytes numbers of 32 bits, of which get() returns the first: PIL.IptcImagePlugin knows
+        raw = opened.tag_v2._tagdata  # noqa: SLF001
+        return raw.get(_TIFF_IPTC) or iptc.in_resources(raw.get(_TIFF_RESOURCES, b""))
     except READ_ERRORS:
         return b""
 

@@ -14,4 +14,4 @@ def prose(text: str, most: int) -> str:
 
 def line(text: str, most: int) -> str:
     """Return a text of one line, at most so many characters."""
-    return prose(" ".join(text.split("\n")).replace("\t", " "), most)
+    return prose(re.sub("[\r\n\t]+", " ", text), most)

@@ -58,9 +58,10 @@ def _matching(pattern: str) -> Callable[[str], str]:
 
 def _identifier(value: str) -> str:
     """Take an identifier, but for one that is made of a clock and of a network card's address (RFC 9562, version 1)."""
-    digits = re.sub("[^0-9a-f]", "", re.split("[.:]", value)[-1].lower())
-    # Windows writes the first three numbers of a UUID with their bytes turned
-    has_address = len(digits) == 32 and (digits[12] == "1" or (digits[12] != "4" and digits[14] == "1"))
+    number = re.split("[.:]", value)[-1]
+    digits = re.sub("[^0-9A-Fa-f]", "", number)
+    # Adobe's programs write the bytes of the first three numbers turned, then without hyphens
+    has_address = len(digits) == 32 and (digits[12] == "1" or ("-" not in number and digits[14] == "1"))
     return "" if has_address else _matching(r"[\w.:-]{8,128}")(value)
 
 
