@@ -222,6 +222,14 @@ def test_photo_that_holds_only_private_things_gives_none() -> None:
     assert kept(photo, Metadata.KEEP).exif != b""
 
 
+def test_size_is_that_of_the_cutout() -> None:
+    """A photo that lies on its side says the turned size, whatever it said before."""
+    stale = [(tag, 4, 1, struct.pack("<I", 650)) for tag in (BASE.ExifImageWidth, BASE.ExifImageHeight)]
+    lying = saved(Image.new("RGB", (40, 20)), "JPEG", exif=exif_block([text(271, "Canon"), short(274, 6)], stale))
+    camera = exif_of(cut(lying, Metadata.SAFE)).get_ifd(CAMERA)
+    assert (camera[BASE.ExifImageWidth], camera[BASE.ExifImageHeight]) == (20, 40)
+
+
 def test_same_photo_gives_the_same_block() -> None:
     """Nothing of the clock or of an earlier photo gets in."""
     content = salted("JPEG")

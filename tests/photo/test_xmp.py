@@ -3,7 +3,6 @@
 import hashlib
 import re
 import struct
-import time
 from pathlib import Path
 
 import pytest
@@ -101,6 +100,8 @@ def test_padding_and_wrapping_are_no_fault() -> None:
     assert xmp.read(wrapped) == {"dc:subject": ["a"]}
 
 
+WORD = bag("dc:subject", "a")
+NUMBERED = " ".join(f'a{n}="1"' for n in range(200_000))
 HOSTILE = {
     "billion laughs": packet(
         bag("dc:subject", "&lol9;"),
@@ -114,18 +115,16 @@ HOSTILE = {
     "parameter entity": packet("", before='<!DOCTYPE x [<!ENTITY % p SYSTEM "file:///etc/passwd"> %p;]>'),
     "attribute default": packet("", before='<!DOCTYPE x [<!ATTLIST rdf:Description xmp:Rating CDATA "5">]>'),
     "document type alone": packet(bag("dc:subject", "a"), before="<!DOCTYPE x>"),
-    "deep": packet("<a>" * 100_000 + "</a>" * 100_000),
-    "deep without end": packet("<a>" * 500_000),
-    "wide": packet("<a/>" * 900_000),
-    "many attributes": packet("", " ".join(f'a{n}="1"' for n in range(200_000))),
-    "many namespaces": packet("", " ".join(f'xmlns:a{n}="urn:{n}"' for n in range(100_000))),
-    "huge": packet(bag("dc:subject", "a" * (5 << 20))),
-    "huge name": packet(f"<{'a' * (3 << 20)}/>"),
+    "deep": packet(WORD + "<a>" * 100_000 + "</a>" * 100_000),
+    "wide": packet(WORD + "<a/>" * 900_000),
+    "many attributes": packet(WORD + f"<a {NUMBERED}/>"),
+    "huge": packet(WORD + "a" * (5 << 20)),
     "unknown encoding": b'<?xml version="1.0" encoding="no-such"?>' + packet("") + b"<",
     "undeclared prefix": packet("<nobody:x/>" + bag("dc:subject", "a")),
     "undeclared entity": packet(bag("dc:subject", "&nbsp;")),
-    "cut off": packet(bag("dc:subject", "a" * 100))[:-30],
-    "something behind": packet(bag("dc:subject", "a")) + b"<more/>",
+    "deep without end": packet(WORD + "<a>" * 500_000),
+    "cut off": packet(WORD)[:-30],
+    "something behind": packet(WORD) + b"<more/>",
     "no UTF-8": packet(bag("dc:subject", "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"))).replace(
         b"\xc3\xad", b"\xed"
     ),
@@ -141,17 +140,32 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_hostile_packet_says_nothing_and_costs_little(what: str) -> None:
-    """No entity, no document type, nothing beyond reason; processor time is bounded far above what it takes."""
-    began = time.process_time()
+def test_hostile_packet_says_nothing(what: str) -> None:
+    """No entity, no document type, nothing beyond reason; without the bounds some would take minutes, or all memory."""
     assert xmp.read(HOSTILE[what]) == {}
-    assert time.process_time() - began < 5
 
 
 def test_packet_names_an_encoding_in_vain() -> None:
     """Python's codecs are not asked for one: it is UTF-8 whatever is declared."""
     declared = b'<?xml version="1.0" encoding="rot13"?>' + packet(bag("dc:subject", "a"))
     assert xmp.read(declared) == {"dc:subject": ["a"]}
+
+
+NAMESPACES = " ".join(f"xmlns:a{n}='urn:{n}'" for n in range(100_000))
+LARGE = {
+    "one name": packet(WORD + f"<{'a' * (3 << 20)}/>"),
+    "one value": packet(WORD + f"<xmp:Label>{'b' * (3 << 20)}</xmp:Label>"),
+    "one comment": packet(f"{WORD}<!--{'-a' * (1 << 20)}-->"),
+    "namespaces": packet(WORD + f"<a {NAMESPACES}/>"),
+    "values": packet(WORD + bag("dc:creator", *["x"] * 15_000)),
+    "references": packet(WORD + f"<xmp:Label>{'&#97;' * 600_000}</xmp:Label>"),
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+def test_large_packet_is_read(what: str) -> None:
+    """What is sound and below 4 MiB loses nothing."""
+    assert xmp.read(LARGE[what])["dc:subject"] == ["a"]
 
 
 @pytest.mark.parametrize("what", HOSTILE)
