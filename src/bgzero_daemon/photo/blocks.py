@@ -1,6 +1,7 @@
 """Where a file keeps what is said about the photo, in each format: EXIF, XMP and IPTC, as they lie there, unread."""
 
 import hashlib
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from bgzero_daemon.photo import iptc, xmp
 
 _XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 _MORE_XMP_HEAD = b"http://ns.adobe.com/xmp/extension/\0"
+_MORE_XMP_NAME = re.compile(rb"HasExtendedXMP[^0-9A-Fa-f]{1,8}([0-9A-Fa-f]{32})")
 _EXIF_HEAD = b"Exif\0\0"
 _TIFF_IPTC, _TIFF_RESOURCES = 33723, 34377
 # A JUMBF description box (ISO 19566-5) of the type that C2PA 2.2 gives a manifest store, section 11.1
@@ -57,7 +59,7 @@ def _exif(opened: Image.Image, raw: bytes) -> Image.Exif | None:
 
 def _xmp(opened: Image.Image, raw: bytes) -> tuple[bytes, ...]:
     main = opened.info.get("xmp") or raw
-    main = main.encode() if isinstance(main, str) else main
+    main = main.encode(errors="replace") if isinstance(main, str) else main
     if not isinstance(main, bytes):
         return ()
     more = _more_xmp(opened, main) if isinstance(opened, JpegImagePlugin.JpegImageFile) else b""
@@ -66,20 +68,19 @@ def _xmp(opened: Image.Image, raw: bytes) -> tuple[bytes, ...]:
 
 def _more_xmp(opened: JpegImagePlugin.JpegImageFile, main: bytes) -> bytes:
     """Put together what had no room in a JPEG's first segment (XMP part 3, section 1.1.3.1); b"" for less than all."""
-    parts: dict[int, bytes] = {}
-    guid, whole = b"", 0
-    for name, segment in opened.applist:
-        if name != "APP1" or not segment.startswith(_MORE_XMP_HEAD):
-            continue
-        head, part = segment[len(_MORE_XMP_HEAD) :][:40], segment[len(_MORE_XMP_HEAD) + 40 :]
-        if len(head) == 40 and head[:32] in main and (not guid or head[:32] == guid):
-            guid, (whole, at) = head[:32], struct.unpack(">II", head[32:])
-            parts[at] = part
-    if not 0 < whole <= xmp.MOST_BYTES:
+    named = _MORE_XMP_NAME.search(main)
+    if not named:
         return b""
+    parts: dict[int, bytes] = {}
+    head, whole, room = _MORE_XMP_HEAD + named[1], 0, xmp.MOST_BYTES
+    for name, segment in opened.applist:
+        if name == "APP1" and segment.startswith(head) and len(segment) >= len(head) + 8 and room > 0:
+            whole, at = struct.unpack_from(">II", segment, len(head))
+            parts[at] = segment[len(head) + 8 :]
+            room -= len(segment)
     joined = b"".join(part for _at, part in sorted(parts.items()))
-    is_whole = hashlib.md5(joined, usedforsecurity=False).hexdigest().upper().encode() == guid.upper()
-    return joined if is_whole else b""
+    digest = hashlib.md5(joined, usedforsecurity=False).hexdigest().upper()
+    return joined if len(joined) == whole and digest.encode() == named[1].upper() else b""
 
 
 def _iptc(opened: Image.Image, raw: dict[str, bytes]) -> bytes:

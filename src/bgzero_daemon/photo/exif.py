@@ -22,7 +22,8 @@ from bgzero_daemon.photo.chunks import SOFTWARE
 _TEXT_MOST_CHARACTERS = 2000
 _RAW_MOST_BYTES = 1000
 _FINEST = 1_000_000  # of a fraction made of a float
-_WORDS, _QUADS = 1 << 16, 1 << 32
+_ENTRY_MOST_CHARACTERS = 1 << 16  # a longer one is no text
+_QUADS = 1 << 32
 
 
 class Form(IntEnum):
@@ -199,10 +200,10 @@ def _fraction(value: object, rule: _Rule) -> bytes:
 
 
 def _checked_text(value: object, shape: str, *, joins: bool) -> tuple[Form, int, bytes] | None:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > _ENTRY_MOST_CHARACTERS:
         return None
     # Behind the first NUL there is a remainder of the camera's memory; in Copyright, the editor beside the photographer
-    parts = [part.strip() for part in value.split("\0")]
+    parts = [part.strip() for part in value.split("\0", 2)]
     text = _meant("; ".join(filter(None, parts[:2])) if joins else parts[0])
     if shape == "date":
         return _date(text)

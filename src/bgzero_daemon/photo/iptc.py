@@ -10,7 +10,7 @@ MOST_BYTES = 1 << 20
 RESOURCE = 0x0404
 """The number of Photoshop's resource that holds the block."""
 
-_MOST_DATASETS = 4000
+_MOST_DATASETS, _MOST_RESOURCES = 4000, 1000
 _UTF8 = b"\x1b%G"
 _NAMES = {
     25: "dc:subject", 55: "photoshop:DateCreated", 80: "dc:creator", 90: "photoshop:City",
@@ -22,7 +22,9 @@ _NAMES = {
 def in_resources(resources: bytes) -> bytes:
     """Return the IPTC block in a run of Photoshop's image resources, b"" without."""
     at = 0
-    while resources[at : at + 4] == b"8BIM" and at + 7 <= len(resources):
+    for _resource in range(_MOST_RESOURCES):
+        if resources[at : at + 4] != b"8BIM" or at + 7 > len(resources):
+            break
         (number,) = struct.unpack_from(">H", resources, at + 4)
         name_bytes = resources[at + 6] + 1
         at += 6 + name_bytes + name_bytes % 2
