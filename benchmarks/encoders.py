@@ -44,7 +44,7 @@ class Finished:
     """Pixels that are there already, as something to encode: (h, w, 3) or (h, w, 4)."""
 
     def __init__(self, pixels: U8) -> None:
-        self._pixels, self.channels = pixels, pixels.shape[2]
+        self._pixels, self.channels, self.depth = pixels, pixels.shape[2], 8
         self.size = pixels.shape[1], pixels.shape[0]
 
     def columns(self, rows: slice) -> slice:

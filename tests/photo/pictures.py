@@ -16,7 +16,7 @@ from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.foreground import CutOut, Mask, drawing
 from bgzero_daemon.photo.matte import F32
 from bgzero_daemon.photo.metadata import Kept, chosen
-from bgzero_daemon.photo.picture import U8, Photo
+from bgzero_daemon.photo.picture import U8, U16, Photo
 from bgzero_daemon.worker.threads import Threads
 
 MAX_PIXELS = 1_000_000
@@ -79,9 +79,12 @@ def mean_error(one: U8, other: U8) -> float:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Finished pixels, (h, w) or (h, w, 4), as something to encode. Without `columns` nothing is said of empty ones."""
+    """Finished pixels, (h, w) or (h, w, 4), of 8 or 16 bits, as something to encode.
 
-    pixels: U8
+    Without `columns` nothing is said of empty ones.
+    """
+
+    pixels: U8 | U16
     known: slice | None = None
 
     @property
@@ -94,6 +97,11 @@ class Drawn:
         """Grey, RGB or RGBA."""
         return self.pixels.shape[2] if self.pixels.ndim == 3 else 1
 
+    @property
+    def depth(self) -> int:
+        """Bits of a channel."""
+        return 8 * self.pixels.itemsize
+
     def columns(self, rows: slice) -> slice:
         """Say that there may be something everywhere."""
         return self.known or slice(0, self.pixels.shape[1])
@@ -101,11 +109,12 @@ class Drawn:
     def draw(self, rows: slice, columns: slice) -> U8:
         """Return a part."""
         part = self.pixels[rows, columns]
-        return part if part.ndim == 3 else part[..., None]
+        part = part if part.ndim == 3 else part[..., None]
+        return np.ascontiguousarray(part.astype(part.dtype.newbyteorder(">"))).view(np.uint8)
 
 
 def encoded(
-    pixels: U8, photo: Photo, *, exif: bytes = b"", xmp: bytes = b"", tag: Mapping[str, object] | None = None,
+    pixels: U8 | U16, photo: Photo, *, exif: bytes = b"", xmp: bytes = b"", tag: Mapping[str, object] | None = None,
     png: Png = Png.BALANCED, threads: int = 1,
 ) -> bytes:  # fmt: skip
     """Return finished pixels as the whole of a PNG."""
@@ -132,9 +141,19 @@ def matte(photo: Photo, mask: F32, fit: Fit, *, edges: Edges = Edges.OFF, output
 
 
 def all_of(drawing: CutOut | Mask, rows_at_once: int) -> U8:
-    """Draw from top to bottom; what is said to be empty is 0."""
+    """Draw from top to bottom, 8 bits a channel; what is said to be empty is 0."""
+    return _drawn(drawing, rows_at_once)
+
+
+def deep_of(drawing: CutOut | Mask, rows_at_once: int = 1 << 30) -> U16:
+    """Draw from top to bottom, 16 bits a channel; what is said to be empty is 0."""
+    assert drawing.depth == 16
+    return _drawn(drawing, rows_at_once).view(">u2").astype(np.uint16)
+
+
+def _drawn(drawing: CutOut | Mask, rows_at_once: int) -> U8:
     width, height = drawing.size
-    whole = np.zeros((height, width, drawing.channels), np.uint8)
+    whole = np.zeros((height, width, drawing.channels * drawing.depth // 8), np.uint8)
     for top in range(0, height, rows_at_once):
         rows = slice(top, min(top + rows_at_once, height))
         columns = drawing.columns(rows)

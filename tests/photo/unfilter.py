@@ -5,17 +5,20 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bgzero_daemon.photo.picture import U8
+
+Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
 _CHANNELS = {0: 1, 2: 3, 6: 4}
 
 
 @dataclass(frozen=True)
 class Read:
-    """What a PNG holds: (h, w, channels), each row's filter, the kinds of its chunks in their order."""
+    """What a PNG holds: (h, w, channels) of its depth, each row's filter, the kinds of its chunks in their order."""
 
-    pixels: U8
+    pixels: Samples
     filters: list[int]
     kinds: list[bytes]
 
@@ -35,15 +38,17 @@ def read(content: bytes) -> Read:
         at += 12 + length
     assert (kinds[0], kinds[-1]) == (b"IHDR", b"IEND")
     width, height, depth, colour, *rest = struct.unpack(">IIBBBBB", head)
-    assert (depth, rest) == (8, [0, 0, 0])
+    assert (depth in (8, 16), rest) == (True, [0, 0, 0])
     inflate = zlib.decompressobj()
     raw = inflate.decompress(data)  # raises for a wrong Adler-32
     assert inflate.eof
     assert not inflate.unused_data
-    step = _CHANNELS[colour]
+    channels = _CHANNELS[colour]
+    step = channels * depth // 8
     rows = np.frombuffer(raw, np.uint8).reshape(height, 1 + width * step)
     filters = [int(kind) for kind in rows[:, 0]]
-    return Read(unfiltered(rows[:, 1:], filters, step).reshape(height, width, step), filters, kinds)
+    pixels = unfiltered(rows[:, 1:], filters, step).reshape(height, width, step)
+    return Read(pixels.view(">u2").astype(np.uint16) if depth == 16 else pixels, filters, kinds)
 
 
 def unfiltered(rows: U8, filters: list[int], step: int) -> U8:

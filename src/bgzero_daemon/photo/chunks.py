@@ -27,10 +27,11 @@ def chunk(kind: bytes, *payload: bytes) -> bytes:
 
 
 def before_pixels(
-    size: tuple[int, int], channels: int, photo: Photo, *, exif: bytes, xmp: bytes = b"", tag: Mapping[str, object]
+    size: tuple[int, int], channels: int, depth: int, photo: Photo, *, exif: bytes, xmp: bytes = b"",
+    tag: Mapping[str, object],
 ) -> Iterator[bytes]:
-    """Yield everything that stands in front of the pixels."""
-    yield chunk(b"IHDR", struct.pack(">IIBBBBB", *size, 8, _COLOUR_TYPES[channels], 0, 0, 0))
+    """Yield everything that stands in front of the pixels. `depth` counts the bits of a channel."""
+    yield chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, _COLOUR_TYPES[channels], 0, 0, 0))
     if photo.icc and channels > 1:  # a grey mask is not in the photo's colour space
         yield chunk(b"iCCP", b"ICC Profile\0\0", zlib.compress(photo.icc))
     if photo.dpi:

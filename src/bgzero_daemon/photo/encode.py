@@ -41,13 +41,17 @@ class Drawing(Protocol):
 
     @property
     def channels(self) -> int:
-        """Bytes of a pixel: 1 for grey, 3 for RGB, 4 for RGBA."""
+        """1 for grey, 3 for RGB, 4 for RGBA."""
+
+    @property
+    def depth(self) -> int:
+        """Bits of a channel: 8 or 16."""
 
     def columns(self, rows: slice) -> slice:
         """Return between which columns anything of these rows is not zero."""
 
     def draw(self, rows: slice, columns: slice) -> U8:
-        """Return (rows, columns, channels). Many threads call it at once."""
+        """Return (rows, columns, bytes of a pixel), the higher byte first. Many threads call it at once."""
 
 
 class Hands(Protocol):
@@ -77,7 +81,8 @@ def encode(
     file. The same arguments give the same bytes, whosever `hands` make it. `on_deflated` is told, strip by strip, the
     seconds of CPU time that compressing took.
     """
-    yield b"".join((SIGNATURE, *before_pixels(drawing.size, drawing.channels, photo, exif=exif, xmp=xmp, tag=tag)))
+    head = before_pixels(drawing.size, drawing.channels, drawing.depth, photo, exif=exif, xmp=xmp, tag=tag)
+    yield b"".join((SIGNATURE, *head))
     yield from _idat(_stream(drawing, png, hands, on_deflated))
     yield chunk(b"IEND")
 
@@ -96,7 +101,7 @@ def _idat(stream: Iterator[bytes]) -> Iterator[bytes]:
 def _stream(drawing: Drawing, png: Png, hands: Hands, on_deflated: Callable[[float], None]) -> Iterator[bytes]:
     """Yield the zlib stream of all rows."""
     width, height = drawing.size
-    rows = max(1, _STRIP_BYTES[png] // (width * drawing.channels))
+    rows = max(1, _STRIP_BYTES[png] // (width * _pixel_bytes(drawing)))
 
     def strip(top: int) -> _Strip:
         return _strip(drawing, slice(top, min(top + rows, height)), png)
@@ -111,12 +116,16 @@ def _stream(drawing: Drawing, png: Png, hands: Hands, on_deflated: Callable[[flo
 
 
 def _strip(drawing: Drawing, rows: slice, png: Png) -> _Strip:
-    width, step, count = drawing.size[0], drawing.channels, rows.stop - rows.start
+    width, step, count = drawing.size[0], _pixel_bytes(drawing), rows.stop - rows.start
     columns = drawing.columns(rows)
     if columns.start == columns.stop:
         return replace(_empty(count * (1 + width * step), png), seconds=0.0)
     pixels = drawing.draw(rows, columns).reshape(count, -1)
     return _deflated(filtered(pixels, step, png, before=columns.start * step, width=width * step), png)
+
+
+def _pixel_bytes(drawing: Drawing) -> int:
+    return drawing.channels * drawing.depth // 8
 
 
 @lru_cache(maxsize=8)

@@ -10,16 +10,15 @@ from bgzero_daemon.photo.edges.colours import Colours
 from bgzero_daemon.photo.edges.opacity import Refined
 from bgzero_daemon.photo.edges.working import as_masked, refined
 from bgzero_daemon.photo.matte import F32, Matte
-from bgzero_daemon.photo.picture import U8, U32, WORD, Photo
+from bgzero_daemon.photo.picture import U8, Layout, Photo, Words
 from bgzero_daemon.photo.tensor import photo_box
 
-_COLOUR = np.uint32(0x00FFFFFF)
-_OPACITY_BITS = np.uint32(24)
-_OPAQUE = 255
 _CLEANED_AT_ONCE = 1 << 14
 """Pixels whose numbers stay near the core."""
 
-_CHANNEL_BITS = np.array([0, 8, 16], np.uint32)
+_LEAST, _MOST = np.float32(0.5), np.float32(254.5)
+"""What 8 bits round to nothing or to opaque is so in 16 bits, too: else a network's faint doubt would let the whole
+ground through, and nothing of a subject would be as it was."""
 
 
 class Opacity(Protocol):
@@ -37,26 +36,36 @@ class _Drawing:
 
     def __init__(self, photo: Photo, opacity: Opacity) -> None:
         self.size = photo.width_px, photo.height_px
+        self.depth = photo.depth
         self._words, self._has_alpha = photo.words, photo.has_alpha
         self._opacity = opacity
+        self._layout = layout = photo.layout
+        of_word = layout.word.type
+        self._bits, self._peak, self._half = of_word(layout.depth), of_word(layout.peak), of_word(layout.peak // 2)
+        self._opacity_bits = of_word(3 * layout.depth)
+        self._colour = of_word((1 << 3 * layout.depth) - 1)
 
     def columns(self, rows: slice) -> slice:
         """Return between which columns anything is not zero."""
         return self._opacity.columns(rows)
 
-    def _matte(self, rows: slice, columns: slice) -> U32:
-        """Return the matte, 0 to 255, rounded."""
+    def _matte(self, rows: slice, columns: slice) -> Words:
+        """Return the matte, from 0 to the depth's peak, rounded."""
         opacity = self._opacity.opacity(rows, columns)
+        if self.depth > 8:
+            opacity[opacity < _LEAST] = 0.0
+            opacity[opacity >= _MOST] = 255.0
+            opacity *= np.float32(self._layout.unit)
         opacity += np.float32(0.5)
-        return opacity.astype(np.int32).view(np.uint32)
+        return opacity.astype(np.int32).view(np.uint32).astype(self._layout.word, copy=False)
 
-    def _alpha(self, matte: U32, rows: slice, columns: slice) -> U32:
-        """Return the matte times the photo's own opacity, 0 to 255, rounded."""
+    def _alpha(self, matte: Words, rows: slice, columns: slice) -> Words:
+        """Return the matte times the photo's own opacity, from 0 to the depth's peak, rounded."""
         if not self._has_alpha:
             return matte
-        alpha = matte * (self._words[rows, columns] >> _OPACITY_BITS)
-        alpha += np.uint32(127)
-        alpha //= np.uint32(_OPAQUE)
+        alpha: Words = matte * (self._words[rows, columns] >> self._opacity_bits)
+        alpha += self._half
+        alpha //= self._peak
         return alpha
 
 
@@ -74,28 +83,30 @@ class CutOut(_Drawing):
         self._colours = colours
 
     def draw(self, rows: slice, columns: slice) -> U8:
-        """Return (rows, columns, 4), straight alpha."""
+        """Return (rows, columns, bytes of four channels), straight alpha."""
         matte = self._matte(rows, columns)
         alpha = self._alpha(matte, rows, columns)
-        # 255 and more, divided by 256, is 1 where anything can be seen
-        drawn = alpha + np.uint32(255)
-        drawn >>= np.uint32(8)
-        drawn *= _COLOUR
-        drawn |= alpha << _OPACITY_BITS
+        # the peak and more, divided by one more than it, is 1 where anything can be seen
+        drawn = alpha + self._peak
+        drawn >>= self._bits
+        drawn *= self._colour
+        drawn |= alpha << self._opacity_bits
         drawn &= self._opaque(rows, columns)
-        drawn = np.ascontiguousarray(drawn, WORD)
+        drawn = np.ascontiguousarray(drawn, self._layout.word)
         if self._colours is not None:
             self._clean(self._colours, matte, drawn, rows, columns)
-        return drawn.view(np.uint8).reshape(*drawn.shape, 4)
+        return _as_written(drawn, self._layout)
 
-    def _opaque(self, rows: slice, columns: slice) -> U32:
+    def _opaque(self, rows: slice, columns: slice) -> Words:
         words = self._words[rows, columns]
-        return words | ~_COLOUR if self._has_alpha else words
+        return words | ~self._colour if self._has_alpha else words
 
-    def _clean(self, colours: Colours, matte: U32, drawn: U32, rows: slice, columns: slice) -> None:
-        """Give what is partly seen its own colours."""
+    def _clean(self, colours: Colours, matte: Words, drawn: Words, rows: slice, columns: slice) -> None:
+        """Give what is partly seen its own colours, reckoned in floats whatever the depth."""
+        layout, one = self._layout, self._layout.word.type(1)
+        channel_bits = np.array([0, layout.depth, 2 * layout.depth], layout.word)
         # of 0, 1 less is a large number
-        (partly,) = np.nonzero((matte.ravel() - np.uint32(1)) < _OPAQUE - 1)
+        (partly,) = np.nonzero((matte.ravel() - one) < self._peak - one)
         words, levels = drawn.reshape(-1), matte.ravel()
         if self._has_alpha:
             # what the file itself shows in part has been parted from its ground before, and is no mixture
@@ -104,12 +115,16 @@ class CutOut(_Drawing):
             some = partly[first : first + _CLEANED_AT_ONCE]
             down, across = np.divmod(some, drawn.shape[1])
             had = words[some]
-            rgb = ((had[:, None] >> _CHANNEL_BITS) & np.uint32(_OPAQUE)).astype(np.float32)
-            share = levels[some].astype(np.float32) / np.float32(_OPAQUE)
+            rgb = ((had[:, None] >> channel_bits) & self._peak).astype(np.float32)
+            if layout.unit > 1:
+                rgb /= np.float32(layout.unit)
+            share = levels[some].astype(np.float32) / np.float32(layout.peak)
             made = colours.at(rows.start + down, columns.start + across, rgb, share)
+            if layout.unit > 1:
+                made *= np.float32(layout.unit)
             made += np.float32(0.5)
-            red, green, blue = made.astype(np.uint32).T << _CHANNEL_BITS[:, None]
-            words[some] = (had & ~_COLOUR) | red | green | blue
+            red, green, blue = made.astype(layout.word).T << channel_bits[:, None]
+            words[some] = (had & ~self._colour) | red | green | blue
 
 
 class Mask(_Drawing):
@@ -118,8 +133,16 @@ class Mask(_Drawing):
     channels = 1
 
     def draw(self, rows: slice, columns: slice) -> U8:
-        """Return (rows, columns, 1)."""
-        return self._alpha(self._matte(rows, columns), rows, columns).astype(np.uint8)[..., None]
+        """Return (rows, columns, bytes of a channel)."""
+        alpha = self._alpha(self._matte(rows, columns), rows, columns)
+        return _as_written(alpha.astype(self._layout.sample), self._layout)
+
+
+def _as_written(pixels: Words, layout: Layout) -> U8:
+    """Return (rows, columns) of samples or words as the bytes of a PNG, which has the higher byte of 16 bits first."""
+    rows, columns = pixels.shape
+    samples = pixels.view(layout.sample)
+    return (samples.byteswap() if layout.depth > 8 else samples).view(np.uint8).reshape(rows, columns, -1)
 
 
 def drawing(

@@ -6,7 +6,7 @@ from PIL import Image
 
 from bgzero_daemon.core.specs import PHOTO_MAXIMUM, Fit, InputSpec
 from bgzero_daemon.photo.colour import to_srgb
-from bgzero_daemon.photo.picture import Photo, is_quarter_turn, turned
+from bgzero_daemon.photo.picture import WORD, Photo, eight_bits, is_quarter_turn, turned
 
 F32 = NDArray[np.float32]
 
@@ -47,13 +47,17 @@ def to_tensor(photo: Photo, spec: InputSpec) -> F32:
 def _small(photo: Photo, width: int, height: int) -> Image.Image:
     """Return the photo at this size, not yet turned upright. Pillow looks at its pixels where they are.
 
-    Of a photo that is much larger not every row is looked at: `_ROWS_EACH` or more for each row that is made, the first
-    of every few, which moves the picture up by a twelfth of a row at most.
+    Of one with 16 bits, which Pillow does not know, at a copy with 8. Of a photo that is much larger not every row is
+    looked at: `_ROWS_EACH` or more for each row that is made, the first of every few, which moves the picture up by a
+    twelfth of a row at most.
     """
     across, down = (height, width) if is_quarter_turn(photo.turn) else (width, height)
-    stored = np.ascontiguousarray(photo.stored)
-    rows, columns = stored.shape
+    rows, columns = photo.stored.shape
     skip = max(1, rows // (_ROWS_EACH * down))
     shown = columns, rows // skip
-    whole = Image.frombuffer("RGBX", shown, stored, "raw", "RGBX", stored.strides[0] * skip, 1)
+    if photo.depth > 8:
+        seen, skip = eight_bits(photo.stored[::skip]), 1
+    else:
+        seen = np.ascontiguousarray(photo.stored).view(WORD)
+    whole = Image.frombuffer("RGBX", shown, seen, "raw", "RGBX", seen.strides[0] * skip, 1)
     return whole.resize((across, down), Image.Resampling.BILINEAR, reducing_gap=3.0).convert("RGB")

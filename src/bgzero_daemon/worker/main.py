@@ -57,8 +57,8 @@ def main() -> int:
 
 
 def _largest(setup: work.Setup) -> int:
-    """Return how long a cut-out may be, in bytes: every pixel as it is, and profile and texts beside it."""
-    return 5 * setup.max_pixels + (256 << 20)
+    """Return how long a cut-out may be, in bytes: every pixel of 16 bits as it is, and profile and texts beside it."""
+    return 9 * setup.max_pixels + (256 << 20)
 
 
 def _give_up(sock: socket.socket, sentence: str, hint: str) -> int:

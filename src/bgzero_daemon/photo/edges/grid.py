@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bgzero_daemon.photo.picture import Photo, as_stored, is_quarter_turn, turned
+from bgzero_daemon.photo.picture import Photo, as_stored, eight_bits, is_quarter_turn, turned
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -70,11 +70,11 @@ def colours_of(photo: Photo, box: Box, sides: tuple[int, ...]) -> list[F32]:
     is; smaller grids are made from the largest. Its BOX filter takes pixels as a whole or not at all, and so differs
     in a mirror.
     """
-    stored = np.ascontiguousarray(photo.stored)
-    height, width = stored.shape
     part: tuple[int, int, int, int] | None = as_stored(
         (box.left, box.top, box.right, box.bottom), photo.turn, photo.width_px, photo.height_px
     )
+    stored = np.ascontiguousarray(eight_bits(photo.stored))  # of 16 bits a copy, for Pillow does not know such pixels
+    height, width = stored.shape
     picture = Image.frombuffer("RGBX", (width, height), stored, "raw", "RGBX", stored.strides[0], 1)
     grids = []
     for side in sides:

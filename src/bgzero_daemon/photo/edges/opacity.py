@@ -7,10 +7,9 @@ import numpy as np
 from bgzero_daemon.photo.edges.colourline import colour_lines
 from bgzero_daemon.photo.edges.grid import F32, Flags, Indices, Ruler, grown
 from bgzero_daemon.photo.edges.working import Working
-from bgzero_daemon.photo.picture import U32, Photo
+from bgzero_daemon.photo.picture import Layout, Photo, Words
 
 _PEAK = np.float32(255.0)
-_BYTE = np.uint32(255)
 _COLUMNS_AT_ONCE = 512
 """So that the planes of a strip stay near the core."""
 
@@ -23,7 +22,7 @@ class Refined:
 
     def __init__(self, photo: Photo, working: Working | None) -> None:
         """`working` is the matte on the grid, None where nothing is seen."""
-        self._words, self._working = photo.words, working
+        self._words, self._layout, self._working = photo.words, photo.layout, working
         if working is None:
             return
         box, (rows, columns) = working.box, working.alpha.shape
@@ -90,7 +89,7 @@ class Refined:
             slope = steps[channel, above]
             slope *= down
             slope += wide[channel, above]
-            slope *= _channel(words, channel)
+            slope *= _channel(words, channel, self._layout)
             made += slope
         np.clip(made, 0.0, _PEAK, out=made)
         return made
@@ -101,9 +100,13 @@ def _anywhere(flags: Flags) -> Flags:
     return np.asarray(flags.any(0), np.bool_)
 
 
-def _channel(words: U32, number: int) -> F32:
-    """Return a channel of the photo, from 0 to 255."""
-    return ((words >> np.uint32(8 * number)) & _BYTE).astype(np.float32)
+def _channel(words: Words, number: int, layout: Layout) -> F32:
+    """Return a channel of the photo, from 0 to 255, whatever its depth."""
+    of_word = layout.word.type
+    levels: F32 = ((words >> of_word(layout.depth * number)) & of_word(layout.peak)).astype(np.float32)
+    if layout.unit > 1:
+        levels /= np.float32(layout.unit)
+    return levels
 
 
 def _lines(working: Working, soft: Flags) -> F32:
