@@ -55,3 +55,39 @@ def grey_tiff(values: np.typing.NDArray[np.generic], form: int, order: Order = "
         pixels,
         order,
     )
+
+
+def deep_tiff(
+    values: np.typing.NDArray[np.generic], *, order: Order = "<", is_planar: bool = False, is_zipped: bool = False,
+    more: dict[int, tuple[str, Sequence[int] | bytes]] | None = None,
+) -> bytes:  # fmt: skip
+    """Return a TIFF of (h, w, channels), one strip a plane; `more` are tags as (struct's letter, values)."""
+    height, width, channels = values.shape
+    planes = [values[..., at] for at in range(channels)] if is_planar else [values]
+    strips = [plane.astype(values.dtype.newbyteorder(order)).tobytes() for plane in planes]
+    strips = [zlib.compress(strip, 1) for strip in strips] if is_zipped else strips
+    starts = [8 + sum(map(len, strips[:at])) for at in range(len(strips))]
+    tags: dict[int, tuple[str, Sequence[int] | bytes]] = {
+        256: ("I", [width]),
+        257: ("I", [height]),
+        258: ("H", [8 * values.dtype.itemsize] * channels),
+        259: ("H", [8 if is_zipped else 1]),
+        262: ("H", [2 if channels > 2 else 1]),
+        273: ("I", starts),
+        277: ("H", [channels]),
+        278: ("I", [height]),
+        279: ("I", [len(strip) for strip in strips]),
+        284: ("H", [2 if is_planar else 1]),
+        339: ("H", [3 if values.dtype.kind == "f" else 1] * channels),
+    } | (more or {})
+    at = 8 + sum(map(len, strips))
+    table, behind, kinds = b"", b"", {"H": 3, "I": 4, "B": 7}
+    for tag, (letter, numbers) in sorted(tags.items()):
+        packed = struct.pack(f"{order}{len(numbers)}{letter}", *numbers)
+        slot = packed.ljust(4, b"\0")
+        if len(packed) > 4:
+            slot = struct.pack(order + "I", at + len(behind))
+            behind += packed + b"\0" * (len(packed) % 2)
+        table += struct.pack(order + "HHI", tag, kinds[letter], len(numbers)) + slot
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, at + len(behind))
+    return head + b"".join(strips) + behind + struct.pack(order + "H", len(tags)) + table + b"\0\0\0\0"

@@ -32,6 +32,14 @@ class Png(StrEnum):
     SMALL = "small"
 
 
+class Depth(StrEnum):
+    """Bits of a channel in the output: as many as the photo has, 8, or 16."""
+
+    AUTO = "auto"
+    EIGHT = "8"
+    SIXTEEN = "16"
+
+
 class Edges(StrEnum):
     """What is done for edges and colours: nothing, one look at the photo, or a second look at its mirror image, too."""
 
@@ -67,6 +75,7 @@ class Recipe:
     product: Product = Product.CUTOUT
     png: Png = Png.BALANCED
     edges: Edges = Edges.REFINE
+    depth: Depth = Depth.AUTO
     no_subject: NoSubject = NoSubject.SKIP
     check: OnCheck = OnCheck.PUBLISH
     second: str = ""

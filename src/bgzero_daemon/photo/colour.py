@@ -73,7 +73,12 @@ def split(picture: Image.Image, icc: bytes, grey: Grey = PLAIN_GREY) -> tuple[Im
 
 def fitting(icc: bytes) -> bytes:
     """Return a profile for RGB pixels, b"" for one that is broken or made for others."""
-    return icc if _profile(icc, "RGB") else b""
+    return icc if is_for(icc, "RGB") else b""
+
+
+def is_for(icc: bytes, mode: str) -> bool:
+    """Say whether a profile is whole and made for "RGB", "L", "CMYK" or "LAB"."""
+    return _profile(icc, mode) is not None
 
 
 def _eight_bits(picture: Image.Image, kind: Grey) -> tuple[Image.Image, Image.Image | None]:

@@ -5,7 +5,6 @@ import io
 import struct
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -13,10 +12,11 @@ from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin, UnidentifiedIm
 
 from bgzero_daemon.core.errors import Code, PhotoRefused, PhotoSkipped
 from bgzero_daemon.core.formats import HEAD_BYTES, Kind, is_raw_tiff, sniff
+from bgzero_daemon.core.recipe import Depth
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.photo import blocks, colour
+from bgzero_daemon.photo import blocks, colour, deep, oddtiff
 from bgzero_daemon.photo.picture import U32, UPRIGHT, WORD, Photo, is_quarter_turn
-from bgzero_daemon.photo.png import pixels_only
+from bgzero_daemon.photo.png import pixels_last, pixels_only
 
 simplejpeg: ModuleType | None
 try:  # Pillow's libjpeg-turbo without Pillow's detours: the same pixels in two thirds of the time
@@ -54,29 +54,31 @@ _DECODER_ERRORS = (
 )
 
 
-def decode(content: bytes, *, max_pixels: int) -> Photo:
-    """Decode a photo: first frame, EXIF orientation applied once, 8 bits a channel.
+def decode(content: bytes, *, max_pixels: int, depth: Depth = Depth.EIGHT) -> Photo:
+    """Decode a photo: first frame, EXIF orientation applied once.
 
-    16-bit and floating-point grey is scaled, never clipped. Raises PhotoSkipped for kinds that are
+    It has 8 bits a channel, or 16: where `depth` says so, and with "auto" where the file has more than 8 and libvips is
+    there (`photo.deep`). Deep grey and floating point is scaled, never clipped. Raises PhotoSkipped for kinds that are
     left to a later version, and PhotoRefused for everything that is not a whole photo of an allowed
     format within `max_pixels` (width times height).
     """
     _check_kind(content)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and TIFF tags; the pixels decide
-            return _decode_without_bombs(content, max_pixels)
-    except UnidentifiedImageError:
-        word = sniff(content[:HEAD_BYTES])[1]
-        raise PhotoRefused(
-            _("This is not a picture that can be read ({word}).").format(word=word),
-            hint=_("Copy it again from where it came from."),
-        ) from None
-    except _DECODER_ERRORS as error:
-        raise PhotoRefused(
-            _("The photo is damaged or incomplete ({why}).").format(why=_short(error)),
-            hint=_("Copy it again from where it came from."),
-        ) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and TIFF tags; the pixels decide
+        is_deep = deep.is_deep(content)
+        try:
+            return deep.in_depth(_decode_without_bombs(content, max_pixels, depth), depth, is_deep=is_deep)
+        except UnidentifiedImageError:
+            word, hint = sniff(content[:HEAD_BYTES])[1], _("Copy it again from where it came from.")
+            if is_deep and not deep.is_installed():
+                hint = _("It has more than 8 bits: install {extra}, which may read it.").format(extra=deep.EXTRA)
+            sentence = _("This is not a picture that can be read ({word}).").format(word=word)
+            raise PhotoRefused(sentence, hint=hint) from None
+        except _DECODER_ERRORS as error:
+            raise PhotoRefused(
+                _("The photo is damaged or incomplete ({why}).").format(why=_short(error)),
+                hint=_("Copy it again from where it came from."),
+            ) from None
 
 
 def _short(error: BaseException) -> str:
@@ -101,34 +103,52 @@ def _check_kind(content: bytes) -> None:
         )
 
 
-def _decode_without_bombs(content: bytes, max_pixels: int) -> Photo:
+def _decode_without_bombs(content: bytes, max_pixels: int, depth: Depth) -> Photo:
     """Decode; a PNG whose comments or profile unpack beyond all reason is decoded without them."""
     try:
-        return _decode(content, max_pixels)
+        return _decode(content, max_pixels, depth)
     except ValueError as error:
         if "MAX_TEXT" not in str(error):
             raise
     note = _("without its comments and profile, which are too large")
-    photo = _decode(pixels_only(content), max_pixels)
-    return replace(photo, note=", ".join(filter(None, (photo.note, note))))
+    return _decode(pixels_only(content), max_pixels, depth).with_note(note)
 
 
-def _decode(content: bytes, max_pixels: int) -> Photo:
-    with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
-        width, height = opened.size
-        if width * height > max_pixels:
-            raise PhotoRefused(
-                _("The photo has {have} megapixels; the limit is {limit}.").format(
-                    have=_mega(width * height), limit=_mega(max_pixels)
-                ),
-                hint=_("Raise limits.megapixels in the configuration."),
-                code=Code.TOO_LARGE,
-            )
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise PhotoRefused(
+            _("The photo has {have} megapixels; the limit is {limit}.").format(
+                have=_mega(width * height), limit=_mega(max_pixels)
+            ),
+            hint=_("Raise limits.megapixels in the configuration."),
+            code=Code.TOO_LARGE,
+        )
+
+
+def _decode(content: bytes, max_pixels: int, depth: Depth) -> Photo:
+    is_deep = depth is not Depth.EIGHT and deep.is_deep(content)
+    try:
+        opened = Image.open(io.BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError:
+        size = deep.size(content)
+        if size is None:
+            raise
+        _check_size(*size, max_pixels)
+        return oddtiff.read(content)
+    with opened:
+        _check_size(*opened.size, max_pixels)
         frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
         turn = _orientation(opened)
-        words, has_alpha, icc = _pixels(opened, content)
-        dpi, said = _dpi(opened), blocks.find(opened)
-        left_to_do = _orientation(opened)  # a TIFF is turned by now, and says so no more; a PNG's may stand at its end
+        read = deep.read(content, opened.info.get("icc_profile") or b"") if is_deep else None
+        words, has_alpha, icc = read or _pixels(opened, content)
+        # Pillow has not read what stands behind the pixels of a deep PNG
+        told = (
+            Image.open(io.BytesIO(pixels_last(content)), formats=("PNG",))
+            if read and opened.format == "PNG"
+            else opened
+        )
+        dpi, said = _dpi(told), blocks.find(told)
+        left_to_do = _orientation(told)  # a TIFF is turned by now, and says so no more; a PNG's may stand at its end
     return Photo(
         words,
         turn=left_to_do if left_to_do in range(1, 9) else UPRIGHT,

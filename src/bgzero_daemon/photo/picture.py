@@ -5,7 +5,7 @@ moved, masked and turned at once, and a photo is in memory once: turned photos a
 copied at full size.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -130,6 +130,10 @@ class Photo:
     def own_alpha(self) -> U8 | None:
         """The file's own opacity, upright, (h, w), in 8 bits, None without: a copy of full size, too."""
         return _bytes(eight_bits(self.words))[..., 3] if self.has_alpha else None
+
+    def with_note(self, note: str) -> Self:
+        """Return it with something more to tell."""
+        return replace(self, note=", ".join(filter(None, (self.note, note))))
 
     @property
     def width_px(self) -> int:

@@ -17,6 +17,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TAG_KEYWORD = "bgzero"
 _PIECE_BYTES = 1 << 20
 _TAG_MAX_BYTES = 1 << 16
+_NO_PIXELS = struct.pack(">I4sI", 0, b"IDAT", crc32(b"IDAT"))
 
 
 class DamagedPng(Exception):
@@ -118,6 +119,22 @@ def pixels_only(content: bytes) -> bytes:
             kept.append(content[at : at + 12 + length])
         at += 12 + length
     return b"".join([*kept, content[at:]])
+
+
+def pixels_last(content: bytes) -> bytes:
+    """Return a PNG without pixels, whose texts and tables all stand in front of where they were: for its header alone.
+
+    One that is damaged stays as it is.
+    """
+    kept, at = [content[: len(SIGNATURE)]], len(SIGNATURE)
+    while at + 12 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, at)
+        if kind == b"IEND":
+            return b"".join([*kept, _NO_PIXELS, content[at : at + 12]])
+        if kind not in (b"IDAT", b"fdAT"):
+            kept.append(content[at : at + 12 + length])
+        at += 12 + length
+    return content
 
 
 def _chunk(stream: _Stream, kind: bytes, length: int, *, keep: bool) -> bytes:
