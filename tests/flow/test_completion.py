@@ -47,6 +47,7 @@ def test_bash_completes_verbs_options_models_keys_and_files(home: Home) -> None:
     assert complete("review", "acc") == ["accept"]
     assert complete("cut", "--png", "s") == ["small"]
     assert complete("cut", "--edges", "b") == ["best"]
+    assert complete("cut", "--depth", "1") == ["16"]
     assert complete("ben") == ["bench"]
     assert complete("bench", "--mod") == ["--model"]
     assert complete("bench", "--photos", "pho") == ["photo.jpg", "photos"]

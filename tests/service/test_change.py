@@ -23,7 +23,14 @@ def change(**folder: str) -> Change:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("metadata", "none"), ("png", "small"), ("edges", "off"), ("no_subject", "publish"), ("check", "review")],
+    [
+        ("metadata", "none"),
+        ("png", "small"),
+        ("edges", "off"),
+        ("depth", "16"),
+        ("no_subject", "publish"),
+        ("check", "review"),
+    ],
 )
 def test_another_recipe_of_a_folder_starts_nothing_anew(key: str, value: str) -> None:
     """Its next photo is cut by it; inboxes are not scanned, and no model is loaded."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bgzero_daemon.core.errors import ConfigError
-from bgzero_daemon.core.recipe import Edges, Metadata, NoSubject, OnCheck, Png
+from bgzero_daemon.core.recipe import Depth, Edges, Metadata, NoSubject, OnCheck, Png
 
 from .test_load import complaint, loaded
 
@@ -46,6 +46,7 @@ def test_nearer_source_wins_and_is_named_as_the_origin(tmp_path: Path) -> None:
         ("BGZERO_OUTPUT__METADATA", "none", "output", "metadata", Metadata.NONE),
         ("BGZERO_OUTPUT__PNG", "small", "output", "png", Png.SMALL),
         ("BGZERO_OUTPUT__EDGES", "best", "output", "edges", Edges.BEST),
+        ("BGZERO_OUTPUT__DEPTH", "16", "output", "depth", Depth.SIXTEEN),
         ("BGZERO_OUTPUT__NO_SUBJECT", "publish", "output", "no_subject", NoSubject.PUBLISH),
         ("BGZERO_OUTPUT__CHECK", "review", "output", "check", OnCheck.REVIEW),
         ("BGZERO_LOG__LEVEL", "debug", "log", "level", "debug"),

@@ -82,6 +82,8 @@ def test_key_unlike_any_other_gets_no_suggestion(tmp_path: Path) -> None:
         ('[output]\nmetadata = "all"\n', "FILE:2: output.metadata: ", "'safe'"),
         ('[output]\npng = "tiny"\n', "FILE:2: output.png: ", "'balanced'"),
         ('[output]\nedges = "fine"\n', "FILE:2: output.edges: ", "'refine'"),
+        ("[output]\ndepth = 12\n", "FILE:2: output.depth: ", "'16'"),
+        ("[output]\ndepth = true\n", "FILE:2: output.depth: ", "'16'"),
         ('[[folder]]\ninbox = "/a"\noutbox = "/b"\npng = "best"\n', "FILE:4: folder.0.png: ", "'small'"),
         ('[log]\nlevel = "INFO"\n', "FILE:2: log.level: ", "'info'"),
         ('model = "u2net"\n', "FILE:1: model: ", "'u2net'"),

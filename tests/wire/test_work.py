@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.confidence import Confidence, Doubt
-from bgzero_daemon.core.recipe import Edges, Metadata, Png, Product
+from bgzero_daemon.core.recipe import Depth, Edges, Metadata, Png, Product
 from bgzero_daemon.wire import work
 from bgzero_daemon.wire.work import ProtocolError, receive, send
 
@@ -45,6 +45,7 @@ FRAMES: list[work.Frame] = [
         product=Product.CUTOUT,
         png=Png.SMALL,
         edges=Edges.BEST,
+        depth=Depth.SIXTEEN,
     ),
     work.Verdict(job="1", go=False),
     work.Ready(
@@ -200,8 +201,8 @@ def test_oversized_frame_is_refused_before_its_body_is_there(pair: Pair) -> None
 
 def test_error_names_both_versions(pair: Pair) -> None:
     """After an update a daemon may meet an old worker: the message says so."""
-    pair[0].sendall(header(2, version=10) + b"{}")
-    with pytest.raises(ProtocolError, match=r"expected protocol 9, got b'BGZ' 10"):
+    pair[0].sendall(header(2, version=11) + b"{}")
+    with pytest.raises(ProtocolError, match=r"expected protocol 10, got b'BGZ' 11"):
         receive(pair[1])
 
 

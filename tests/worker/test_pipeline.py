@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bgzero_daemon.catalog.card import ModelCard
-from bgzero_daemon.core.recipe import Edges, Metadata, Png, Product
+from bgzero_daemon.core.recipe import Depth, Edges, Metadata, Png, Product
 from bgzero_daemon.engine.session import Engine
 from bgzero_daemon.photo.passes import Passes
 from bgzero_daemon.photo.picture import U8
@@ -55,7 +55,9 @@ class Kept:
 
 def cut(where: Pipeline, edges: Edges) -> tuple[Finished, U8]:
     """Cut the photo's mask; return what is told of it, and the pixels."""
-    order = Cut(job="1", name="a.png", metadata=Metadata.NONE, product=Product.MASK, png=Png.FAST, edges=edges)
+    order = Cut(
+        job="1", name="a.png", metadata=Metadata.NONE, product=Product.MASK, png=Png.FAST, edges=edges, depth=Depth.AUTO
+    )
     out = Kept()
     finished = where.cut(photo(), "ab" * 32, order, out)
     with Image.open(io.BytesIO(b"".join(out.parts))) as opened:

@@ -30,7 +30,7 @@ from bgzero_daemon.core.errors import (
 )
 from bgzero_daemon.core.job import Staged, Task
 from bgzero_daemon.core.names import display, to_wire
-from bgzero_daemon.core.recipe import Edges, Metadata, Png, Product, Recipe
+from bgzero_daemon.core.recipe import Depth, Edges, Metadata, Png, Product, Recipe
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.chosen import in_force, name_of
 from bgzero_daemon.service.outbox import Outbox, StagedFile, read_umask
@@ -236,7 +236,8 @@ def cut(arguments: argparse.Namespace, told: list[str] | None = None) -> int:
     model = name_of(arguments.model or config.model.name, config)
     png, edges = Png(arguments.png or config.output.png), Edges(arguments.edges or config.output.edges)
     metadata = Metadata(arguments.metadata or config.output.metadata)
-    recipe = Recipe(model, metadata, product, png, edges)
+    depth = Depth(arguments.depth or config.output.depth)
+    recipe = Recipe(model, metadata, product, png, edges, depth)
     if arguments.accept_licence:
         licences.accept(shelf.find(recipe.model))
     models = {recipe.model: choice.usable(recipe.model)}

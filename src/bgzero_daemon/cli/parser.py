@@ -12,7 +12,7 @@ from bgzero_daemon.cli.options import Verbs, add_edges, add_json, add_licence, a
 from bgzero_daemon.cli.reviewing import add_review
 from bgzero_daemon.cli.words import Parser, teach
 from bgzero_daemon.core.confidence import Confidence
-from bgzero_daemon.core.recipe import Metadata, Png
+from bgzero_daemon.core.recipe import Depth, Metadata, Png
 from bgzero_daemon.core.texts import _
 
 
@@ -73,6 +73,10 @@ def _add_work(verbs: Verbs, common: Parser, configured: Parser) -> None:
     cut.add_argument(
         "--metadata", choices=[policy.value for policy in Metadata],
         help=_("what is kept of the photo's metadata: what is useful, place and serials too, or nothing"),
+    )  # fmt: skip
+    cut.add_argument(
+        "--depth", choices=[depth.value for depth in Depth],
+        help=_("bits of a channel: as many as the photo has, 8, or 16"),
     )  # fmt: skip
     cut.add_argument(
         "--notify", dest="serve", action="store_const", const="bgzero_daemon.cli.bubble:cut",

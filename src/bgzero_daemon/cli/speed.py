@@ -81,7 +81,9 @@ def _measure(
 ) -> tuple[Ground, list[Row]]:
     """Take every size in turn; `not_cut` gets photos that cannot be cut, and why. Raises BgzeroError."""
     is_shared, load_average = _is_daemon_at_work(), os.getloadavg()[0]
-    recipe = Recipe(name, config.output.metadata, png=config.output.png, edges=config.output.edges)
+    recipe = Recipe(
+        name, config.output.metadata, png=config.output.png, edges=config.output.edges, depth=config.output.depth
+    )
     sizes = Sizes.of(config)
     with _private_folder(_needed_bytes(rounds, sizes.workers * (sizes.lanes + 1))) as folder:
         workforce = LocalWorkforce(config, {name: model}, nice=config.worker.nice)

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from importlib.util import find_spec
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 EXTRA = "bgzero-daemon[deep]"
 
 _STRIP_PIXELS = 1 << 18
+_telling = Lock()
 _COLOURS = {"grey16": 1, "b-w": 1, "cmyk": 4}
 """Channels of libvips' interpretations beside opacity; all others that are read have three."""
 _KEPT = ("rgb16", "srgb", "scrgb")
@@ -40,8 +41,8 @@ _ALPHA = ((1,), (2,))  # the first extra sample is opacity; what is left unspeci
 
 
 def is_installed() -> bool:
-    """Say whether the extra is there, without loading it."""
-    return find_spec("pyvips") is not None
+    """Say whether libvips can be loaded."""
+    return _vips() is not None
 
 
 def is_deep(content: bytes) -> bool:
@@ -87,7 +88,8 @@ def in_depth(photo: Photo, depth: Depth, *, is_deep: bool) -> Photo:
     if depth is Depth.EIGHT:
         return replace(photo, stored=eight_bits(photo.stored)) if photo.depth > 8 else photo
     if is_deep and photo.depth == 8:
-        return photo.with_note(_reduced(is_installed=is_installed()))
+        with _telling:  # lanes come at the same moment
+            return photo.with_note(_reduced(is_installed=is_installed()))
     return replace(photo, stored=sixteen_bits(photo.stored)) if depth is Depth.SIXTEEN else photo
 
 

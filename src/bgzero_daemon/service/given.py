@@ -24,7 +24,7 @@ class Given:
         task, recipe = self.task, self.task.recipe
         return work.Cut(
             job=task.job, name=task.name, metadata=recipe.metadata, product=recipe.product, png=recipe.png,
-            edges=recipe.edges,
+            edges=recipe.edges, depth=recipe.depth,
         )  # fmt: skip
 
     @property

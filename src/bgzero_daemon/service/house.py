@@ -168,8 +168,9 @@ def _recipe(folder: Folder, config: Config, second: str) -> Recipe:
     output, model = config.output, folder.model or config.model.name
     return Recipe(
         model, folder.metadata or output.metadata, png=folder.png or output.png,
-        edges=folder.edges or output.edges, no_subject=folder.no_subject or output.no_subject,
-        check=folder.check or output.check, second=second if second != model else "",
+        edges=folder.edges or output.edges, depth=folder.depth or output.depth,
+        no_subject=folder.no_subject or output.no_subject, check=folder.check or output.check,
+        second=second if second != model else "",
     )  # fmt: skip
 
 

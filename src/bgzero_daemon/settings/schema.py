@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from bgzero_daemon.core.providers import read_order
-from bgzero_daemon.core.recipe import Edges, Metadata, NoSubject, OnCheck, Png
+from bgzero_daemon.core.recipe import Depth, Edges, Metadata, NoSubject, OnCheck, Png
 from bgzero_daemon.core.texts import _
 
 
@@ -46,6 +46,12 @@ PngEffort = Annotated[
 EdgeEffort = Annotated[
     Edges,
     Field(description="what is done for edges and colours: nothing, one look, or a second look at the mirror image"),
+]
+OutputDepth = Annotated[
+    Depth,
+    BeforeValidator(lambda value: str(value) if type(value) is int else value),
+    Field(description="bits of a channel in the cut-out: as many as the photo has, 8, or 16"),
+    WithJsonSchema({"enum": ["auto", 8, 16]}),
 ]
 NoSubjectPolicy = Annotated[
     NoSubject, Field(description="a photo in which nothing is found: publish an empty picture, or skip it")
@@ -108,6 +114,9 @@ class Folder(Table):
     )
     edges: EdgeEffort | None = Field(
         default=None, description="edges and colours of this folder's cut-outs; unset: those of [output]"
+    )
+    depth: OutputDepth | None = Field(
+        default=None, description="bits of a channel in this folder's cut-outs; unset: that of [output]"
     )
     no_subject: NoSubjectPolicy | None = Field(
         default=None, description="what becomes of this folder's photos without a subject; unset: that of [output]"
@@ -211,6 +220,7 @@ class Output(Table):
     metadata: MetadataPolicy = Metadata.SAFE
     png: PngEffort = Png.BALANCED
     edges: EdgeEffort = Edges.REFINE
+    depth: OutputDepth = Depth.AUTO
     no_subject: NoSubjectPolicy = NoSubject.SKIP
     check: CheckPolicy = OnCheck.PUBLISH
     keep_free: float = Field(

@@ -22,9 +22,9 @@ from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core.confidence import Confidence, Doubt
 from bgzero_daemon.core.errors import Code
 from bgzero_daemon.core.names import display_line
-from bgzero_daemon.core.recipe import Edges, Metadata, Png, Product
+from bgzero_daemon.core.recipe import Depth, Edges, Metadata, Png, Product
 
-VERSION = 9
+VERSION = 10
 MAX_BODY_BYTES = 64 * 1024
 _HEADER = struct.Struct(">3sBI")
 _MAX_DESCRIPTORS = 2
@@ -90,6 +90,7 @@ class Cut(_Frame):
     product: Product
     png: Png
     edges: Edges
+    depth: Depth
 
 
 class Verdict(_Frame):

@@ -75,7 +75,7 @@ class Pipeline:
     def _cut(self, content: bytes, source_sha256: str, order: Cut, output: Output) -> Finished:
         clock = _Clock()
         provoke.obey(content)
-        photo = decode(content, max_pixels=self._max_pixels)
+        photo = decode(content, max_pixels=self._max_pixels, depth=order.depth)
         clock.lap("decode")
         tensor = to_tensor(photo, self._input)
         clock.lap("tensor")
@@ -132,6 +132,7 @@ class Pipeline:
                 "product": order.product.value,
                 "png": order.png.value,
                 "edges": order.edges.value,
+                "depth": order.depth.value,
             },
         }
 
