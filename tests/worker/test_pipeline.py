@@ -59,7 +59,7 @@ def cut(where: Pipeline, edges: Edges) -> tuple[Finished, U8]:
         job="1", name="a.png", metadata=Metadata.NONE, product=Product.MASK, png=Png.FAST, edges=edges, depth=Depth.AUTO
     )
     out = Kept()
-    finished = where.cut(photo(), "ab" * 32, order, out)
+    finished = where.cut([photo()], "ab" * 32, order, out)
     with Image.open(io.BytesIO(b"".join(out.parts))) as opened:
         return finished, np.asarray(opened, np.uint8)
 
@@ -97,8 +97,11 @@ def veil() -> bytes:
 @pytest.mark.parametrize(("edge", "word"), [("refine", "check"), ("keep", "fine")])
 def test_veil_is_no_doubt_where_the_card_says_that_it_is_meant(edge: str, word: str, edges: Edges) -> None:
     """A matting network draws what is half there; of any other it is worth a look."""
-    order = Cut(job="1", name="a.png", metadata=Metadata.NONE, product=Product.CUTOUT, png=Png.FAST, edges=edges)
-    finished = pipeline(edge=edge).cut(veil(), "ab" * 32, order, Kept())
+    order = Cut(
+        job="1", name="a.png", metadata=Metadata.NONE, product=Product.CUTOUT, png=Png.FAST, edges=edges,
+        depth=Depth.AUTO,
+    )  # fmt: skip
+    finished = pipeline(edge=edge).cut([veil()], "ab" * 32, order, Kept())
     assert finished.judgement.confidence == word
     assert finished.judgement.fog > 0.02
 

@@ -127,15 +127,16 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 
 def _decode(content: bytes, max_pixels: int, depth: Depth) -> Photo:
     is_deep = depth is not Depth.EIGHT and deep.is_deep(content)
+    file = io.BytesIO(content)
     try:
-        opened = Image.open(io.BytesIO(content), formats=FORMATS)
+        opened = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
         size = deep.size(content)
         if size is None:
             raise
         _check_size(*size, max_pixels)
         return oddtiff.read(content)
-    with opened:
+    with opened, file:  # a TIFF's EXIF would hold it, and with it all of the content
         _check_size(*opened.size, max_pixels)
         frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
         turn = _orientation(opened)

@@ -110,7 +110,7 @@ class CutOut(_Drawing):
         words, levels = drawn.reshape(-1), matte.ravel()
         if self._has_alpha:
             # what the file itself shows in part has been parted from its ground before, and is no mixture
-            partly = partly[self._words[rows, columns].ravel()[partly] >> _OPACITY_BITS == _OPAQUE]
+            partly = partly[self._words[rows, columns].ravel()[partly] >> self._opacity_bits == self._peak]
         for first in range(0, len(partly), _CLEANED_AT_ONCE):
             some = partly[first : first + _CLEANED_AT_ONCE]
             down, across = np.divmod(some, drawn.shape[1])

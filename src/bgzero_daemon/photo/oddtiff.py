@@ -9,6 +9,7 @@ from PIL import ExifTags, Image
 from bgzero_daemon.photo import deep
 from bgzero_daemon.photo.picture import UPRIGHT, Photo, is_quarter_turn
 
+_BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, OverflowError, struct.error)
 _PER_INCH = {2: 1.0, 3: 2.54}
 """What a ResolutionUnit makes of a number of pixels (TIFF 6.0, section 8)."""
 
@@ -16,8 +17,8 @@ _PER_INCH = {2: 1.0, 3: 2.54}
 def read(content: bytes) -> Photo:
     """Decode a TIFF of which `deep.size` tells a size. Raises ValueError where its pixels cannot be had."""
     tags = Image.Exif()
-    with suppress(OSError, SyntaxError, ValueError, TypeError, KeyError, OverflowError, struct.error):
-        tags.load_from_fp(io.BytesIO(content))  # a BigTIFF's are not looked for
+    with io.BytesIO(content) as file, suppress(*_BROKEN):
+        tags.load_from_fp(file)  # a BigTIFF's are not looked for
         tags.get_ifd(ExifTags.IFD.Exif)
         tags.get_ifd(ExifTags.IFD.GPSInfo)
     icc = tags.get(ExifTags.Base.InterColorProfile)

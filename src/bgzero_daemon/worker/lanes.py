@@ -72,15 +72,15 @@ class Lanes:
     def _cut(self, order: work.Cut, source: int, staged: int) -> work.Done | None:
         self._send(work.Begun(job=order.job))
         crash.point("worker-took")
-        content = self._read(source)
+        held = [self._read(source)]
         crash.point("worker-read")
-        sha256 = hashlib.sha256(content).hexdigest()
+        sha256 = hashlib.sha256(held[0]).hexdigest()
         self._send(work.Hashed(job=order.job, sha256=sha256))
         if not self._verdicts[order.job].get():
             return None
         crash.point("worker-go")
         output = _Staged(staged)
-        finished = self._pipeline.cut(content, sha256, order, output)
+        finished = self._pipeline.cut(held, sha256, order, output)
         output.finish()
         crash.point("worker-wrote")
         return work.Done(

@@ -64,18 +64,20 @@ class Pipeline:
         self._input, self._output = card.input.spec(), card.output.spec()
         self._threads, self._turns = threads, turns
 
-    def cut(self, content: bytes, source_sha256: str, order: Cut, output: Output) -> Finished:
-        """Cut one photo into `output`.
+    def cut(self, held: list[bytes], source_sha256: str, order: Cut, output: Output) -> Finished:
+        """Cut one photo into `output`. Its file is taken out of `held`, so that its memory is free once it is decoded.
 
         Raises PhotoRefused or PhotoSkipped for what cannot be cut, ModelError for a broken model, OutputError.
         """
         with self._turns.work():
-            return self._cut(content, source_sha256, order, output)
+            return self._cut(held, source_sha256, order, output)
 
-    def _cut(self, content: bytes, source_sha256: str, order: Cut, output: Output) -> Finished:
+    def _cut(self, held: list[bytes], source_sha256: str, order: Cut, output: Output) -> Finished:
         clock = _Clock()
+        content = held.pop()
         provoke.obey(content)
         photo = decode(content, max_pixels=self._max_pixels, depth=order.depth)
+        del content
         clock.lap("decode")
         tensor = to_tensor(photo, self._input)
         clock.lap("tensor")
