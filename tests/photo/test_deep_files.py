@@ -19,7 +19,7 @@ from bgzero_daemon.photo import deep
 from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.encode import encode
 from bgzero_daemon.photo.foreground import drawing
-from bgzero_daemon.photo.metadata import chosen_exif
+from bgzero_daemon.photo.metadata import chosen
 from bgzero_daemon.photo.picture import U16, Photo
 from bgzero_daemon.photo.tensor import to_tensor
 from bgzero_daemon.worker.threads import Threads
@@ -248,7 +248,7 @@ def test_orientation_resolution_and_camera_are_those_of_the_same_file_in_8_bits(
     assert fine.dpi
     assert form == "TIFF" or (round(fine.dpi[0]) == 300) == (orientation < 5), "across and down change places"
     for policy in Metadata:
-        assert chosen_exif(fine.exif, policy) == chosen_exif(plain.exif, policy)
+        assert chosen(fine, policy, source_sha256="ab") == chosen(plain, policy, source_sha256="ab")
 
 
 def test_cmyk_of_16_bits_becomes_rgb_by_its_profile() -> None:
