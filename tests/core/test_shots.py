@@ -1,0 +1,38 @@
+"""Which files are one shot."""
+
+import pytest
+
+from bgzero_daemon.core.shots import Pair, is_photo, shot_of, wanted
+
+CARD = [
+    "DCIM/100CANON/IMG_0001.CR3",
+    "DCIM/100CANON/IMG_0001.JPG",
+    "DCIM/100CANON/IMG_0002.JPG",
+    "DCIM/100CANON/IMG_0003.CR3",
+    "DCIM/101CANON/IMG_0001.JPG",
+]
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        (Pair.JPEG, [1, 2, 3, 4]),
+        (Pair.RAW, [0, 2, 3, 4]),
+        (Pair.BOTH, [0, 1, 2, 3, 4]),
+    ],
+)
+def test_one_file_of_each_shot_is_wanted_or_both(pair: Pair, expected: list[int]) -> None:
+    """The kind that is preferred, else the other; a folder's counter that began anew is another shot."""
+    assert wanted(reversed(CARD), pair) == [CARD[index] for index in expected]
+
+
+def test_case_does_not_part_a_shot_and_folders_do() -> None:
+    """FAT does not mind the case; two folders are two counters."""
+    assert shot_of("a/IMG_1.JPG") == shot_of("a/img_1.cr3") != shot_of("b/IMG_1.JPG")
+
+
+@pytest.mark.parametrize("name", ["MVI_1.THM", "IMG_1.XMP", "IMG_1.AAE", "IMG_1.MOV", "IMG_1.WAV", "IMG_1", ".jpg"])
+def test_what_lies_beside_photos_is_none(name: str) -> None:
+    """Thumbnails of videos, sidecars, films, voice notes."""
+    assert not is_photo(name)
+    assert wanted([name], Pair.BOTH) == []
