@@ -2,7 +2,7 @@
 
 import pytest
 
-from bgzero_daemon.core.shots import Pair, is_photo, shot_of, wanted
+from bgzero_daemon.core.shots import Pair, is_beside, is_one_moment, is_photo, shot_of, wanted
 
 CARD = [
     "DCIM/100CANON/IMG_0001.CR3",
@@ -36,3 +36,26 @@ def test_what_lies_beside_photos_is_none(name: str) -> None:
     """Thumbnails of videos, sidecars, films, voice notes."""
     assert not is_photo(name)
     assert wanted([name], Pair.BOTH) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["MVI_1.THM", "a.nef.xmp", "IMG_1.AAE", "IMG_1_HEVC.MOV", "a.mp4", "M.CTG", b"\xff.wav"]
+)
+def test_what_lies_beside_photos_is_told_by_its_suffix(name: str | bytes) -> None:
+    """Whatever is inside: a THM is a JPEG."""
+    assert is_beside(name)
+
+
+@pytest.mark.parametrize("name", ["IMG_1.JPG", "IMG_1.CR3", "thm", ".xmp", "a.mov.jpg", "a.txt"])
+def test_photos_and_strange_names_are_not_beside(name: str) -> None:
+    """A name that is a suffix alone has none."""
+    assert not is_beside(name)
+
+
+def test_files_of_one_name_an_hour_apart_are_two_shots() -> None:
+    """A counter that came round takes longer; a copy that gives its own times does not."""
+    second = 1_000_000_000
+    assert is_one_moment(0, 3600 * second)
+    assert is_one_moment(5000 * second, 1400 * second)
+    assert not is_one_moment(0, 3601 * second)
+    assert not is_one_moment(-(1 << 63), (1 << 63) - 1)

@@ -1,7 +1,8 @@
 """Which files are one shot of a camera: a RAW file and a JPEG or HEIF of one name in one folder.
 
 Cameras count from 0001 to 9999 and then anew, in another folder (DCF), so a name alone says nothing: it is
-the folder and the stem, without regard to case, that two files of one shot share.
+the folder and the stem, without regard to case, that two files of one shot share. Where counters have wrapped,
+two shots share even that in a folder that collects for years; a camera's files of one shot have one time.
 """
 
 import os
@@ -22,6 +23,11 @@ class Pair(StrEnum):
     RAW = "raw"
     BOTH = "both"
 
+
+# What cameras and phones write beside photos: previews of films, edits, films, voice notes, catalogues. A THM is a
+# real JPEG of 160 x 120, so names decide before content does.
+_BESIDE = frozenset(b".thm .xmp .aae .mov .mp4 .avi .mts .lrv .wav .xml .dat .ctg".split())
+_ONE_MOMENT_SECONDS = 3600
 
 Shot = tuple[str, str]
 """What the files of one shot have in common: the folder, and the stem without regard to case."""
@@ -67,3 +73,17 @@ def _of_one(files: list[str], pair: Pair) -> list[str]:
     developed = [file for file in files if is_developed(file)]
     raw = [file for file in files if not is_developed(file)]
     return (developed or raw)[:1] if pair is Pair.JPEG else (raw or developed)[:1]
+
+
+def is_beside(name: str | bytes) -> bool:
+    """Say whether a file is called like what lies beside photos, and is never one itself."""
+    return os.path.splitext(os.fsencode(name))[1].lower() in _BESIDE
+
+
+def is_one_moment(mtime_ns: int, other_mtime_ns: int) -> bool:
+    """Say whether two files of one shot's name can be of one shot: their times differ by an hour at most.
+
+    A camera gives both the same time. Where a copy gave them its own, they came in one go; a counter takes
+    longer than that to come to a number again.
+    """
+    return abs(mtime_ns - other_mtime_ns) <= _ONE_MOMENT_SECONDS * 1_000_000_000
