@@ -110,6 +110,7 @@ class Home:
             "XDG_RUNTIME_DIR": str(root / "run"),
             "BGZERO_MODEL__NAME": "tiny",
             "BGZERO_WATCH__SETTLE_SECONDS": "0.1",
+            "BGZERO_WATCH__PAIR_WAIT": "0.5",
             "BGZERO_WORKER__NICE": "0",  # a busy machine's own tests would come first else
             "BGZERO_OUTPUT__KEEP_FREE": "0",
         }

@@ -156,7 +156,9 @@ def test_rename_that_is_cut_short_by_a_death_is_finished(home: Home, point: str)
 
 
 @pytest.mark.fault("F60")
-@pytest.mark.parametrize("point", ["ledger-copied", "ledger-version-2", "ledger-version-3", "ledger-version-4"])
+@pytest.mark.parametrize(
+    "point", ["ledger-copied", "ledger-version-2", "ledger-version-3", "ledger-version-4", "ledger-version-5"]
+)
 def test_ledger_that_was_being_brought_forward_is_whole(home: Home, point: str) -> None:
     """A death in the middle of a migration: the next start goes on, and what was decided is decided."""
     photo(home.inbox / "a.png")

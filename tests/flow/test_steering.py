@@ -17,6 +17,7 @@ import pytest
 
 from bgzero_daemon.client import connect
 from bgzero_daemon.core.job import Fingerprint, JobState
+from bgzero_daemon.service.base import VERSION
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.record import Record, decided_now
 from tests import tiny
@@ -25,6 +26,7 @@ from tests.fault.test_providers import lying
 from tests.home import PROGRAM, Daemon, Home, photo, until
 
 QUICK = {"BGZERO_WATCH__SETTLE_SECONDS": "0.1"}
+LATER_COLUMNS = ("wanted", "confidence", "doubt", "covered_by", "shot")  # than version 2 of the ledger
 
 
 def told(home: Home, *arguments: str | Path, code: int = 0) -> str:
@@ -432,15 +434,14 @@ def test_older_ledger_is_brought_forward_and_a_newer_one_refused(home: Home) -> 
     photo(home.inbox / "a.jpg")
     home.once()
     with sqlite3.connect(file) as base:
-        later = "".join(
-            f"ALTER TABLE photo DROP COLUMN {name};" for name in ("wanted", "confidence", "doubt", "wanted_edges")
-        )
-        base.executescript(f"DROP INDEX photo_confidence; {later} PRAGMA user_version = 2;")
+        later = "".join(f"ALTER TABLE photo DROP COLUMN {name};" for name in LATER_COLUMNS)
+        later = "DROP INDEX photo_confidence; DROP INDEX photo_shot;" + later
+        base.executescript(f"{later} PRAGMA user_version = 2;")
     base.close()
     assert home.once().returncode == 0
     assert (file.parent / "ledger.db.version-2").exists()
     with sqlite3.connect(file) as base:
-        assert base.execute("PRAGMA user_version").fetchone() == (4,)
+        assert base.execute("PRAGMA user_version").fetchone() == (VERSION,)
         assert base.execute("SELECT count(*), max(wanted) FROM photo").fetchone() == (1, "")
         base.execute("PRAGMA user_version = 99")
     base.close()

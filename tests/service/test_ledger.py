@@ -188,6 +188,7 @@ def test_ledger_without_doubts_gets_them_and_keeps_its_decisions(tmp_path: Path)
     old.executescript(
         "DROP INDEX photo_confidence; ALTER TABLE photo DROP COLUMN confidence; ALTER TABLE photo DROP COLUMN doubt;"
         "ALTER TABLE photo DROP COLUMN wanted_edges;"
+        "DROP INDEX photo_shot; ALTER TABLE photo DROP COLUMN shot; ALTER TABLE photo DROP COLUMN covered_by;"
         " PRAGMA user_version = 3;"
     )
     old.close()
@@ -241,3 +242,39 @@ def test_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="cannot be used") as caught:
         Ledger(tmp_path / "file" / "ledger.db")
     assert "no photo is lost" in caught.value.hint
+
+
+def test_ledger_without_shots_learns_them_from_its_paths(tmp_path: Path) -> None:
+    """Version 4 knew each file for itself; also one whose name is no text."""
+    file = tmp_path / "ledger.db"
+    ledger = Ledger(file, ["/in"])
+    for rel in ("a/IMG_1.JPG", "a/img_1.cr3", "b/IMG_1.JPG", "a/IMG_10.JPG", "\udcff.jpg"):
+        ledger.put("/in", rel, decided_now(Record(MARK, JobState.WAITING), JobState.DONE))
+    ledger.close()
+    old = sqlite3.connect(file, isolation_level=None)
+    old.executescript(
+        "DROP INDEX photo_shot; ALTER TABLE photo DROP COLUMN shot; ALTER TABLE photo DROP COLUMN covered_by;"
+        " PRAGMA user_version = 4;"
+    )
+    old.close()
+    ledger = Ledger(file, ["/in"])
+    assert [rel for rel, _record in ledger.shot_mates("/in", "a/IMG_1.CR3")] == ["a/IMG_1.JPG", "a/img_1.cr3"]
+    assert [rel for rel, _record in ledger.shot_mates("/in", "\udcff.nef")] == ["\udcff.jpg"]
+    ledger.close()
+
+
+def test_photo_lets_go_of_those_that_it_covers_and_of_no_others(tmp_path: Path) -> None:
+    """Those that are cut themselves by now stay."""
+    ledger = Ledger(tmp_path / "ledger.db", ["/in", "/other"])
+    covered = Record(MARK, JobState.SKIPPED, code=Code.COVERED, covered_by="IMG_1.JPG")
+    ledger.put("/in", "IMG_1.JPG", Record(MARK, JobState.WAITING))
+    ledger.put("/in", "IMG_1.CR3", decided_now(covered, JobState.SKIPPED))
+    ledger.put("/in", "IMG_1.DNG", decided_now(replace(covered, code=""), JobState.DONE))
+    ledger.put("/other", "IMG_1.CR3", decided_now(covered, JobState.SKIPPED))
+    assert ledger.uncover("/in", "IMG_1.JPG") == ["IMG_1.CR3"]
+    assert ledger.get("/in", "IMG_1.CR3") is None
+    done = ledger.get("/in", "IMG_1.DNG")
+    assert done
+    assert done.covered_by == ""
+    assert ledger.get("/other", "IMG_1.CR3")
+    ledger.close()

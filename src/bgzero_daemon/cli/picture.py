@@ -40,6 +40,11 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
             "{count} cut-out wants a look; `bgzero review` lists it",
             "{count} cut-outs want a look; `bgzero review` lists them", snapshot.wanting_look,
         )  # fmt: skip
+    if snapshot.covered:
+        yield n_(
+            "{count} file is covered by another one of its shot; `bgzero history` tells which",
+            "{count} files are covered by others of their shots; `bgzero history` tells which", snapshot.covered,
+        )  # fmt: skip
     if snapshot.paused:
         yield _("paused; `bgzero resume` goes on")
     elif snapshot.seconds_left and snapshot.waiting:

@@ -38,6 +38,7 @@ class Code(StrEnum):
     EXISTED = "existed"
     DISMISSED = "dismissed"
     NO_SUBJECT = "no-subject"
+    COVERED = "covered"
 
 
 class BgzeroError(Exception):

@@ -15,15 +15,15 @@ from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import LedgerError, LedgerTooNew
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.record import SEALED, seal_of
+from bgzero_daemon.service.record import SEALED, seal_of, shot_key
 
 log = logging.getLogger(__name__)
 
-VERSION = 4
+VERSION = 5
 
 # Version 1 held decisions only. What waits, a name that was chosen, an original on its way and
 # everything for retries came with version 2, a model for single photos with version 3, what is thought of a
-# cut-out, and edges for single photos, with version 4.
+# cut-out, and edges for single photos, with version 4, which files are one shot with version 5.
 _STEPS = {
     1: """
 CREATE TABLE photo (
@@ -82,6 +82,13 @@ ALTER TABLE photo ADD COLUMN confidence TEXT NOT NULL DEFAULT '';
 ALTER TABLE photo ADD COLUMN doubt TEXT NOT NULL DEFAULT '';
 ALTER TABLE photo ADD COLUMN wanted_edges TEXT NOT NULL DEFAULT '';
 CREATE INDEX photo_confidence ON photo (confidence, decided_at);
+""",
+    # shots: `shot` is what the files of one shot share, `covered_by` the path of the one that was cut for this one
+    5: """
+ALTER TABLE photo ADD COLUMN covered_by BLOB NOT NULL DEFAULT x'';
+ALTER TABLE photo ADD COLUMN shot BLOB NOT NULL DEFAULT x'';
+UPDATE photo SET shot = shot_key(rel);
+CREATE INDEX photo_shot ON photo (inbox, shot);
 """,
 }
 _SEALED = ", ".join(SEALED)
@@ -154,6 +161,7 @@ def _connect(name: str) -> sqlite3.Connection:
     # The ledger's own lock lets one thread at a time near it.
     base = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=10.0)
     base.create_function("seal_of", len(SEALED), lambda *values: seal_of(values), deterministic=True)
+    base.create_function("shot_key", 1, shot_key, deterministic=True)
     return base
 
 

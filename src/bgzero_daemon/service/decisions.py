@@ -1,7 +1,7 @@
 """What became of photos, said and written down: cut, turned down for good, or put back for a while."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bgzero_daemon.core import crash
@@ -39,10 +39,14 @@ class Tally:
 
 @dataclass(slots=True)
 class Decisions:
-    """The pen of the scheduler. `most_tries` bounds how often a photo is put back in one run."""
+    """The pen of the scheduler. `most_tries` bounds how often a photo is put back in one run.
+
+    `look_again` is told of photos that another of their shot covers no longer.
+    """
 
     ledger: Ledger
     places: Sequence[Place]
+    look_again: Callable[[PhotoKey], None]
     most_tries: int | None = None
     tally: Tally = field(default_factory=Tally)
 
@@ -98,13 +102,26 @@ class Decisions:
             doubt=(Doubt.NOTHING_FOUND if is_empty else Doubt.NONE).value,
         )  # fmt: skip
         record = decided_now(record, state)
+        # before it is written down: whatever comes in between, one of the shot is still to be cut
+        freed = [] if is_empty or record.output_sha256 else self.ledger.uncover(place.name, key.rel)
         self.ledger.put(place.name, key.rel, record)
         crash.point("failure-written")
+        for rel in freed:
+            self.look_again(PhotoKey(key.folder, rel))
         if state is JobState.FAILED:
             self.tally.failed += 1
             place.errands.submit(place.failures.write, place.name, key.rel, record)
         else:
             self.tally.skipped += 1
+
+    def withdraw(self, job: Job) -> None:
+        """Take a waiting photo out of the queue that is gone or another one by now; those that it covers come anew."""
+        place = self.places[job.key.folder]
+        known = self.ledger.get(place.name, job.key.rel)
+        freed = [] if known is None or known.output_sha256 else self.ledger.uncover(place.name, job.key.rel)
+        place.withdraw(job)
+        for rel in freed:
+            self.look_again(PhotoKey(job.key.folder, rel))
 
     def strike(self, job: Job, strikes: int) -> None:
         """Write down that a photo brought a worker down while it was alone."""

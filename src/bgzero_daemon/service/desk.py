@@ -12,6 +12,7 @@ from bgzero_daemon.core.confidence import Confidence, words_of
 from bgzero_daemon.core.errors import BgzeroError, Code
 from bgzero_daemon.core.job import JobState, PhotoKey
 from bgzero_daemon.core.names import display, from_wire, to_wire
+from bgzero_daemon.core.shots import is_beside
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.backlog import Backlog
 from bgzero_daemon.service.chosen import name_of
@@ -84,11 +85,17 @@ class Desk:
 
     def _add(self, request: dict[str, object]) -> Reply:
         answers = []
-        for wired in _paths(request):
-            key = self._spot(wired)
+        keys = [(wired, self._spot(wired)) for wired in _paths(request)]
+        if keys and all(is_beside(key.rel) for _wired, key in keys):
+            raise BgzeroError(
+                _("{file} only lies beside photos, and is never cut.").format(file=display(keys[0][1].rel))
+            )
+        for wired, key in keys:
             place = self._places[key.folder]
             known = self._ledger.get(place.name, key.rel)
-            if known and known.state is JobState.WAITING:
+            if known and _is_covered(known):  # whoever names it wants it; new bytes come by the gate
+                self._open_again(iter([(key.folder, key.rel, known)]))
+            elif known and known.state is JobState.WAITING:
                 self._ledger.put(place.name, key.rel, replace(known, front=max(1, known.front), not_before=0.0))
                 self._queue.note_arrival(key.folder, is_urgent=True)
             else:
@@ -97,10 +104,13 @@ class Desk:
             answers.append({"path": wired, "state": known.state.value if known else "arriving"})
         return {"photos": answers}
 
-    def _each(self, request: dict[str, object], states: Sequence[JobState]) -> Iterator[tuple[int, str, Record]]:
+    def _each(
+        self, request: dict[str, object], states: Sequence[JobState], *, with_covered: bool = False
+    ) -> Iterator[tuple[int, str, Record]]:
         """Yield the photos that a request names, single ones or all of folders; without a path those of all inboxes.
 
-        Raises BgzeroError for a path without any. In slices, so that a large folder costs no memory.
+        Those that another of their shot covers have to be named one by one, and are meant `with_covered` only. Raises
+        BgzeroError for a path without any. In slices, so that a large folder costs no memory.
         """
         keys = [self._spot(wired) for wired in _paths(request)]
         for key in keys or [PhotoKey(number, ".") for number in range(len(self._places))]:
@@ -108,7 +118,10 @@ class Desk:
             while rows := self._survey.known_below(self._places[key.folder].name, key.rel, _SLICE, after=after):
                 after = rows[-1][0]
                 for rel, record in rows:
-                    if record.state in states:
+                    is_meant = record.state in states
+                    if _is_covered(record):
+                        is_meant = with_covered and rel == key.rel
+                    if is_meant:
                         found = True
                         yield key.folder, rel, record
             if keys and not found:
@@ -124,10 +137,11 @@ class Desk:
         if name := name_of(cast(str, request.get("model", "")), self._config):
             self._workforce.learn(name, choice.usable(name))
         edges = cast(str, request.get("edges", ""))
-        return self._open_again(self._each(request, (*_DECIDED, JobState.WAITING)), name, edges)
+        rows = self._each(request, (*_DECIDED, JobState.WAITING), with_covered=True)
+        return self._open_again(rows, name, edges)
 
     def _retry(self, request: dict[str, object]) -> Reply:
-        return self._open_again(self._each(request, (JobState.FAILED,)))
+        return self._open_again(self._each(request, (JobState.FAILED,), with_covered=True))
 
     def _open_again(self, rows: Iterator[tuple[int, str, Record]], model: str = "", edges: str = "") -> Reply:
         count, moved, folders = 0, "", set()
@@ -188,6 +202,14 @@ class Desk:
         return {"photos": [_told(*row) for row in rows]}
 
 
+def _covering(address: Address, record: Record) -> str:
+    return to_wire(Path(address.inbox, record.covered_by)) if _is_covered(record) else ""
+
+
+def _is_covered(record: Record) -> bool:
+    return record.state is JobState.SKIPPED and record.code == Code.COVERED
+
+
 def _paths(request: Mapping[str, object]) -> list[str]:
     return cast(list[str], request.get("paths", []))
 
@@ -204,4 +226,5 @@ def _told(address: Address, record: Record) -> Reply:
         "cutout": display(record.output), "original": display(record.original), "model": record.model,
         "sha256": record.sha256, "decided_at": record.decided_at, "confidence": record.confidence,
         "doubt": record.doubt, "look": words_of(record.confidence, record.doubt),
+        "covered_by": _covering(address, record),
     }  # fmt: skip

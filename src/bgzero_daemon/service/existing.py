@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bgzero_daemon.core.errors import Code
-from bgzero_daemon.core.formats import has_photo_suffix
 from bgzero_daemon.core.job import JobState, PhotoKey
 from bgzero_daemon.core.names import display
+from bgzero_daemon.core.shots import is_photo
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.inbox import Inbox
 from bgzero_daemon.service.ledger import Ledger
@@ -79,6 +79,6 @@ def _wants_all(inbox: Inbox, found: Sequence[tuple[PhotoKey, os.stat_result]], p
 
 def _photos(inbox: Inbox) -> Iterator[tuple[PhotoKey, os.stat_result]]:
     for key in inbox.scan():
-        if has_photo_suffix(key.rel):
+        if is_photo(key.rel):
             with contextlib.suppress(OSError):  # gone meanwhile
                 yield key, os.lstat(os.path.join(inbox.root, key.rel))

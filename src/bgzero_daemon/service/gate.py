@@ -56,15 +56,22 @@ class Gate:
         *,
         look: Callable[[PhotoKey], Sight | None],
         look_inside: Callable[[PhotoKey], Structure],
+        on_change: Callable[[PhotoKey, float], None] = lambda _key, _now: None,
     ) -> None:
-        """`look` and `look_inside` are the gate's eyes (`service.sight`)."""
-        self._patience, self._look, self._look_inside = patience, look, look_inside
+        """`look` and `look_inside` are the gate's eyes (`service.sight`).
+
+        `on_change` is told of every file that is new or has changed, and is still being written.
+        """
+        self._patience, self._look, self._look_inside, self._on_change = patience, look, look_inside, on_change
         self._seen: dict[PhotoKey, _Waiting] = {}
         self._due: list[tuple[float, int, PhotoKey]] = []
         self._order = 0
 
     def __len__(self) -> int:
         return len(self._seen)
+
+    def __contains__(self, key: PhotoKey) -> bool:
+        return key in self._seen
 
     def notice(self, key: PhotoKey, now: float) -> None:
         """Look at a file that is new or may have changed; its quiet time begins again if it did."""
@@ -78,6 +85,7 @@ class Gate:
     def _begin(self, key: PhotoKey, sight: Sight, now: float, *, since: float) -> None:
         settle = self._patience.unsure if sight.is_written is None else self._patience.settle
         self._wait(key, _Waiting(sight.fingerprint, since, now, now + settle))
+        self._on_change(key, now)
 
     def _wait(self, key: PhotoKey, waiting: _Waiting) -> None:
         self._seen[key] = waiting

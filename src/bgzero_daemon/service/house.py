@@ -142,7 +142,8 @@ class House:
         for name, value, code in reasons:
             former = self.ledger.note(name)
             if former != value:
-                reopened += self.ledger.reopen(code) if former else 0
+                again = self.ledger.forget if code is Code.LATER_KIND else self.ledger.reopen  # others may cover them
+                reopened += again(code) if former else 0
                 self.ledger.set_note(name, value)
         if reopened:
             log.info(_("%d photos that were turned down earlier are tried again."), reopened)

@@ -21,6 +21,7 @@ from watchdog.observers.api import BaseObserver
 
 from bgzero_daemon.core.job import Fingerprint, PhotoKey
 from bgzero_daemon.core.names import display
+from bgzero_daemon.core.shots import is_beside
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.mounts import Mount, mount_of
 from bgzero_daemon.service.sight import Sight, look
@@ -186,7 +187,7 @@ class Inbox:
         return list(paths)
 
     def below(self, path: str) -> Iterator[PhotoKey]:
-        """Yield the regular files at a path: itself, or all that is in it."""
+        """Yield the regular files at a path: itself, or all that is in it, but for what only lies beside photos."""
         try:
             mode = os.lstat(path).st_mode
         except OSError:
@@ -204,7 +205,8 @@ class Inbox:
     def _key(self, path: str) -> PhotoKey | None:
         rel = os.path.relpath(path, self.root)
         parts = rel.split(os.sep)
-        if any(is_ignored(part) for part in parts) or (len(parts) > 1 and not self.folder.recursive):
+        is_in = self.folder.recursive or len(parts) == 1
+        if not is_in or any(is_ignored(part) for part in parts) or is_beside(parts[-1]):
             return None
         return PhotoKey(self.number, rel)
 

@@ -3,6 +3,7 @@
 An inbox on a network share that hangs holds up its own thread and nobody else.
 """
 
+import importlib.util
 import logging
 import os
 import queue
@@ -15,10 +16,13 @@ from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import BgzeroError, Code
 from bgzero_daemon.core.formats import HEAD_BYTES, Kind, has_photo_suffix, has_raw_suffix, sniff
 from bgzero_daemon.core.job import Fingerprint, JobState, PhotoKey
+from bgzero_daemon.core.shots import Pair, is_beside
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.covering import other_halves
 from bgzero_daemon.service.gate import Gate, Patience
 from bgzero_daemon.service.inbox import Inbox
 from bgzero_daemon.service.ledger import Ledger
+from bgzero_daemon.service.pairs import Pairing, Pairs
 from bgzero_daemon.service.sight import look_inside, open_below
 from bgzero_daemon.service.watcher import Watcher
 from bgzero_daemon.settings.schema import Watch
@@ -66,7 +70,13 @@ class Intake:
             Patience(config.settle_seconds, config.unsure_settle_seconds, most, busy=10.0 if once else None),
             look=inbox.look,
             look_inside=lambda key: look_inside(inbox.root, key.rel),
+            on_change=self._note_change,
         )
+        pair = inbox.folder.pair or config.pair
+        pair = Pair.JPEG if pair is Pair.RAW and not _reads_raw() else pair
+        self.pairing = Pairing(pair, 0.0 if once else config.pair_wait, most)
+        self._pairs = Pairs(self.pairing, lambda key: key in self._gate, self._has_other_half)
+        self._halves: dict[PhotoKey, Arrival] = {}  # those that wait there
         self.arrivals: queue.Queue[Arrival] = queue.Queue(_MOST_HANDED_ON)
         self._overlooked: dict[PhotoKey, None] = {}  # found no room at the gate: their turn comes before a scan's
         self._handed_on: dict[PhotoKey, Fingerprint] = {}
@@ -96,6 +106,8 @@ class Intake:
     def note_taken(self, key: PhotoKey) -> None:
         """Note that an arrival was written down, or could not be. From any thread."""
         self._handed_on.pop(key, None)
+        if self._pairs.note_through(key):
+            self._ring()
 
     def look_again(self, key: PhotoKey) -> None:
         """Bring a file before the gate once more. From any thread."""
@@ -119,8 +131,8 @@ class Intake:
 
     @property
     def waiting(self) -> int:
-        """How many files stand at the gate."""
-        return len(self._gate)
+        """How many files stand at the gate, or behind it and wait for the other half of their shot."""
+        return len(self._gate) + len(self._pairs)
 
     def _ring(self) -> None:
         self._bell.set()
@@ -152,13 +164,15 @@ class Intake:
             raise
         for key, fingerprint, pixels in self._gate.ready(time.monotonic()):
             kind, word = self._judge(key.rel)
-            self._hand_on(Arrival(key, fingerprint, kind, word, pixels))
+            self._let_in(Arrival(key, fingerprint, kind, word, pixels))
+        for key in self._pairs.ready(time.monotonic()):
+            self._let_go_on(key)
         if self._is_full and len(self._gate) < _MOST_AT_GATE // 2:
             self._is_full = False
             self._scan_again()
             return
         with self._lock:
-            is_idle = self._watcher.is_scanned and not len(self._gate) and not (self._is_full or self._must_scan)
+            is_idle = self._watcher.is_scanned and not self.waiting and not (self._is_full or self._must_scan)
             self._is_at_rest = is_idle and self._asked.empty()
             told = self._is_at_rest, self.inbox.trouble
             is_news = told != self._told
@@ -173,7 +187,8 @@ class Intake:
 
     def _patience(self) -> float | None:
         """Return how long there is certainly nothing to do, in seconds; None: until something rings."""
-        due = [None if self._once and not self._must_scan else self._watcher.next_due(), self._gate.next_due()]
+        due = [None if self._once and not self._must_scan else self._watcher.next_due()]
+        due += [self._gate.next_due(), self._pairs.next_due()]
         moments = [moment for moment in due if moment is not None]
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
@@ -187,6 +202,8 @@ class Intake:
                 self._consider(key, now)
 
     def _consider(self, key: PhotoKey, now: float) -> None:
+        if is_beside(key.rel):  # somebody named it
+            return
         self._overlooked.pop(key, None)
         handed_on = self._handed_on.get(key)  # asked before the ledger: it is written down first, then forgotten
         known = self._ledger.get(self.inbox.root, key.rel)
@@ -206,15 +223,44 @@ class Intake:
             if len(self._overlooked) < _MOST_AT_GATE:
                 self._overlooked[key] = None
             return
+        if self._halves.pop(key, None):  # it has changed
+            self._pairs.forget(key)
         self._gate.notice(key, now)
         crash.point("noticed")
 
     def _can_read(self, key: PhotoKey) -> bool:
         return os.access(os.path.join(self.inbox.root, key.rel), os.R_OK)
 
-    def _hand_on(self, arrival: Arrival) -> None:
+    def _note_change(self, key: PhotoKey, now: float) -> None:
+        self._pairs.note_change(key, now)
+
+    def _let_in(self, arrival: Arrival) -> None:
+        """Hand on what passed the gate, unless it has to wait for the other half of its shot."""
         crash.point("passed-gate")
         self._handed_on[arrival.key] = arrival.fingerprint
+        if self.pairing.is_preferred(arrival.key.rel):
+            self._pairs.note_passed(arrival.key)
+            self._hand_on(arrival)
+            return
+        self._halves[arrival.key] = arrival
+        self._pairs.wait(arrival.key, time.monotonic())
+        crash.point("half-waits")
+
+    def _has_other_half(self, key: PhotoKey) -> bool:
+        return bool(other_halves(self._ledger, self.inbox.root, key.rel, self._halves[key].fingerprint))
+
+    def _let_go_on(self, key: PhotoKey) -> None:
+        """Hand on what has waited for its other half, if it is still what passed the gate."""
+        arrival = self._halves.pop(key)
+        sight = self.inbox.look(key)
+        if sight and sight.fingerprint == arrival.fingerprint:
+            self._hand_on(arrival)
+            return
+        self._handed_on.pop(key, None)
+        if sight:
+            self._consider(key, time.monotonic())
+
+    def _hand_on(self, arrival: Arrival) -> None:
         while not self._is_stopping:
             try:
                 self.arrivals.put(arrival, timeout=0.5)
@@ -244,3 +290,8 @@ class Intake:
             os.close(descriptor)
         is_called_a_photo = kind in (Kind.OTHER, Kind.UNKNOWN) and has_photo_suffix(rel)
         return (Kind.PHOTO, word) if is_called_a_photo else (kind, word)
+
+
+def _reads_raw() -> bool:
+    """Say whether RAW files are cut here at all: else it is no use to wait for one."""
+    return importlib.util.find_spec("rawpy") is not None

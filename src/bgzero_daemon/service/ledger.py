@@ -18,7 +18,7 @@ from bgzero_daemon.core.job import Fingerprint, JobState
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.base import open_base
-from bgzero_daemon.service.record import COLUMNS, REDO, Record, path_of, record_of, sealed, values_of
+from bgzero_daemon.service.record import COLUMNS, REDO, Record, path_of, record_of, sealed, shot_key, values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,10 @@ class Ledger:
         """Write down, durably, what is known of a photo, over what was."""
         values = values_of(record)
         key = Address(inbox, rel).key
-        marks = ", ".join("?" * (len(values) + 3))
+        marks = ", ".join("?" * (len(values) + 4))
         self._run(
-            f"INSERT OR REPLACE INTO photo (inbox, rel, {COLUMNS}, seal) VALUES ({marks})",
-            (*key, *values, sealed(key, record)),
+            f"INSERT OR REPLACE INTO photo (inbox, rel, {COLUMNS}, seal, shot) VALUES ({marks})",
+            (*key, *values, sealed(key, record), shot_key(key[1])),
         )
 
     def arrive(self, inbox: str, rel: str, fingerprint: Fingerprint, *, pixels: int = 0, front: bool = False) -> None:
@@ -221,6 +221,26 @@ class Ledger:
             self.remove(inbox, rel)
             self.put(inbox, new_rel, record)
 
+    def shot_mates(self, inbox: str, rel: str) -> list[tuple[str, Record]]:
+        """Return the other photos of an inbox that have the shot's name of this one."""
+        name, path = Address(inbox, rel).key
+        rows = self.rows(
+            f"SELECT rel, {COLUMNS} FROM photo WHERE inbox = ? AND shot = ? AND rel != ? ORDER BY rel",
+            (name, shot_key(path), path),
+        )
+        return [(path_of(row[0]), record_of(row[1:])) for row in rows]
+
+    def uncover(self, inbox: str, rel: str) -> list[str]:
+        """Forget the photos that this one covers, so that they arrive anew. Returns their paths below the inbox."""
+        name, path = Address(inbox, rel).key
+        where = "inbox = ? AND shot = ? AND covered_by = ? AND code = ? AND state = 'skipped'"
+        values = (name, shot_key(path), path, Code.COVERED.value)
+        with self._lock:
+            rows = self.rows(f"SELECT rel FROM photo WHERE {where}", values)
+            if rows:
+                self._run(f"DELETE FROM photo WHERE {where}", values)
+        return [path_of(row[0]) for row in rows]
+
     def remove(self, inbox: str, rel: str) -> None:
         """Forget a photo."""
         self._run("DELETE FROM photo WHERE inbox = ? AND rel = ?", Address(inbox, rel).key)
@@ -232,6 +252,13 @@ class Ledger:
             "UPDATE photo SET state = 'waiting', decided = '', strikes = 0 WHERE code = ? AND state IN"
             f" ('failed', 'skipped') AND inbox IN ({', '.join('?' * len(inboxes))})",
             (code.value, *inboxes),
+        ).rowcount
+
+    def forget(self, code: Code) -> int:
+        """Forget all photos that were turned down for this reason, so that they arrive anew. Returns how many."""
+        return self._run(
+            f"DELETE FROM photo WHERE code = ? AND state IN ('failed', 'skipped') AND inbox IN ({self._marks})",
+            (code.value, *self.mine),
         ).rowcount
 
     def note(self, name: str) -> str:

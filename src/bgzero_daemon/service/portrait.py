@@ -88,7 +88,7 @@ class Portrait:
             provider=Provider(steering.provider.value, steering.provider.origin, *self._provider),
             waiting=waiting, running=len(running), arriving=arriving, finishing=counts[JobState.PUBLISHED],
             done=counts[JobState.DONE] + counts[JobState.PUBLISHED], failed=counts[JobState.FAILED],
-            skipped=counts[JobState.SKIPPED], today=_today(overview.today),
+            skipped=counts[JobState.SKIPPED] - overview.covered, covered=overview.covered, today=_today(overview.today),
             seconds_left=pace.seconds_left(waiting + len(running)),
             photos_per_minute=60 / pace.seconds_per_photo if pace.seconds_per_photo else None,
             at_work=tuple(running), latest=tuple(_outcome(*row) for row in overview.latest),

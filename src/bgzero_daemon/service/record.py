@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 
 from bgzero_daemon.core.errors import Code
 from bgzero_daemon.core.job import Fingerprint, JobState
+from bgzero_daemon.core.shots import shot_of
 
 REDO = 2  # `Record.front` of a photo that is to be cut whatever was decided about it
 _MARK = ("dev", "ino", "size", "mtime_ns", "ctime_ns")
@@ -25,7 +26,8 @@ class Record:
     before all others, `rank` is the order of arrival, `not_before` a moment of the monotonic clock.
     `decided_at` is Unix time in seconds, for people only. `wanted` names the model that somebody asked for when the
     photo was to be cut again, "" for that of its folder, and `wanted_edges` the level of edges (`core.recipe`).
-    `confidence` and `doubt` are what is thought of its cut-out (`core.confidence`).
+    `confidence` and `doubt` are what is thought of its cut-out (`core.confidence`). `covered_by` is the path below the
+    inbox of the file that is cut in this one's place, as both are one shot.
     """
 
     fingerprint: Fingerprint
@@ -51,6 +53,7 @@ class Record:
     confidence: str = ""
     doubt: str = ""
     wanted_edges: str = ""
+    covered_by: str = ""
 
     def is_about(self, fingerprint: Fingerprint) -> bool:
         """Say whether a file with this fingerprint needs no second look.
@@ -65,7 +68,7 @@ class Record:
 
 _FIELDS = [field.name for field in fields(Record) if field.name != "fingerprint"]
 COLUMNS = ", ".join((*_MARK, *_FIELDS))
-_PATHS = {"output", "original"}
+_PATHS = {"output", "original", "covered_by"}
 # What a seal covers: a bit that flips in one of these would make a wrong decision.
 SEALED = ("inbox", "rel", *_MARK, "sha256", "output", "output_sha256", "original")
 
@@ -75,6 +78,7 @@ def decided_now(record: Record, state: JobState) -> Record:
     return replace(
         record, state=state, decided=(JobState.DONE if state is JobState.PUBLISHED else state).value,
         front=0, not_before=0.0, tries=0, wanted="", wanted_edges="", decided_at=time.time(),
+        covered_by=record.covered_by if record.code == Code.COVERED else "",
     )  # fmt: skip
 
 
@@ -87,6 +91,11 @@ def _stored(name: str, value: object) -> object:
 def path_of(raw: object) -> str:
     """Read a path out of a row: bytes, as the file system has them."""
     return os.fsdecode(raw) if isinstance(raw, bytes) else str(raw)
+
+
+def shot_key(rel: bytes) -> bytes:
+    """Return what the rows of one shot share."""
+    return os.fsencode(os.path.join(*shot_of(os.fsdecode(rel))))
 
 
 def record_of(row: Sequence[object]) -> Record:

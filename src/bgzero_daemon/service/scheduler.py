@@ -68,7 +68,7 @@ class Scheduler:
     _probes: Probes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.decisions = Decisions(self.ledger, self.places, self.most_tries)
+        self.decisions = Decisions(self.ledger, self.places, self.look_again, self.most_tries)
         self.company = Company(self.workforce)
         self._probes = Probes(self.places, self._tell)
 
@@ -274,7 +274,7 @@ class Scheduler:
         """The file changed or went away since it passed the gate: back to the gate."""
         self._forget(job)
         self.look_again(job.key)
-        self.places[job.key.folder].withdraw(job)
+        self.decisions.withdraw(job)
 
     def _forget(self, job: Job) -> None:
         """Let go of a job. If its row still waits, and whatever happens next, it is found there."""

@@ -29,6 +29,15 @@ class Survey:
         found = {str(state): int(str(count)) for state, count in rows}
         return {state: found.get(state.value, 0) for state in JobState}
 
+    def count_covered(self) -> int:
+        """Return how many of those that were skipped are covered by another file of their shot."""
+        marks = ", ".join("?" * len(self.ledger.mine))
+        rows = self.ledger.rows(
+            f"SELECT count(*) FROM photo WHERE state = 'skipped' AND code = ? AND inbox IN ({marks})",
+            (Code.COVERED.value, *self.ledger.mine),
+        )
+        return int(str(rows[0][0]))
+
     def history(self, limit: int, confidence: str | None = None) -> list[tuple[Address, Record]]:
         """Return what was decided, the latest first, in all inboxes that this ledger knows; all, or what is so sure."""
         only = "" if confidence is None else " AND confidence = ?"
@@ -110,13 +119,17 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Photos in each state, those that came there today, those that want a look or are empty, and the latest."""
+    """Photos in each state, those that came there today, those that want a look or are empty, and the latest.
+
+    `covered` are those among the skipped that another file of their shot covers.
+    """
 
     counts: dict[JobState, int]
     today: dict[JobState, int]
     wanting_look: int
     empty: int
     latest: list[tuple[Address, Record]]
+    covered: int = 0
 
 
 @dataclass(slots=True)
@@ -135,11 +148,8 @@ class Overviews:
         if basis != self._basis:
             survey = Survey(ledger)
             self._last = Overview(
-                survey.counts(),
-                survey.counts(since=midnight),
-                survey.count_wanting_look(),
-                survey.count_empty(),
-                survey.latest(self.latest),
-            )
+                survey.counts(), survey.counts(since=midnight), survey.count_wanting_look(), survey.count_empty(),
+                survey.latest(self.latest), survey.count_covered(),
+            )  # fmt: skip
             self._basis = basis
         return self._last

@@ -21,6 +21,7 @@ from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service import existing, recovery
 from bgzero_daemon.service.backlog import Backlog
+from bgzero_daemon.service.covering import Covering
 from bgzero_daemon.service.desk import Desk
 from bgzero_daemon.service.house import House
 from bgzero_daemon.service.intake import Arrival, Intake
@@ -62,6 +63,10 @@ class Workshop:
             workforce, self.ledger, self.places, self.queue, wake,
             look_again=lambda key: self.intakes[key.folder].look_again(key),
             most_tries=_ONCE_TRIES if once else None,
+        )  # fmt: skip
+        self._covering = Covering(
+            self.ledger, self.places, [intake.pairing for intake in self.intakes], self.scheduler.holds,
+            lambda folder: self.queue.note_arrival(folder, is_urgent=True),
         )  # fmt: skip
         self.desk = Desk(self.ledger, self.intakes, self.places, self.scheduler, self.queue, workforce, self.config)
         self._next_round = 0.0
@@ -245,6 +250,8 @@ class Workshop:
         was_unreadable = known and known.state is JobState.FAILED and known.code == Code.UNREADABLE
         if known and known.fingerprint == fingerprint and not was_unreadable:
             return  # decided, or waiting already
+        if self._covering.covers(key, fingerprint):
+            return
         if arrival.kind is Kind.PHOTO:
             self.ledger.arrive(
                 inbox, key.rel, fingerprint, pixels=arrival.pixels, front=self.desk.is_urgent(key, forget=False)

@@ -21,6 +21,7 @@ from pydantic import (
 
 from bgzero_daemon.core.providers import read_order
 from bgzero_daemon.core.recipe import Depth, Edges, Metadata, NoSubject, OnCheck, Png
+from bgzero_daemon.core.shots import Pair
 from bgzero_daemon.core.texts import _
 
 
@@ -58,6 +59,9 @@ NoSubjectPolicy = Annotated[
 ]
 CheckPolicy = Annotated[
     OnCheck, Field(description="a cut-out that wants a look: publish it, or put it into Review below the outbox")
+]
+PairPolicy = Annotated[
+    Pair, Field(description="which file of a shot is cut where a camera writes RAW and JPEG: one of them, or both")
 ]
 
 
@@ -124,6 +128,9 @@ class Folder(Table):
     check: CheckPolicy | None = Field(
         default=None, description="where this folder's doubtful cut-outs go; unset: that of [output]"
     )
+    pair: PairPolicy | None = Field(
+        default=None, description="which file of a shot is cut in this folder; unset: that of [watch]"
+    )
 
 
 class Model(Table):
@@ -164,6 +171,10 @@ class Watch(Table):
     )
     existing: Literal["all", "skip", "ask"] = Field(
         default="all", description="what happens at the very first start to photos that are there already"
+    )
+    pair: PairPolicy = Pair.JPEG
+    pair_wait: float = Field(
+        default=30.0, ge=0, le=3600, description="seconds without a change after which half a pair is cut by itself"
     )
 
 

@@ -125,7 +125,8 @@ class Snapshot:
     safe and whose originals are not yet seen to. `paused_until` and `quiet_until` are 0 where no end is set.
     `config_error` says why the configuration file as it is now is not in force, `needs_restart` names keys that
     take effect at the next start. `sandbox` is the weakest of the workers', "" while none runs. `wanting_look` counts
-    cut-outs that want a look and have had none, `no_subject` the skipped photos in which nothing was found.
+    cut-outs that want a look and have had none, `no_subject` the skipped photos in which nothing was found, `covered`
+    files in whose place another one of their shot is cut, which are none of those that were skipped.
     """
 
     version: str
@@ -164,6 +165,7 @@ class Snapshot:
     schema: int = field(default=SCHEMA)
     wanting_look: int = 0  # a daemon that has not been restarted since an update does not say these
     no_subject: int = 0
+    covered: int = 0
 
     def told(self) -> dict[str, object]:
         """Return it as what JSON takes."""
@@ -176,8 +178,8 @@ class Snapshot:
         return (
             self.state, self.why, self.paused, self.paused_until, self.notifications, self.quiet_until, self.model,
             self.switching_to, self.provider, self.waiting, self.running, self.arriving, self.finishing, self.done,
-            self.failed, self.skipped, self.wanting_look, self.latest, steps, workers, self.trouble, self.config_error,
-            self.needs_restart, [(one.trouble, one.model) for one in self.folders],
+            self.failed, self.skipped, self.covered, self.wanting_look, self.latest, steps, workers, self.trouble,
+            self.config_error, self.needs_restart, [(one.trouble, one.model) for one in self.folders],
         )  # fmt: skip
 
     @property
