@@ -16,7 +16,7 @@ from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import BgzeroError, Code
 from bgzero_daemon.core.formats import HEAD_BYTES, Kind, has_photo_suffix, has_raw_suffix, sniff
 from bgzero_daemon.core.job import Fingerprint, JobState, PhotoKey
-from bgzero_daemon.core.shots import Pair, is_beside
+from bgzero_daemon.core.shots import is_beside
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.covering import other_halves
 from bgzero_daemon.service.gate import Gate, Patience
@@ -72,9 +72,7 @@ class Intake:
             look_inside=lambda key: look_inside(inbox.root, key.rel),
             on_change=self._note_change,
         )
-        pair = inbox.folder.pair or config.pair
-        pair = Pair.JPEG if pair is Pair.RAW and not _reads_raw() else pair
-        self.pairing = Pairing(pair, 0.0 if once else config.pair_wait, most)
+        self.pairing = Pairing(inbox.folder.pair or config.pair, 0.0 if once else config.pair_wait, most, _reads_raw)
         self._pairs = Pairs(self.pairing, lambda key: key in self._gate, self._has_other_half)
         self._halves: dict[PhotoKey, Arrival] = {}  # those that wait there
         self.arrivals: queue.Queue[Arrival] = queue.Queue(_MOST_HANDED_ON)
@@ -293,5 +291,5 @@ class Intake:
 
 
 def _reads_raw() -> bool:
-    """Say whether RAW files are cut here at all: else it is no use to wait for one."""
+    """Say whether RAW files are cut here by now: else it is no use to wait for one."""
     return importlib.util.find_spec("rawpy") is not None

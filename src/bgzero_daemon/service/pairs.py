@@ -18,18 +18,20 @@ class Pairing:
     """How files of one shot wait, in seconds.
 
     `pair`: which kind is cut. The other waits until its folder has been quiet for `wait`, `most` at most, and as long
-    as a file of the kind that is cut is on its way.
+    as a file of the kind that is cut is on its way. Nobody waits for RAW files as long as none can be read here.
     """
 
     pair: Pair
     wait: float
     most: float
+    reads_raw: Callable[[], bool] = lambda: True
 
     def is_preferred(self, rel: str) -> bool:
         """Say whether a file of this name is of the kind that is cut, and so never waits."""
         if self.pair is Pair.BOTH or not is_photo(rel):
             return True
-        return is_developed(rel) is (self.pair is Pair.JPEG)
+        wants_raw = self.pair is Pair.RAW and self.reads_raw()
+        return is_developed(rel) is not wants_raw
 
 
 @dataclass(slots=True)
