@@ -211,18 +211,18 @@ def test_death_loses_and_doubles_nothing(home: Home, point: str) -> None:
 
 
 @needs_raw
-@pytest.mark.parametrize("verb", ["add", "redo", "retry"])
-def test_covered_file_is_cut_where_somebody_names_it(home: Home, verb: str) -> None:
+@pytest.mark.parametrize("command", ["add", "redo", "failed retry"])
+def test_covered_file_is_cut_where_somebody_names_it(home: Home, command: str) -> None:
     """By any of the three words; a whole folder does not mean it."""
     with home.daemon() as daemon:
         photo(home.inbox / "a.jpg")
         raw(home.inbox / "a.CR3")
         expect(home, daemon, a_jpg="done", a_CR3="a.jpg")
-        if verb == "redo":
+        if command == "redo":
             assert home.bgzero("redo", home.inbox).returncode == 0
             until(lambda: daemon.log.count(": done") == 2, lambda: daemon.log)
             assert state_of(home, "a.CR3") == "a.jpg"
-        assert home.bgzero(verb, home.inbox / "a.CR3").returncode == 0
+        assert home.bgzero(*command.split(), home.inbox / "a.CR3").returncode == 0
         expect(home, daemon, a_jpg="done", a_CR3="done")
         assert home.visible() == ["a.CR3.png", "a.png"]
 
