@@ -26,7 +26,7 @@ from tests.fault.test_providers import lying
 from tests.home import PROGRAM, Daemon, Home, photo, until
 
 QUICK = {"BGZERO_WATCH__SETTLE_SECONDS": "0.1"}
-LATER_COLUMNS = ("wanted", "confidence", "doubt", "covered_by", "shot")  # than version 2 of the ledger
+LATER_COLUMNS = ("wanted", "confidence", "doubt", "wanted_edges", "covered_by", "shot")  # than version 2 of the ledger
 
 
 def told(home: Home, *arguments: str | Path, code: int = 0) -> str:

@@ -11,9 +11,11 @@ from enum import StrEnum
 
 from bgzero_daemon.core.formats import has_raw_suffix
 
-_COOKED = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .heic .heif .hif .avif .png .tif .tiff .webp .bmp .dib .gif".split()
-)  # what a camera or a phone has developed; .THM is a video's thumbnail and no photo
+# What a camera or a phone has developed; .THM is a video's thumbnail and no photo.
+_COOKED = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".heic", ".heif", ".hif", ".avif", ".png", ".tif", ".tiff", ".webp",
+    ".bmp", ".dib", ".gif",
+})  # fmt: skip
 
 
 class Pair(StrEnum):
