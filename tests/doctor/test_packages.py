@@ -1,11 +1,17 @@
 """Versions within bounds, and commands that change this program's packages."""
 
 import shlex
+import sys
+from pathlib import Path
 
 import pytest
 
-from bgzero_daemon.doctor.packages import _wanted, fits, normal
-from bgzero_daemon.doctor.remedies import pip, setting
+from bgzero_daemon.core.extras import EXTRAS
+from bgzero_daemon.core.packages import pip
+from bgzero_daemon.doctor.findings import Verdict
+from bgzero_daemon.doctor.ground import Ground
+from bgzero_daemon.doctor.packages import _wanted, extras, fits, normal
+from bgzero_daemon.doctor.remedies import setting
 from bgzero_daemon.settings.load import load
 
 
@@ -55,3 +61,25 @@ def test_cure_asks_for_a_flavour_that_exists() -> None:
     """The newest onnxruntime-gpu is older than the plain one this program asks for; the runtimes are gone by then."""
     assert _wanted("onnxruntime").startswith("onnxruntime>=")
     assert _wanted("onnxruntime-gpu") == "onnxruntime-gpu"
+
+
+def test_extras_that_are_not_there_are_told_with_the_command_that_brings_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not wrong: who has no such photos needs none."""
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    monkeypatch.setitem(sys.modules, "pillow_heif", sys)  # something is there
+    monkeypatch.setattr(sys, "prefix", "/nowhere")
+    raw, heic = extras(Ground.__new__(Ground))
+    assert (raw.verdict, heic.verdict) == (Verdict.NOTE, Verdict.OK)
+    assert "RAW" in raw.sentence
+    assert shlex.split(raw.remedy)[-1] == "bgzero-daemon[raw]"
+
+
+def test_command_for_an_extra_is_that_of_the_installer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What uv and pipx made is not to be changed behind their back; uv forgets extras that it is not told again."""
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    monkeypatch.setitem(sys.modules, "pillow_heif", sys)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    (tmp_path / "pipx_metadata.json").touch()
+    assert EXTRAS["RAW"].command == "pipx inject bgzero-daemon rawpy"
+    (tmp_path / "uv-receipt.toml").touch()
+    assert EXTRAS["RAW"].command == "uv tool install 'bgzero-daemon[heif,raw]'"

@@ -9,14 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bgzero_daemon.core.extras import EXTRAS, installed
 from tests.home import DEADLINE_SECONDS, Home, until
 
 OK, NOTE, WRONG, SKIPPED = "ok", "note", "wrong", "skipped"
+EXTRAS_SAID = OK if len(installed()) == len(EXTRAS) else NOTE
 # What the doctor says of an account to which nothing was done.
 HEALTHY = {
     "configuration": OK, "folders": OK, "space": OK, "watches": OK, "filesystems": OK, "models": OK, "memory": OK,
-    "runtime": OK, "packages": OK, "provider": OK, "sandbox": OK, "network": OK, "unit": SKIPPED, "socket": OK,
-    "daemon": SKIPPED, "ledger": OK, "tray": SKIPPED, "notifications": SKIPPED,
+    "runtime": OK, "packages": OK, "extras": EXTRAS_SAID, "provider": OK, "sandbox": OK, "network": OK,
+    "unit": SKIPPED, "socket": OK, "daemon": SKIPPED, "ledger": OK, "tray": SKIPPED, "notifications": SKIPPED,
     "integration": SKIPPED, "clock": OK,
 }  # fmt: skip
 WORKER = frozenset({"provider", "sandbox", "network"})

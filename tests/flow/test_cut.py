@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from bgzero_daemon.cli.interrupts import uninterrupted
+from tests.extras import without
 from tests.fault.oracle import pixel_data, tag_of
 from tests.home import PROGRAM, Home, is_alive, photo, until
 
@@ -151,13 +152,16 @@ def test_what_cannot_be_cut_is_named_with_its_reason_and_the_rest_goes_on(home: 
     assert [path.name for path in home.outbox.iterdir()] == ["good.png"]
 
 
-def test_photo_of_a_later_kind_is_skipped(home: Home) -> None:
-    """HEIC and RAW are no failure beside a photo that was cut."""
-    heic = home.root / "a.heic"
-    heic.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
-    done = home.bgzero("cut", heic, photo(home.root / "good.jpg"), "-o", home.outbox)
+def test_photos_whose_extra_is_not_there_are_skipped(home: Home) -> None:
+    """HEIC and RAW are no failure beside a photo that was cut; the command that helps is said once."""
+    heics = [home.root / "a.heic", home.root / "b.heic"]
+    for heic in heics:
+        heic.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    home.env |= without(home.root / "hidden", "pillow_heif", python_path=home.env.get("PYTHONPATH", ""))
+    done = home.bgzero("cut", *heics, photo(home.root / "good.jpg"), "-o", home.outbox)
     assert done.returncode == 0
-    assert b"skipped" in done.stderr
+    assert done.stderr.count(b"skipped") == 2
+    assert done.stderr.count(b"bgzero-daemon[heif]") == 1
 
 
 def test_folder_instead_of_a_photo_is_explained(home: Home) -> None:

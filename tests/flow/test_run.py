@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tests.extras import without
 from tests.fault.oracle import pixel_data
 from tests.home import Home, photo, until
 
@@ -118,6 +119,7 @@ def test_strangers_file_in_the_outbox_keeps_its_name(home: Home) -> None:
 
 def test_what_is_no_photo_is_skipped_or_fails_with_its_reason(home: Home) -> None:
     """HEIC and RAW are skipped and counted, sidecars are nobody's business, a web page called .jpg fails."""
+    home.env |= without(home.root / "hidden", "pillow_heif", "rawpy", python_path=home.env.get("PYTHONPATH", ""))
     (home.inbox / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
     (home.inbox / "b.nef").write_bytes(b"II*\0" + bytes(100))
     (home.inbox / "c.xmp").write_text("<?xpacket?>")

@@ -1,11 +1,12 @@
 """Which files are photos: judged by content, never by name."""
 
 import struct
+import sys
 
 import pytest
 from PIL import Image
 
-from bgzero_daemon.core.errors import BgzeroError, PhotoRefused, PhotoSkipped
+from bgzero_daemon.core.errors import BgzeroError, Code, PhotoRefused, PhotoSkipped
 from bgzero_daemon.photo import decode
 
 from .handmade import tiff_file
@@ -90,12 +91,15 @@ def test_postscript_is_refused_even_though_pillow_could_run_it() -> None:
         "big-endian DNG": tiff_file(_SIZE | {50706: (4, 0x01040000)}, b"\x80" * 16, ">"),
     }.items(),
 )
-def test_photo_of_a_later_version_is_skipped(what: str, content: bytes) -> None:
-    """HEIC and RAW are no failures: they are skipped with a sentence and a way out."""
+def test_photo_whose_extra_is_not_there_is_skipped(what: str, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HEIC and RAW are no failures: they are skipped with a sentence and the command that helps."""
+    for module in ("rawpy", "pillow_heif"):
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(PhotoSkipped) as skip:
         opened(content)
     assert is_a_sentence(skip.value), what
-    assert "Export" in skip.value.hint
+    assert skip.value.code == Code.LATER_KIND
+    assert ("[heif]" if what == "HEIC" else "[raw]") in skip.value.hint
 
 
 def test_plain_tiff_without_raw_marks_is_a_photo() -> None:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgzero_daemon.core.job import Fingerprint, PhotoKey
+from bgzero_daemon.service.container import Structure
 from bgzero_daemon.service.gate import Gate, Patience
 from bgzero_daemon.service.sight import Sight, ignore_lease_breaks, look, open_below
-from bgzero_daemon.service.structure import Structure
 
 KEY = PhotoKey(0, "a.jpg")
 

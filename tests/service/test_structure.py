@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bgzero_daemon.service.structure import Structure, examine
+from bgzero_daemon.service.container import Structure
+from bgzero_daemon.service.structure import examine
 
 PICTURE = Image.fromarray(skimage.data.astronaut()).resize((150, 100))  # type: ignore[no-untyped-call]
 KINDS: dict[str, tuple[str, dict[str, object]]] = {

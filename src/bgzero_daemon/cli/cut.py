@@ -22,6 +22,7 @@ from bgzero_daemon.cli.target import Target
 from bgzero_daemon.core.confidence import Confidence, words_of
 from bgzero_daemon.core.errors import (
     BgzeroError,
+    Code,
     Exit,
     OutputError,
     PhotoCrashed,
@@ -76,6 +77,7 @@ class Cutter:
         self._open: list[Held] = []
         self._numbers = itertools.count(1)
         self.done = self.failed = 0
+        self.hints: dict[str, None] = {}  # for photos that were skipped, each once
 
     def cut(self, photos: list[tuple[str, Target]], report: Callable[[], None]) -> None:
         """Cut every photo once; those that went down with a worker again, one at a time.
@@ -150,6 +152,8 @@ class Cutter:
             self._fail(held.photo, str(error), error.hint)
         except PhotoSkipped as error:
             self._tell(_("{photo}: skipped. {why}").format(photo=display(held.photo), why=error))
+            if error.code == Code.LATER_KIND:
+                self.hints[error.hint] = None
         except BgzeroError as error:
             self._fail(held.photo, str(error), error.hint)
         else:
@@ -255,4 +259,6 @@ def cut(arguments: argparse.Namespace, told: list[str] | None = None) -> int:
         cutter.abandon()
         raise
     workforce.close()
+    for hint in filter(None, cutter.hints):
+        print(hint, file=sys.stderr)
     return Exit.OK if cutter.done and not cutter.failed else Exit.SOME_FAILED

@@ -16,19 +16,22 @@ class Kind(StrEnum):
     """What the first bytes say, as far as this program cares."""
 
     PHOTO = "photo"
-    LATER = "later"  # a photo of a kind that this installation does not cut
+    EXTRA = "extra"  # a photo that one of `core.extras` decodes, if it is installed
     OTHER = "other"  # certainly no photo
     UNKNOWN = "unknown"
 
 
 _RAW_SUFFIXES = frozenset(
-    b".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef "
+    b".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .ori .pef "
     b".raf .raw .rw2 .rwl .sr2 .srf .srw .x3f".split()
 )
 _PHOTO_SUFFIXES = frozenset(b".jpg .jpeg .jpe .jfif .png .webp .tif .tiff .bmp .dib .gif .avif".split())
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _BMP_HEADER_SIZES = frozenset(struct.pack("<I", size) for size in (12, 40, 52, 56, 64, 108, 124))
+RAW, HEIC = "RAW", "HEIC"
+"""The words for kinds that extras decode."""
+
 _MAGIC: dict[Kind, dict[bytes, str]] = {
     Kind.PHOTO: {
         b"\xff\xd8\xff": "JPEG",
@@ -40,9 +43,9 @@ _MAGIC: dict[Kind, dict[bytes, str]] = {
         b"II+\0": "TIFF",
         b"MM\0+": "TIFF",
     },
-    Kind.LATER: dict.fromkeys(
-        (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM"),
-        "RAW",
+    Kind.EXTRA: dict.fromkeys(
+        (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM", b"II\x1a\0\0\0HEAPCCDR"),
+        RAW,
     ),
     Kind.OTHER: {
         b"<!DOCTYPE": _("an HTML page"),
@@ -82,7 +85,7 @@ def sniff(head: bytes) -> tuple[Kind, str]:
     if head[:4] == b"RIFF":
         return (Kind.PHOTO, "WebP") if head[8:12] == b"WEBP" else (Kind.OTHER, _("a RIFF audio or video file"))
     if head[:4] == b"II*\0" and head[8:10] == b"CR":
-        return Kind.LATER, "RAW"
+        return Kind.EXTRA, RAW
     if head[:2] == b"BM" and head[14:18] in _BMP_HEADER_SIZES:
         return Kind.PHOTO, "BMP"
     for kind, table in _MAGIC.items():
@@ -108,9 +111,9 @@ def _sniff_iso_media(head: bytes) -> tuple[Kind, str]:
     if brands & _AVIF_BRANDS:
         return Kind.PHOTO, "AVIF"
     if b"crx " in brands:
-        return Kind.LATER, "RAW"
+        return Kind.EXTRA, RAW
     if brands & _HEIF_BRANDS:
-        return Kind.LATER, "HEIC"
+        return Kind.EXTRA, HEIC
     return Kind.OTHER, _("a video file")
 
 

@@ -46,6 +46,7 @@ _CHECKS: Mapping[str, Check] = {
     "memory": models.memory,
     "runtime": packages.runtime,
     "packages": packages.versions,
+    "extras": packages.extras,
     "provider": worker.provider,
     "sandbox": worker.sandbox,
     "network": worker.network,

@@ -5,8 +5,8 @@ from enum import StrEnum
 
 NAMES = (
     "configuration", "folders", "space", "watches", "filesystems", "models", "memory", "runtime", "packages",
-    "provider", "sandbox", "network", "unit", "socket", "daemon", "ledger", "tray", "notifications", "integration",
-    "clock",
+    "extras", "provider", "sandbox", "network", "unit", "socket", "daemon", "ledger", "tray", "notifications",
+    "integration", "clock",
 )  # fmt: skip
 
 

@@ -8,10 +8,10 @@ from bgzero_daemon.catalog.runtime import runs_on_cpu
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import BgzeroError, ModelError
 from bgzero_daemon.core.names import display, quoted
+from bgzero_daemon.core.packages import pip
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.doctor.findings import Finding, note, ok, wrong
 from bgzero_daemon.doctor.ground import Ground
-from bgzero_daemon.doctor.remedies import pip
 from bgzero_daemon.engine.contents import NotOnnx, contents
 from bgzero_daemon.service.sizes import Sizes
 

@@ -9,10 +9,11 @@ from importlib import metadata
 
 from bgzero_daemon.catalog.runtime import FLAVOURS, PLAIN
 from bgzero_daemon.core.errors import ModelError
+from bgzero_daemon.core.extras import EXTRAS, Extra, lacking
+from bgzero_daemon.core.packages import pip
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.doctor.findings import CannotLook, Finding, ok, wrong
+from bgzero_daemon.doctor.findings import CannotLook, Finding, note, ok, wrong
 from bgzero_daemon.doctor.ground import Ground
-from bgzero_daemon.doctor.remedies import pip
 
 _SELF = "bgzero-daemon"
 _REQUIREMENT = re.compile(r"\s*(?P<name>[\w.-]+)(\[[^\]]*\])?\s*\(?(?P<bounds>[^;)]*)\)?\s*(;(?P<marker>.*))?")
@@ -141,3 +142,18 @@ def versions(_ground: Ground) -> list[Finding]:
     return found or [
         ok(_("Python {here} and {count} packages are what is needed.").format(here=here, count=len(needed)))
     ]
+
+
+def extras(_ground: Ground) -> list[Finding]:
+    """Say which photos an extra would bring, and which are read by one."""
+    return [_extra(extra) for extra in EXTRAS.values()]
+
+
+def _extra(extra: Extra) -> Finding:
+    if not extra.is_there:
+        return note(str(lacking(extra.word)), extra.command)
+    sentence = _("{word} photos are read by {package} {version}.")
+    with suppress(metadata.PackageNotFoundError):
+        version = metadata.version(extra.package)
+        return ok(sentence.format(word=extra.word, package=extra.package, version=version))
+    return ok(_("{word} photos are read; no package says by which version.").format(word=extra.word))

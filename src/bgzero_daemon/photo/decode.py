@@ -10,13 +10,14 @@ from types import ModuleType
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
-from bgzero_daemon.core.errors import Code, PhotoRefused, PhotoSkipped
-from bgzero_daemon.core.formats import HEAD_BYTES, Kind, is_raw_tiff, sniff
+from bgzero_daemon.core.errors import Code, PhotoRefused
+from bgzero_daemon.core.formats import HEAD_BYTES, HEIC, RAW, Kind, has_raw_suffix, is_raw_tiff, sniff
 from bgzero_daemon.core.recipe import Depth
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.photo import blocks, colour, deep, oddtiff
+from bgzero_daemon.photo import blocks, colour, deep, heif, oddtiff, raw
 from bgzero_daemon.photo.picture import U32, UPRIGHT, WORD, Photo, is_quarter_turn
 from bgzero_daemon.photo.png import pixels_last, pixels_only
+from bgzero_daemon.photo.refusals import check_size, damaged
 
 simplejpeg: ModuleType | None
 try:  # Pillow's libjpeg-turbo without Pillow's detours: the same pixels in two thirds of the time
@@ -54,15 +55,20 @@ _DECODER_ERRORS = (
 )
 
 
-def decode(content: bytes, *, max_pixels: int, depth: Depth = Depth.EIGHT) -> Photo:
+def decode(content: bytes, *, max_pixels: int, name: str = "", depth: Depth = Depth.EIGHT) -> Photo:
     """Decode a photo: first frame, EXIF orientation applied once.
 
     It has 8 bits a channel, or 16: where `depth` says so, and with "auto" where the file has more than 8 and libvips is
-    there (`photo.deep`). Deep grey and floating point is scaled, never clipped. Raises PhotoSkipped for kinds that are
-    left to a later version, and PhotoRefused for everything that is not a whole photo of an allowed
-    format within `max_pixels` (width times height).
+    there (`photo.deep`). Deep grey and floating point is scaled, never clipped. `name` is what the file is called, which
+    says RAW where the content cannot. Raises PhotoSkipped for kinds whose extra is not installed, and PhotoRefused for
+    everything that is not a whole photo of an allowed format within `max_pixels` (width times height).
     """
-    _check_kind(content)
+    word = _kind(content, name)
+    if word == RAW:
+        return raw.develop(content, max_pixels=max_pixels, is_deep=depth is not Depth.EIGHT)
+    if word == HEIC:
+        photo = heif.read(content, max_pixels=max_pixels, is_deep=depth is not Depth.EIGHT)
+        return deep.in_depth(photo, depth, is_deep=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and TIFF tags; the pixels decide
         is_deep = deep.is_deep(content)
@@ -75,17 +81,14 @@ def decode(content: bytes, *, max_pixels: int, depth: Depth = Depth.EIGHT) -> Ph
             sentence = _("This is not a picture that can be read ({word}).").format(word=word)
             raise PhotoRefused(sentence, hint=hint) from None
         except _DECODER_ERRORS as error:
-            raise PhotoRefused(
-                _("The photo is damaged or incomplete ({why}).").format(why=_short(error)),
-                hint=_("Copy it again from where it came from."),
-            ) from None
+            raise damaged(error) from None
 
 
-def _short(error: BaseException) -> str:
-    return " ".join((str(error) or type(error).__name__).split())[:120]
+def _kind(content: bytes, name: str) -> str:
+    """Return the word for what this is. Raises PhotoRefused where it certainly is no photo.
 
-
-def _check_kind(content: bytes) -> None:
+    A RAW is one by its name alone, too: there is no telling many of them from a TIFF.
+    """
     if not content:
         raise PhotoRefused(_("The file is empty."), hint=_("Copy it again from where it came from."))
     kind, word = sniff(content[:HEAD_BYTES])
@@ -95,12 +98,13 @@ def _check_kind(content: bytes) -> None:
             hint=_("Get the photo again from where it came from, or give this file another name."),
             code=Code.WRONG_CONTENT,
         )
-    if kind is Kind.LATER or is_raw_tiff(content):
-        raise PhotoSkipped(
-            _("{word} photos are not cut by this version.").format(word=word if kind is Kind.LATER else "RAW"),
-            hint=_("Export the photo as JPEG, TIFF or PNG."),
-            code=Code.LATER_KIND,
+    if has_raw_suffix(name) and kind is Kind.PHOTO and word != "TIFF":
+        raise PhotoRefused(
+            _("This is a {word} picture that is called like a RAW photo.").format(word=word),
+            hint=_("Give it the ending of what it is."),
+            code=Code.WRONG_CONTENT,
         )
+    return RAW if word == RAW or has_raw_suffix(name) or is_raw_tiff(content) else word
 
 
 def _decode_without_bombs(content: bytes, max_pixels: int, depth: Depth) -> Photo:
@@ -114,17 +118,6 @@ def _decode_without_bombs(content: bytes, max_pixels: int, depth: Depth) -> Phot
     return _decode(pixels_only(content), max_pixels, depth).with_note(note)
 
 
-def _check_size(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise PhotoRefused(
-            _("The photo has {have} megapixels; the limit is {limit}.").format(
-                have=_mega(width * height), limit=_mega(max_pixels)
-            ),
-            hint=_("Raise limits.megapixels in the configuration."),
-            code=Code.TOO_LARGE,
-        )
-
-
 def _decode(content: bytes, max_pixels: int, depth: Depth) -> Photo:
     is_deep = depth is not Depth.EIGHT and deep.is_deep(content)
     file = io.BytesIO(content)
@@ -134,10 +127,10 @@ def _decode(content: bytes, max_pixels: int, depth: Depth) -> Photo:
         size = deep.size(content)
         if size is None:
             raise
-        _check_size(*size, max_pixels)
+        check_size(*size, max_pixels)
         return oddtiff.read(content)
     with opened, file:  # a TIFF's EXIF would hold it, and with it all of the content
-        _check_size(*opened.size, max_pixels)
+        check_size(*opened.size, max_pixels)
         frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
         turn = _orientation(opened)
         read = deep.read(content, opened.info.get("icc_profile") or b"") if is_deep else None
@@ -238,8 +231,6 @@ def _scale_key(opened: Image.Image, content: bytes) -> None:
         opened.info["transparency"] = tuple(value >> 8 for value in key)
 
 
-def _mega(pixels: int) -> str:
-    return f"{pixels / 1e6:.1f}".removesuffix(".0")
 
 
 def _dpi(opened: Image.Image) -> tuple[float, float] | None:

@@ -146,6 +146,23 @@ class Photo:
         return int(self.words.shape[0])
 
 
+def packed(samples: U8 | U16) -> Words:
+    """Return words of (rows, columns, channels) samples of either depth: grey, grey with opacity, RGB or RGBA.
+
+    Strip by strip: at full size there is nothing but what came and what is returned.
+    """
+    layout = EIGHT if samples.dtype.itemsize == 1 else SIXTEEN
+    rows, columns, channels = samples.shape
+    words = np.empty((rows, columns), layout.word)
+    rgba = words.view(layout.sample).reshape(rows, columns, 4)
+    together = max(1, _PIXELS_AT_ONCE // max(1, columns))
+    for top in range(0, rows, together):
+        part, strip = rgba[top : top + together], samples[top : top + together]
+        part[..., :3] = strip[..., :3] if channels > 2 else strip[..., :1]
+        part[..., 3] = layout.peak if channels in (1, 3) else strip[..., -1]
+    return words
+
+
 def _samples(words: Words, layout: Layout) -> Words:
     return np.ascontiguousarray(words).view(layout.sample).reshape(*words.shape, 4)
 

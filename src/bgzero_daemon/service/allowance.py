@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 
 from bgzero_daemon.catalog.runtime import may_compile
+from bgzero_daemon.core.formats import has_raw_suffix
 
 _LEAST_SECONDS = 30.0
 _MARGIN = 10.0  # a busy or slow machine is no hang
 _UNKNOWN_NETWORK_SECONDS = 10.0  # of a model that nobody measured
 _SECONDS_PER_PIXEL = 0.1e-6  # decoding, composing and encoding, on one core
+_DEVELOPING_PER_PIXEL = 0.4e-6  # a RAW photo, besides
 _READ_BYTES_PER_SECOND = 1e6  # of a slow network share
 _LOAD_BYTES_PER_SECOND = 5e6  # of weights, with graph optimisation, on a small machine
 _PROOF_RUNS = 12  # of the network, on the CPU and elsewhere
@@ -54,8 +56,9 @@ class Allowance:
         """Return how long reading a file may take."""
         return _LEAST_SECONDS + size_bytes / _READ_BYTES_PER_SECOND
 
-    def to_cut(self, pixels: int) -> float:
-        """Return how long cutting may take from the moment a photo's bytes are there."""
+    def to_cut(self, pixels: int, name: str = "") -> float:
+        """Return how long cutting may take from the moment a photo's bytes are there. Its name may say RAW."""
+        each = _SECONDS_PER_PIXEL + (_DEVELOPING_PER_PIXEL if has_raw_suffix(name) else 0.0)
         network = max(self.card_seconds or _UNKNOWN_NETWORK_SECONDS, self._seen)
-        expected = self.lanes * (network + pixels * _SECONDS_PER_PIXEL)
+        expected = self.lanes * (network + pixels * each)
         return self.fixed or max(_LEAST_SECONDS, _MARGIN * expected)

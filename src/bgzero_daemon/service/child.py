@@ -184,7 +184,7 @@ class Child:
 
     def _on_hashed(self, held: Given, frame: work.Hashed) -> None:
         held.sha256 = frame.sha256
-        held.due = time.monotonic() + self.allowance.to_cut(self.sizes.most_pixels(held.task))
+        held.due = time.monotonic() + self.allowance.to_cut(self.sizes.most_pixels(held.task), held.task.name)
         go = frame.sha256 != held.task.done_sha256
         with contextlib.suppress(OSError):  # it is dead or dying: what it said before still counts
             work.send(self.sock, work.Verdict(job=frame.job, go=go))
@@ -255,7 +255,7 @@ class Child:
     def _on_overdue(self, held: Given) -> None:
         if held.sha256:
             self._culprit = held.task.job
-            self._kill(blame.too_slow(self.allowance.to_cut(self.sizes.most_pixels(held.task))))
+            self._kill(blame.too_slow(self.allowance.to_cut(self.sizes.most_pixels(held.task), held.task.name)))
             return
         sentence = _("The photo could not be read in time.")  # a dead mount: nobody's strike, but it is in no hurry
         self.held.pop(held.task.job).future.set_exception(PhotoDelayed(sentence))

@@ -1,6 +1,7 @@
 """What became of photos, said and written down: cut, turned down for good, or put back for a while."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +12,7 @@ from bgzero_daemon.core.job import Job, JobState, PhotoKey, Staged
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.doubts import is_overtaken, is_second_try
+from bgzero_daemon.service.lacking import Lacking
 from bgzero_daemon.service.last_steps import Ending, LastSteps
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.place import Place
@@ -49,6 +51,7 @@ class Decisions:
     look_again: Callable[[PhotoKey], None]
     most_tries: int | None = None
     tally: Tally = field(default_factory=Tally)
+    lacking: Lacking = field(default_factory=Lacking)
 
     def still(self, job: Job) -> Record | None:
         """Return the row of a job as long as it is about the same bytes."""
@@ -108,6 +111,8 @@ class Decisions:
         crash.point("failure-written")
         for rel in freed:
             self.look_again(PhotoKey(key.folder, rel))
+        if isinstance(error, PhotoSkipped) and error.code == Code.LATER_KIND:
+            self.lacking.note(error, time.monotonic())
         if state is JobState.FAILED:
             self.tally.failed += 1
             place.errands.submit(place.failures.write, place.name, key.rel, record)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from bgzero_daemon.core.job import Fingerprint, PhotoKey
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service.container import Structure
 from bgzero_daemon.service.sight import Sight
-from bgzero_daemon.service.structure import Structure
 
 log = logging.getLogger(__name__)
 

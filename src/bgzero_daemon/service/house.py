@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bgzero_daemon import __version__
-from bgzero_daemon.core import crash, paths
+from bgzero_daemon.core import crash, extras, paths
 from bgzero_daemon.core.errors import Code, LedgerError, LedgerTooNew
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.recipe import NoSubject, Recipe
@@ -145,8 +145,23 @@ class House:
                 again = self.ledger.forget if code is Code.LATER_KIND else self.ledger.reopen  # others may cover them
                 reopened += again(code) if former else 0
                 self.ledger.set_note(name, value)
-        if reopened:
-            log.info(_("%d photos that were turned down earlier are tried again."), reopened)
+        self._tell_reopened(reopened)
+        self.reopen_for_extras()
+
+    def reopen_for_extras(self) -> int:
+        """Let photos wait again that were skipped for want of an extra that is there now. Returns how many."""
+        former, found = self.ledger.note("extras"), " ".join(extras.installed())
+        if former == found:
+            return 0
+        is_new = bool({*found.split()} - {*former.split()})
+        reopened = self.ledger.reopen(Code.LATER_KIND) if is_new else 0
+        self.ledger.set_note("extras", found)
+        self._tell_reopened(reopened)
+        return reopened
+
+    def _tell_reopened(self, count: int) -> None:
+        if count:
+            log.info(_("%d photos that were turned down earlier are tried again."), count)
 
     def runtime(self) -> Path | None:
         """Return the folder of the control socket, made private; None where there is no such place."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import BgzeroError, Code
-from bgzero_daemon.core.formats import HEAD_BYTES, Kind, has_photo_suffix, has_raw_suffix, sniff
+from bgzero_daemon.core.formats import HEAD_BYTES, RAW, Kind, has_photo_suffix, has_raw_suffix, sniff
 from bgzero_daemon.core.job import Fingerprint, JobState, PhotoKey
 from bgzero_daemon.core.shots import is_beside
 from bgzero_daemon.core.texts import _
@@ -275,7 +275,7 @@ class Intake:
         What is called like a photo counts as one: the worker then says what it is instead.
         """
         if has_raw_suffix(rel):
-            return Kind.LATER, "RAW"
+            return Kind.EXTRA, RAW
         try:
             descriptor = open_below(self.inbox.root, rel)
         except OSError:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bgzero_daemon.core.job import Fingerprint, is_regular
-from bgzero_daemon.service.structure import Structure, examine
+from bgzero_daemon.service.container import Structure
+from bgzero_daemon.service.structure import examine
 
 _PIECE_BYTES = 1 << 20
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

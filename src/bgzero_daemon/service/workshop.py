@@ -14,7 +14,8 @@ from pathlib import Path
 from bgzero_daemon.catalog import choice
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core import crash
-from bgzero_daemon.core.errors import BgzeroError, Code, ModelError, PhotoSkipped
+from bgzero_daemon.core.errors import BgzeroError, Code, ConfigError, ModelError
+from bgzero_daemon.core.extras import EXTRAS, lacking
 from bgzero_daemon.core.formats import Kind
 from bgzero_daemon.core.job import JobState, PhotoKey
 from bgzero_daemon.core.names import display
@@ -186,6 +187,7 @@ class Workshop:
             return
         self._next_round = now + _ROUND_SECONDS
         self._forgive()
+        self._notice_extras()
         for address, record in self.ledger.of_state(JobState.PUBLISHED, _MOST_ADMITTED):
             for place in self._at_rest(address):
                 place.errands.submit(LastSteps(place).see_to_original, address.rel, record)
@@ -194,6 +196,11 @@ class Workshop:
         for address in reviewed:
             for place in self._at_rest(address):
                 place.errands.submit(Review(place).look_after, address.rel)
+
+    def _notice_extras(self) -> None:
+        """Cut what was skipped for want of an extra that has come."""
+        if self.house.reopen_for_extras():
+            self.queue.note_retries()
 
     def _at_rest(self, address: Address) -> list[Place]:
         """Return the place of a photo, none while the photo is in work."""
@@ -222,6 +229,8 @@ class Workshop:
             for arrival in batch:
                 self.intakes[arrival.key.folder].note_taken(arrival.key)
         crash.point("admitted")
+        if any(arrival.kind is Kind.EXTRA for arrival in batch):
+            self._notice_extras()
         for arrival in batch:
             self.queue.note_arrival(arrival.key.folder, is_urgent=self.desk.is_urgent(arrival.key, forget=True))
 
@@ -252,17 +261,16 @@ class Workshop:
             return  # decided, or waiting already
         if self._covering.covers(key, fingerprint):
             return
-        if arrival.kind is Kind.PHOTO:
+        lacks = arrival.kind is Kind.EXTRA and not EXTRAS[arrival.word].is_there
+        if arrival.kind is Kind.PHOTO or (arrival.kind is Kind.EXTRA and not lacks):
             self.ledger.arrive(
                 inbox, key.rel, fingerprint, pixels=arrival.pixels, front=self.desk.is_urgent(key, forget=False)
             )
             return
-        record = Record(fingerprint, JobState.SKIPPED)
-        if arrival.kind is Kind.LATER:
-            sentence = _("{word} photos are not cut by this version.").format(word=arrival.word)
-            hint = _("Export the photo as JPEG, TIFF or PNG.")
-            log.info("%s: skipped. %s", display(key.rel), sentence)
-            error = PhotoSkipped(sentence, hint=hint, code=Code.LATER_KIND)
+        record = Record(fingerprint, JobState.SKIPPED, pixels=arrival.pixels)
+        if lacks:
+            error = lacking(arrival.word)
+            log.info("%s: skipped. %s", display(key.rel), error)
             self.scheduler.decisions.turn_down(key, record, error, JobState.SKIPPED)
         else:  # remembered, so that it is not opened at every scan, but nobody's business
             sentence = _("This is {what}, not a photo.").format(what=arrival.word)

@@ -76,7 +76,7 @@ class Pipeline:
         clock = _Clock()
         content = held.pop()
         provoke.obey(content)
-        photo = decode(content, max_pixels=self._max_pixels, depth=order.depth)
+        photo = decode(content, max_pixels=self._max_pixels, name=order.name, depth=order.depth)
         del content
         clock.lap("decode")
         tensor = to_tensor(photo, self._input)
