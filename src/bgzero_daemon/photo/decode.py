@@ -59,7 +59,7 @@ def decode(content: bytes, *, max_pixels: int, name: str = "", depth: Depth = De
     """Decode a photo: first frame, EXIF orientation applied once.
 
     It has 8 bits a channel, or 16: where `depth` says so, and with "auto" where the file has more than 8 and libvips is
-    there (`photo.deep`). Deep grey and floating point is scaled, never clipped. `name` is what the file is called, which
+    there (`photo.deep`). Deep grey and floating point is scaled, never clipped. `name` is what the file is called: it
     says RAW where the content cannot. Raises PhotoSkipped for kinds whose extra is not installed, and PhotoRefused for
     everything that is not a whole photo of an allowed format within `max_pixels` (width times height).
     """

@@ -63,5 +63,6 @@ def _exif(content: bytes) -> Image.Exif | None:
         exif.get_ifd(ExifTags.IFD.Exif)
         exif.get_ifd(ExifTags.IFD.GPSInfo)
         exif.pop(ExifTags.Base.Orientation, None)  # it is turned already
+        exif.fp.close()  # it would hold all of the content
         return exif
     return None
