@@ -3,7 +3,6 @@
 An inbox on a network share that hangs holds up its own thread and nobody else.
 """
 
-import importlib.util
 import logging
 import os
 import queue
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import BgzeroError, Code
+from bgzero_daemon.core.extras import EXTRAS
 from bgzero_daemon.core.formats import HEAD_BYTES, RAW, Kind, has_photo_suffix, has_raw_suffix, sniff
 from bgzero_daemon.core.job import Fingerprint, JobState, PhotoKey
 from bgzero_daemon.core.shots import is_beside
@@ -72,7 +72,8 @@ class Intake:
             look_inside=lambda key: look_inside(inbox.root, key.rel),
             on_change=self._note_change,
         )
-        self.pairing = Pairing(inbox.folder.pair or config.pair, 0.0 if once else config.pair_wait, most, _reads_raw)
+        pair, wait = inbox.folder.pair or config.pair, 0.0 if once else config.pair_wait
+        self.pairing = Pairing(pair, wait, most, lambda: EXTRAS[RAW].is_there)
         self._pairs = Pairs(self.pairing, lambda key: key in self._gate, self._has_other_half)
         self._halves: dict[PhotoKey, Arrival] = {}  # those that wait there
         self.arrivals: queue.Queue[Arrival] = queue.Queue(_MOST_HANDED_ON)
@@ -288,8 +289,3 @@ class Intake:
             os.close(descriptor)
         is_called_a_photo = kind in (Kind.OTHER, Kind.UNKNOWN) and has_photo_suffix(rel)
         return (Kind.PHOTO, word) if is_called_a_photo else (kind, word)
-
-
-def _reads_raw() -> bool:
-    """Say whether RAW files are cut here by now: else it is no use to wait for one."""
-    return importlib.util.find_spec("rawpy") is not None

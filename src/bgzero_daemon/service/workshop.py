@@ -14,7 +14,7 @@ from pathlib import Path
 from bgzero_daemon.catalog import choice
 from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.core import crash
-from bgzero_daemon.core.errors import BgzeroError, Code, ConfigError, ModelError
+from bgzero_daemon.core.errors import BgzeroError, Code, ModelError
 from bgzero_daemon.core.extras import EXTRAS, lacking
 from bgzero_daemon.core.formats import Kind
 from bgzero_daemon.core.job import JobState, PhotoKey
