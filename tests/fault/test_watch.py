@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bgzero_daemon.core.mounts import mount_of
 from bgzero_daemon.service.inbox import Inbox
-from bgzero_daemon.service.mounts import mount_of
 from bgzero_daemon.service.watcher import Watcher
 from bgzero_daemon.settings.schema import Folder, Watch
 from tests.fault.space import inside, need_namespace

@@ -5,11 +5,11 @@ from itertools import islice
 from pathlib import Path
 
 from bgzero_daemon.core import paths
+from bgzero_daemon.core.mounts import mount_of
 from bgzero_daemon.core.names import display, quoted
 from bgzero_daemon.core.texts import _, n_
 from bgzero_daemon.doctor.findings import CannotLook, Finding, note, ok
 from bgzero_daemon.doctor.ground import Ground
-from bgzero_daemon.service.mounts import mount_of
 from bgzero_daemon.settings.schema import Folder
 
 # The machine's limits, and those of a user namespace, which a container may have: the smaller one holds.

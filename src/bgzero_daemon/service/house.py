@@ -9,6 +9,7 @@ from pathlib import Path
 from bgzero_daemon import __version__
 from bgzero_daemon.core import crash, extras, paths
 from bgzero_daemon.core.errors import Code, LedgerError, LedgerTooNew
+from bgzero_daemon.core.mounts import mount_of
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.recipe import NoSubject, Recipe
 from bgzero_daemon.core.texts import _
@@ -17,7 +18,6 @@ from bgzero_daemon.service.errand import Errands
 from bgzero_daemon.service.inbox import Inbox
 from bgzero_daemon.service.ledger import Ledger
 from bgzero_daemon.service.lock import identity_of, lock_inbox
-from bgzero_daemon.service.mounts import mount_of
 from bgzero_daemon.service.originals import Originals
 from bgzero_daemon.service.outbox import Outbox, read_umask
 from bgzero_daemon.service.place import Place

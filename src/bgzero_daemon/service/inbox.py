@@ -20,10 +20,10 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from bgzero_daemon.core.job import Fingerprint, PhotoKey
+from bgzero_daemon.core.mounts import Mount, mount_of
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.shots import is_beside
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.mounts import Mount, mount_of
 from bgzero_daemon.service.sight import Sight, look
 from bgzero_daemon.service.unfinished import is_ignored
 from bgzero_daemon.settings.schema import Folder

@@ -12,8 +12,8 @@ from typing import Literal
 
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.names import display
+from bgzero_daemon.core.rename import in_one_step
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.service.rename import in_one_step
 
 log = logging.getLogger(__name__)
 

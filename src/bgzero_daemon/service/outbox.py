@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bgzero_daemon.core import crash
+from bgzero_daemon.core.durable import flush, fsync_folder
 from bgzero_daemon.core.errors import OutputError
 from bgzero_daemon.core.job import Staged
+from bgzero_daemon.core.mounts import Mount, mount_of
 from bgzero_daemon.core.names import display
+from bgzero_daemon.core.rename import in_one_step, without_replacing
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.photo import png
-from bgzero_daemon.service.mounts import Mount, mount_of
-from bgzero_daemon.service.rename import in_one_step, without_replacing
 
 log = logging.getLogger(__name__)
 
 _PREFIX, _SUFFIX = ".bgz-", ".tmp"
 _PROBE_BYTES = 4_000_000
-_NO_FOLDER_FSYNC = {errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF}  # vboxsf, some FUSE and SMB mounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Outbox:
         file = self.stage()
         try:
             os.posix_fallocate(file.descriptor, 0, _PROBE_BYTES)
-            _flush(file.descriptor)
+            flush(file.descriptor)
         except OSError as error:
             raise self._trouble(error) from error
         finally:
@@ -176,7 +176,7 @@ class Outbox:
         crash.point("verified")
         try:
             os.fchmod(file.descriptor, 0o666 & ~self._umask)
-            _flush(file.descriptor)
+            flush(file.descriptor)
         except OSError as error:
             raise self._trouble(error) from error
         crash.point("flushed")
@@ -253,26 +253,6 @@ class Outbox:
 
 def _is_staged(name: str) -> bool:
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
-
-
-def _flush(descriptor: int) -> None:
-    """Bring a file to the disk's platters or cells; macOS needs more than fsync for that (fsync(2) there)."""
-    if hasattr(fcntl, "F_FULLFSYNC"):
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-    else:
-        os.fsync(descriptor)
-
-
-def fsync_folder(folder: Path) -> None:
-    """Bring a folder's entries to the disk, where its file system can."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_FSYNC:
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def _inspect(descriptor: int, size_bytes: int) -> png.Inspection:
