@@ -59,3 +59,13 @@ def test_files_of_one_name_an_hour_apart_are_two_shots() -> None:
     assert is_one_moment(5000 * second, 1400 * second)
     assert not is_one_moment(0, 3601 * second)
     assert not is_one_moment(-(1 << 63), (1 << 63) - 1)
+
+
+def test_two_developed_pictures_of_one_name_are_both_wanted() -> None:
+    """In any folder that is no camera's: to leave one out would lose it."""
+    assert wanted(["a.png", "a.jpg", "a.dng"], Pair.JPEG) == ["a.jpg", "a.png"]
+
+
+def test_suffixes_count_whatever_their_case() -> None:
+    """Cameras write capitals, programs do not."""
+    assert wanted(["a.NEF", "A.jpeg"], Pair.RAW) == ["a.NEF"]

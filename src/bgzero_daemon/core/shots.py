@@ -11,11 +11,10 @@ from enum import StrEnum
 
 from bgzero_daemon.core.formats import has_raw_suffix
 
-# What a camera or a phone has developed; .THM is a video's thumbnail and no photo.
-_COOKED = frozenset({
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".heic", ".heif", ".hif", ".avif", ".png", ".tif", ".tiff", ".webp",
-    ".bmp", ".dib", ".gif",
-})  # fmt: skip
+# What a camera, a phone or a program has developed. THM is a video's thumbnail and no photo.
+_DEVELOPED = frozenset(
+    b".jpg .jpeg .jpe .jfif .mpo .heic .heif .hif .avif .png .tif .tiff .webp .bmp .dib .gif".split()
+)
 
 
 class Pair(StrEnum):
@@ -53,14 +52,14 @@ def is_photo(name: str) -> bool:
 
 def is_developed(name: str) -> bool:
     """Say whether a file is called like a picture that was developed already: JPEG, HEIF and their like."""
-    return os.path.splitext(name)[1].lower() in _COOKED
+    return os.fsencode(os.path.splitext(name)[1].lower()) in _DEVELOPED
 
 
 def wanted(paths: Iterable[str], pair: Pair) -> list[str]:
     """Return the files that are wanted of each shot, in the order of their paths.
 
-    Of several files of the wanted kind (a JPEG and a TIFF) the first by name is taken. Names that are no
-    photo's are left out.
+    All files of the wanted kind: a JPEG and a TIFF of one name may be two pictures. Names that are no photo's
+    are left out.
     """
     shots: dict[Shot, list[str]] = {}
     for path in sorted(paths):
@@ -74,7 +73,7 @@ def _of_one(files: list[str], pair: Pair) -> list[str]:
         return files
     developed = [file for file in files if is_developed(file)]
     raw = [file for file in files if not is_developed(file)]
-    return (developed or raw)[:1] if pair is Pair.JPEG else (raw or developed)[:1]
+    return developed or raw if pair is Pair.JPEG else raw or developed
 
 
 def is_beside(name: str | bytes) -> bool:
