@@ -135,9 +135,19 @@ class Home:
         return sorted(str(path) for path in files if not any(part.startswith(".") for part in path.parts))
 
     @contextmanager
+    def started_in(self, log: Path, *arguments: str | Path) -> Iterator[Daemon]:
+        """A command of the program beside another one, with a log of its own."""
+        with self._started([*PROGRAM, *map(str, arguments)], log, {}) as daemon:
+            yield daemon
+
+    @contextmanager
     def started_by(self, command: Sequence[str], **env: str) -> Iterator[Daemon]:
         """Any command, running while the block lasts; ended, if it has to be by force, when it is left."""
-        log = self.root / "daemon.log"
+        with self._started(command, self.root / "daemon.log", env) as daemon:
+            yield daemon
+
+    @contextmanager
+    def _started(self, command: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[Daemon]:
         log.write_text("")
         path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{self.env['PATH']}"}
         with log.open("a") as stream:

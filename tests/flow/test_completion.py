@@ -45,6 +45,8 @@ def test_bash_completes_verbs_options_models_keys_and_files(home: Home) -> None:
     assert complete("run", "--js") == ["--json-logs"]
     assert complete("run", "--model", "ti") == ["tiny"]
     assert complete("review", "acc") == ["accept"]
+    assert complete("import", "--pair", "r") == ["raw"]
+    assert complete("import", "pho") == ["photos"]
     assert complete("cut", "--png", "s") == ["small"]
     assert complete("cut", "--edges", "b") == ["best"]
     assert complete("cut", "--depth", "1") == ["16"]

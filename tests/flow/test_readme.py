@@ -45,6 +45,7 @@ def test_command_works_as_printed(home: Home, command: str) -> None:
     """Typed into a shell in a folder with a photo, it ends well and says nothing bad."""
     photo(home.root / "photo.jpg")
     photo(home.inbox / "a.jpg")
+    photo(home.root / "card" / "DCIM" / "100CANON" / "IMG_0001.JPG")
     bin_folder = Path(sys.executable).parent
     env = home.env | {"PATH": f"{bin_folder}{os.pathsep}{home.env['PATH']}"}
     done = subprocess.run(

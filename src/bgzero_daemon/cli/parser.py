@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bgzero_daemon import __version__
 from bgzero_daemon.cli.desktop import add_desktop
+from bgzero_daemon.cli.importing import add_import
 from bgzero_daemon.cli.measuring import add_model_bench, add_speed
 from bgzero_daemon.cli.options import Verbs, add_edges, add_json, add_licence, add_log_options, add_wishes
 from bgzero_daemon.cli.reviewing import add_review
@@ -30,6 +31,7 @@ def build_parser() -> Parser:
     )
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     _add_work(verbs, common, configured)
+    add_import(verbs, common, configured)
     _add_steering(verbs, common)
     _add_decisions(verbs, common)
     _add_models(verbs, common)

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bgzero_daemon import client
@@ -12,6 +12,7 @@ from bgzero_daemon.catalog.card import Model
 from bgzero_daemon.catalog.fetch import Fetcher, Report
 from bgzero_daemon.catalog.supply import Broken, Supply
 from bgzero_daemon.cli.interrupts import end_on_sigterm
+from bgzero_daemon.cli.progress import progress
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.errors import BgzeroError, Exit, ModelError, NoDaemon
 from bgzero_daemon.core.names import display
@@ -72,39 +73,8 @@ def _say_waiting() -> None:
 
 @contextmanager
 def _progress(model: Model, part: Part) -> Iterator[Report]:
-    """Show a bar where somebody looks, and a line for each quarter where not."""
-    if not sys.stderr.isatty():
-        yield Report(_in_quarters(model), lambda sentence: print(sentence, file=sys.stderr))
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(display(model.name), total=model.card.size_bytes, completed=part.size)
-        yield Report(
-            lambda have, size: bar.update(task, completed=have, total=size),
-            lambda sentence: bar.console.print(sentence, markup=False, highlight=False),
-        )
-
-
-def _in_quarters(model: Model) -> Callable[[int, int | None], None]:
-    said = 0
-
-    def report(have: int, size: int | None) -> None:
-        nonlocal said
-        quarter = 4 * have // size if size else 0
-        if quarter > said:
-            said = quarter
-            text = _("{name}: {percent} % of {mb} MB")
-            print(
-                text.format(name=display(model.name), percent=25 * quarter, mb=round((size or 0) / 1e6, 1)),
-                file=sys.stderr,
-            )
-
-    return report
+    with progress(display(model.name), model.card.size_bytes, part.size) as shown:
+        yield Report(shown.on_bytes, shown.on_note)
 
 
 def _tell_the_daemon(model: Model) -> int:

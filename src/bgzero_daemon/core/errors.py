@@ -100,6 +100,26 @@ class NameTaken(OutputError):
     title = _("Every name is taken")
 
 
+class CardError(BgzeroError):
+    """A card or folder to import from cannot be read."""
+
+    title = _("The card cannot be read")
+
+
+class InboxError(BgzeroError):
+    """A photo cannot be brought into an inbox at present; the card is as it was, and another import goes on."""
+
+    title = _("Cannot write into the inbox")
+    retry = True
+
+
+class MemoryTrouble(BgzeroError):
+    """What was imported cannot be remembered, so nothing is imported."""
+
+    title = _("Imports cannot be remembered")
+    retry = True
+
+
 class LedgerError(BgzeroError):
     """The ledger cannot be read or written at present; what it holds is not lost."""
 

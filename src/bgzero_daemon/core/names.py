@@ -98,6 +98,18 @@ def spare_names(source_name: str, sha256: str, suffix: str = ".png") -> list[str
     return [_fit(f"{source_name}-{digits}{suffix}", f"-{digits}{suffix}") for digits in (sha256[:12], sha256)]
 
 
+def arrival_names(source_name: str, sha256: str, stem: str = "") -> list[str]:
+    """Return the names that a photo of this content may get in an inbox, in the order in which they are tried.
+
+    `IMG_1.JPG` stays that, or becomes `IMG_1-c89c9bb3.JPG`, so that a second import gives the same name.
+    With `stem` that stem is tried first.
+    """
+    own, suffix = os.path.splitext(source_name)
+    wanted = [f"{stem}{suffix}"] if stem else []
+    wanted += [source_name, f"{own}-{sha256[:8]}{suffix}", f"{own}-{sha256}{suffix}"]
+    return list(dict.fromkeys(_fit(name, f"-{sha256[:8]}{suffix}") for name in wanted))
+
+
 def _fit(name: str, ending: str) -> str:
     raw = os.fsencode(name)
     if len(raw) <= NAME_MAX_BYTES:

@@ -17,12 +17,13 @@ _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EI
 _NO_SUCH_RENAME = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
 
 
-def without_replacing(source: Path, target: Path) -> bool:
+def without_replacing(source: Path, target: Path, *, keeps_both: bool = False) -> bool:
     """Move a file within its file system. Returns False where the name is taken, by whatever it is.
 
     First a hard link and the removal of the old name: the file is never without a name, and both names
     are whole. Where there are no hard links (exFAT, SMB) one call of the kernel's that does not replace;
-    where that is missing too, the name is held with an empty file that is then replaced. Raises OSError.
+    where that is missing too, the name is held with an empty file that is then replaced. With `keeps_both`
+    the old name stays where there are hard links, for whoever looks what had been done. Raises OSError.
     """
     try:
         os.link(source, target, follow_symlinks=False)
@@ -35,6 +36,8 @@ def without_replacing(source: Path, target: Path) -> bool:
             raise
         return _by_kernel(source, target)
     crash.point("linked")
+    if keeps_both:
+        return True
     source.unlink()
     crash.point("unlinked")
     return True

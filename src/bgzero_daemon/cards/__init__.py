@@ -1,0 +1,1 @@
+"""Photos of a card or folder brought into an inbox: found, copied, read back, named, remembered."""
