@@ -20,7 +20,7 @@ STEPS = sorted({"linked"} | {point for point in POINTS if point.startswith("impo
 
 def die(home: Home, source: Path, at: str) -> None:
     """Import until it kills itself at a point."""
-    done = home.bgzero("import", source, "--to", home.inbox, **{VARIABLE: at})
+    done = home.bgzero("import", source, "--to", home.inbox, stdin=b"", **{VARIABLE: at})
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 

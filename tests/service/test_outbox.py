@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, PngImagePlugin
 
+from bgzero_daemon.core import rename
 from bgzero_daemon.core.errors import OutputError
 from bgzero_daemon.core.job import Staged
-from bgzero_daemon.service import rename
 from bgzero_daemon.service.outbox import Outbox, StagedFile
 from bgzero_daemon.service.sweeper import sweep
 
