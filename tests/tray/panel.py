@@ -91,8 +91,8 @@ class Notifications(ServiceInterface):
         return len(self.shown)
 
     @dbus_signal()
-    def ActionInvoked(self) -> Annotated[list[object], DBusSignature("us")]:  # noqa: N802
-        return [len(self.shown), "default"]
+    def ActionInvoked(self, key: str) -> Annotated[list[object], DBusSignature("us")]:  # noqa: N802
+        return [len(self.shown), key]
 
 
 @dataclass(frozen=True)
@@ -170,11 +170,11 @@ class Panel:
 
         self._do(send())
 
-    def click_notice(self) -> None:
-        """Click the latest notice, when its number is known to whom it came from."""
+    def click_notice(self, key: str = "default") -> None:
+        """Click the latest notice, or a button on it, when its number is known to whom it came from."""
         if self.watcher.items:
             self.properties()
-        self._loop.call_soon_threadsafe(self.notifications.ActionInvoked)
+        self._loop.call_soon_threadsafe(self.notifications.ActionInvoked, key)
 
     def close(self) -> None:
         """End."""

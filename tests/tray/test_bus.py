@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from bgzero_daemon.tray import backends, bubbles, dbusmenu, sessionbus, sni
 from bgzero_daemon.tray.app import Tray
 from bgzero_daemon.tray.entries import Entry, Menu
 from bgzero_daemon.tray.hands import Hands
-from bgzero_daemon.tray.notices import Notice
+from bgzero_daemon.tray.notices import Answer, Notice
 from tests.home import until
 from tests.tray.panel import ITEM, MENU, NOTIFICATIONS, Panel, session_bus
 
@@ -278,10 +279,19 @@ def test_notices_are_plain_text_and_stand_beside_those_of_other_kinds(
         until(lambda: found.icon._bubbles._waiting == 0, "it has heard its number")
         panel.click_notice()
         until(lambda: found.opened == ["/x"], "it is opened")
+        clicked: list[str] = []
+        answers = [Answer(key, key.title(), partial(clicked.append, key)) for key in ("yes", "no")]
+        found.icon.say(Notice("4", "", kind="card", answers=tuple(answers)))
+        until(lambda: len(told) == 4 and found.icon._bubbles._waiting == 0, "it is shown")
+        assert told[3]["actions"] == ["yes", "Yes", "no", "No"]
+        for key in ("default", "maybe", "no"):
+            panel.click_notice(key)
+        until(lambda: clicked == ["no"], "it is answered")
+        assert found.opened == ["/x"]
         monkeypatch.setattr(bubbles, "_MOST_REMEMBERED", 2)
         for number in range(3):
             found.icon.say(Notice("more", "", kind=f"{number}"))
-        until(lambda: found.icon._bubbles._waiting == 0 and len(told) == 6, "they are shown")
+        until(lambda: found.icon._bubbles._waiting == 0 and len(told) == 7, "they are shown")
         assert len(found.icon._bubbles._opens) == 2
 
 

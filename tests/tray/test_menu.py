@@ -11,7 +11,7 @@ from bgzero_daemon.tray.entries import Menu
 from bgzero_daemon.tray.feed import Picture
 from bgzero_daemon.tray.menu import TrayMenu, headline
 from bgzero_daemon.tray.menutree import MenuTree, Properties
-from bgzero_daemon.wire.snapshot import Choice, Counts, Folder, Outcome, Provider
+from bgzero_daemon.wire.snapshot import Card, Choice, Counts, Folder, Outcome, Provider
 from tests.tray.test_feed import MODEL
 from tests.tray.test_notices import done, snapshot
 
@@ -40,6 +40,7 @@ def test_hostile_names_make_short_plain_lines(name: str) -> None:
     folder = Folder("in", "out", path, path, "m", False, 0, None, ())
     now = snapshot(
         latest=(outcome, replace(outcome, state="failed", sentence=name, path=f"{path}2")), failed=1, why=name,
+        cards=(Card(name, path, "new", 2), Card(name, f"{path}2", "failed", 2, name)),
         state="trouble", folders=(folder, folder), model=Choice("x", "default"),
     )  # fmt: skip
     failed = [{"path": path, "sentence": name}]
@@ -128,3 +129,17 @@ def test_outcome_leads_to_its_cut_out_or_to_its_photo() -> None:
     failed = Outcome("a", "/in/a.jpg", "failed", "It is damaged.", "", "", "m", 0.0)
     assert "Open" not in labels(Picture(snapshot(latest=(failed,)), models=[MODEL]))
     assert "Open" in labels(Picture(snapshot(latest=(done("a"),)), models=[MODEL]))
+
+
+def test_card_can_be_imported_as_long_as_something_on_it_is_new() -> None:
+    """Three answers below its line; none while it is imported, nor when all is done."""
+    card = Card("EOS", "/media/me/EOS", "new", 3)
+    offered = {"Import", "Last day", "Not now"}
+    assert {"EOS: 3 new photos", *offered} <= {*labels(Picture(snapshot(cards=(card,))))}
+    for state, new, sentence, said in (
+        ("importing", 3, "", "EOS: importing 3 new photos"),
+        ("imported", 0, "3 photos were imported.", "EOS: 3 photos were imported."),
+    ):
+        shown = {*labels(Picture(snapshot(cards=(replace(card, state=state, new=new, sentence=sentence),))))}
+        assert said in shown
+        assert not offered & shown

@@ -7,7 +7,7 @@ import pytest
 
 from bgzero_daemon.tray.feed import Picture
 from bgzero_daemon.tray.notices import Notice, Notices
-from bgzero_daemon.wire.snapshot import Choice, Counts, Outcome, Provider, Snapshot
+from bgzero_daemon.wire.snapshot import Card, Choice, Counts, Outcome, Provider, Snapshot
 
 
 def snapshot(**changes: Any) -> Snapshot:
@@ -128,3 +128,25 @@ def test_trouble_is_told_once() -> None:
     assert titles(notices, 1.0, trouble="The outbox is full.", waiting=3) == ["Photos cannot be cut"]
     assert not titles(notices, 2.0, trouble="The outbox is full.", waiting=3)
     assert titles(notices, 3.0, trouble="The outbox is gone.", waiting=3) == ["Photos cannot be cut"]
+
+
+def test_card_is_asked_about_once_and_what_came_of_it_is_said() -> None:
+    """Three answers; once for each time that it is put in; nothing while it is quiet."""
+    answers: list[tuple[str, str]] = []
+    notices = Notices(lambda path, answer: answers.append((path, answer)))
+    card = Card("EOS_DIGITAL", "/media/me/EOS_DIGITAL", "new", 312)
+    (asked,) = notices.look(Picture(snapshot(cards=(card,))), 0.0)
+    assert asked.title == "EOS_DIGITAL: 312 new photos"
+    assert [answer.label for answer in asked.answers] == ["Import", "Last day", "Not now"]
+    for answer in asked.answers:
+        answer.deed()
+    assert answers == [(card.path, "import"), (card.path, "day"), (card.path, "no")]
+    assert not titles(notices, 1.0, cards=(card,))
+    assert not titles(notices, 2.0, cards=(replace(card, state="importing"),))
+    imported = replace(card, state="imported", new=0, sentence="312 photos were imported.")
+    (told,) = notices.look(Picture(snapshot(cards=(imported,))), 3.0)
+    assert (told.title, told.text, told.answers) == ("EOS_DIGITAL", "312 photos were imported.", ())
+    assert not titles(notices, 4.0, cards=())
+    assert titles(notices, 5.0, cards=(card,)) == ["EOS_DIGITAL: 312 new photos"]
+    assert not titles(notices, 6.0, cards=())
+    assert not titles(notices, 7.0, cards=(card,), notifications=False)

@@ -1,12 +1,14 @@
 """The Snapshot in words, for a terminal."""
 
+import os
 import time
 from collections.abc import Iterator
 
 from bgzero_daemon.core.columns import padded
 from bgzero_daemon.core.confidence import Confidence
+from bgzero_daemon.core.names import from_wire, quoted
 from bgzero_daemon.core.texts import _, n_
-from bgzero_daemon.wire.snapshot import Folder, Snapshot, WorkerState
+from bgzero_daemon.wire.snapshot import Card, Folder, Snapshot, WorkerState
 
 _STATES = {
     "trouble": _("trouble"), "paused": _("paused"), "stopping": _("stopping"), "switching": _("switching"),
@@ -45,6 +47,8 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
             "{count} file is covered by another one of its shot; `bgzero history` tells which",
             "{count} files are covered by others of their shots; `bgzero history` tells which", snapshot.covered,
         )  # fmt: skip
+    for card in snapshot.cards:
+        yield f"{card.name}: {card_line(card)}"
     if snapshot.paused:
         yield _("paused; `bgzero resume` goes on")
     elif snapshot.seconds_left and snapshot.waiting:
@@ -68,6 +72,18 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
         yield _("not taken over: {error}").format(error=snapshot.config_error)
     if snapshot.needs_restart:
         yield _("takes effect at the next start: {keys}").format(keys=", ".join(snapshot.needs_restart))
+
+
+def card_line(card: Card) -> str:
+    """Say how a camera's card is."""
+    new = n_("{count} new photo", "{count} new photos", card.new)
+    if card.state == "importing":
+        return _("importing {photos}").format(photos=new)
+    if card.sentence:
+        return card.sentence
+    return _("{photos}; `bgzero import {path}` brings them").format(
+        photos=new, path=quoted(os.fsdecode(from_wire(card.path)))
+    )
 
 
 def _choices(snapshot: Snapshot) -> Iterator[str]:

@@ -27,21 +27,30 @@ class Mount:
         return self.kind not in _LOCAL_FUSE and _REMOTE.fullmatch(self.kind) is not None
 
 
+def mounts(table: Path = TABLE) -> list[tuple[int, Mount]]:
+    """Return all mounts with the kernel's number of each, in the table's order (proc(5), mountinfo). Raises OSError."""
+    found = []
+    for line in table.read_bytes().splitlines():
+        fields, _dash, rest = line.partition(b" - ")
+        number, *_others = columns = fields.split(b" ")
+        point = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), columns[4])
+        found.append((int(number), Mount(os.fsdecode(point), os.fsdecode(rest.split(b" ")[0]))))
+    return found
+
+
 def mount_of(folder: str, table: Path = TABLE) -> Mount | None:
-    """Return the mount that holds a folder, by its resolved path; None where no table tells (proc(5), mountinfo).
+    """Return the mount that holds a folder, by its resolved path; None where no table tells.
 
     The last of several mounts on one point is the one that shows.
     """
     try:
-        lines = table.read_bytes().splitlines()
+        known = mounts(table)
     except OSError:
         return None
-    place = os.fsencode(os.path.realpath(folder))
-    best: tuple[int, Mount] | None = None
-    for line in lines:
-        fields, _dash, rest = line.partition(b" - ")
-        point = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), fields.split(b" ")[4])
-        inside = place == point or place.startswith(point.rstrip(b"/") + b"/")
-        if inside and (best is None or len(point) >= best[0]):
-            best = len(point), Mount(os.fsdecode(point), os.fsdecode(rest.split(b" ")[0]))
-    return best[1] if best else None
+    place = os.path.realpath(folder)
+    best: Mount | None = None
+    for _number, mount in known:
+        inside = place == mount.point or place.startswith(f"{mount.point.rstrip('/')}/")
+        if inside and (best is None or len(mount.point) >= len(best.point)):
+            best = mount
+    return best

@@ -30,6 +30,7 @@ from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.portrait import Portrait, Steering
 from bgzero_daemon.service.shelves import Shelves
 from bgzero_daemon.service.sight import ignore_lease_breaks
+from bgzero_daemon.service.slots import Slots
 from bgzero_daemon.service.supervise import Supervisor
 from bgzero_daemon.service.window import Window
 from bgzero_daemon.service.workshop import Workshop
@@ -104,9 +105,13 @@ class Service:
             reload=self._read, take_over=self._take_over, wake=self._wake.set,
         )  # fmt: skip
         self._supervisor = Supervisor()
+        self._slots = Slots(self._wake.set)
         runtime = None if once else self._house.runtime()
         self._window = Window(
-            Board(), Portrait(self._workforce), self._supervisor, runtime / STATUS if runtime else None
+            Board(),
+            Portrait(self._workforce, self._slots.told),
+            self._supervisor,
+            runtime / STATUS if runtime else None,
         )
         self._control = ControlServer(runtime / SOCKET if runtime else None, self._wake.set, self._window.board)
         self._shelves = Shelves()
@@ -134,6 +139,7 @@ class Service:
             self._is_open = True
             if not self._once:
                 self._lookout.start()
+                self._slots.start(self._workshop.config)
             self._supervisor.ready()
             while not self._is_over():
                 self._turn_safely()
@@ -237,8 +243,8 @@ class Service:
                 return {}
             case "pause" | "set_model" | "set_provider" | "set_notifications" | "reload":
                 return self._helm.answer(request)
-            case "models":
-                return self._shelves.told()
+            case "models" | "card":
+                return self._slots.answer(request) if request["verb"] == "card" else self._shelves.told()
             case "resume":
                 self._workshop.scan()
                 return self._helm.answer(request)
@@ -252,6 +258,7 @@ class Service:
         if change.trial:
             self._workforce.adopt()
         self._source.on_log(config.log)
+        self._slots.follow(config)
         if house is None:
             self._workshop.cook_by(config, change.second)
             return
@@ -277,6 +284,7 @@ class Service:
 
     def _close(self) -> None:
         self._lookout.close()
+        self._slots.close()
         self._helm.close()
         self._workshop.stop_watching()
         self._workforce.close(kill=bool(self._workshop.scheduler.in_work))

@@ -29,6 +29,7 @@ _CHECK_SECONDS = 60.0
 _PATIENCE_SECONDS = 30.0  # for photos that are being opened or published: a dead mount may hold them for good
 _WORKFORCE_TABLES = ("model", "worker", "limits")
 _SECOND = "model.second_model"  # no worker needs to know it before a photo wants it
+_CARDS = "watch.cards"
 _RECIPE_KEYS = (".model", ".metadata", ".png", ".edges", ".depth", ".no_subject", ".check")
 _AT_START_ONLY = ("log.to", "log.format")  # where the log goes is settled before anything is said
 
@@ -121,7 +122,9 @@ class Change:
     def needs_workshop(self) -> bool:
         """Say whether inboxes have to be watched anew: more than what photos are cut with has changed."""
         hot = {"model", "log", "limits"}
-        others = (key for key in self.keys if key.split(".")[0] not in hot and not _is_folders_recipe(key))
+        others = (
+            key for key in self.keys if key.split(".")[0] not in hot and key != _CARDS and not _is_folders_recipe(key)
+        )
         return any(others)
 
     @property

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from bgzero_daemon.service.pool import LocalWorkforce
 from bgzero_daemon.service.record import Record
 from bgzero_daemon.service.survey import Overviews
 from bgzero_daemon.service.workshop import Workshop
-from bgzero_daemon.wire.snapshot import AtWork, Choice, Counts, Folder, Outcome, Provider, Snapshot, WorkerState
+from bgzero_daemon.wire.snapshot import AtWork, Card, Choice, Counts, Folder, Outcome, Provider, Snapshot, WorkerState
 
 _LATEST = 8  # as many as the tray shows
 _HALF_A_DAY = 43200.0
@@ -49,6 +49,7 @@ class Portrait:
     """Remembers what a moment alone does not show: since when it runs, and which provider ran last."""
 
     workforce: LocalWorkforce
+    cards: Callable[[], tuple[Card, ...]] = tuple
     _started: float = field(default_factory=time.time)
     _provider: tuple[str, str] = ("", "")
     _measured: tuple[int, float] = (0, 0.0)
@@ -97,6 +98,7 @@ class Portrait:
             memory_mb=own + sum(worker.memory_mb for worker in workers), trouble=trouble,
             config_file=steering.config_file, config_error=steering.config_error,
             needs_restart=steering.needs_restart, wanting_look=overview.wanting_look, no_subject=overview.empty,
+            cards=self.cards(),
         )  # fmt: skip
 
     def _note_provider(self, workers: Sequence[WorkerState]) -> None:

@@ -176,6 +176,9 @@ class Watch(Table):
     pair_wait: float = Field(
         default=30.0, ge=0, le=3600, description="seconds without a change after which half a pair is cut by itself"
     )
+    cards: Literal["ask", "auto", "off"] = Field(
+        default="ask", description="what happens when a camera's card is put in: ask, import what is new, or nothing"
+    )
 
 
 class Worker(Table):

@@ -55,7 +55,7 @@ class Tray:
         self._feed = Feed(self._on_picture)
         self._deeds = Deeds(self._tell, self._feed.look_again, self._feed.reload_models, self._refresh, self.stop)
         self._menu = TrayMenu(self._deeds)
-        self._notices = Notices()
+        self._notices = Notices(self._deeds.answer_card)
         self._news = threading.Event()
         self._burst_from = -1
         self._icon: Shown | None = None

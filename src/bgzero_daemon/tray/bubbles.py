@@ -11,7 +11,7 @@ from dbus_fast.aio import MessageBus
 from bgzero_daemon.core.names import display_line
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.tray import sessionbus
-from bgzero_daemon.tray.notices import Notice
+from bgzero_daemon.tray.notices import Answer, Notice
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ class Bubbles:
     def __init__(self, bus: MessageBus, on_open: Callable[[str], None]) -> None:
         self._bus, self._on_open = bus, on_open
         self._opens: dict[int, str] = {}
+        self._answers: dict[int, tuple[Answer, ...]] = {}
         self._last: dict[str, int] = {}  # by kind
         self._waiting = 0
 
@@ -56,7 +57,9 @@ class Bubbles:
         title, text = display_line(notice.title), "\n".join(map(display_line, notice.text.split("\n")))
         if "body-markup" in abilities:
             text = html.escape(text, quote=False)
-        actions = ["default", _("Open")] if notice.opens and "actions" in abilities else []
+        buttons = [("default", _("Open"))] if notice.opens else []
+        buttons += [(answer.key, answer.label) for answer in notice.answers]
+        actions = [word for button in buttons for word in button] if "actions" in abilities else []
         hints = {"desktop-entry": Variant("s", _ICON)}
         if notice.picture:
             hints["image-path"] = Variant("s", Path(notice.picture).as_uri())
@@ -67,8 +70,10 @@ class Bubbles:
         self._last[notice.kind] = number
         self._opens.pop(number, None)  # the latest last
         self._opens[number] = notice.opens
+        self._answers[number] = notice.answers
         while len(self._opens) > _MOST_REMEMBERED:
-            del self._opens[next(iter(self._opens))]
+            oldest = next(iter(self._opens))
+            del self._opens[oldest], self._answers[oldest]
         return True
 
     async def _ask(self, member: str, signature: str, body: list[object]) -> list[object]:
@@ -81,5 +86,11 @@ class Bubbles:
 
     def _hear(self, message: Message) -> None:
         is_meant = message.interface == _NAME and message.member == "ActionInvoked" and message.signature == "us"
-        if is_meant and (opens := self._opens.get(message.body[0])):
+        if not is_meant:
+            return
+        number, clicked = message.body
+        answer = next((answer for answer in self._answers.get(number, ()) if answer.key == clicked), None)
+        if answer:
+            answer.deed()
+        elif opens := self._opens.get(number):
             self._on_open(opens)

@@ -94,6 +94,11 @@ class Deeds:
         client.ask("dismiss", paths=list(paths))
 
     @_away
+    def answer_card(self, path: str, answer: str) -> None:
+        """Say what becomes of a card: import, day or no."""
+        client.ask("card", path=path, answer=answer)
+
+    @_away
     def notifications(self, *, on: bool, seconds: float = 0.0) -> None:
         """Let notifications through, or not, for a while or for good."""
         client.ask("set_notifications", on=on, **({"seconds": float(seconds)} if seconds else {}))

@@ -12,7 +12,8 @@ from bgzero_daemon.core.texts import _, n_, translated
 from bgzero_daemon.tray.deeds import Deeds
 from bgzero_daemon.tray.entries import SEPARATOR, Entry, Menu, PystrayItem
 from bgzero_daemon.tray.feed import Picture
-from bgzero_daemon.wire.snapshot import Outcome, Snapshot
+from bgzero_daemon.tray.notices import CARD_ANSWERS
+from bgzero_daemon.wire.snapshot import Card, Outcome, Snapshot
 
 _LONGEST = 60  # characters of a line that holds somebody's text
 GPU_ORDER = "cuda,migraphx,rocm,openvino,coreml"
@@ -77,6 +78,7 @@ class TrayMenu:
         deeds = self._deeds
         if snapshot.why and snapshot.state == "trouble":
             yield Entry("why", _short(snapshot.why.replace(os.path.expanduser("~"), "~")))
+        yield from map(self._card, snapshot.cards)
         yield Entry("pause", _("Pause"), deeds.toggle_pause, checked=snapshot.paused)
         yield Entry("pause-hour", _("Pause for an hour"), partial(deeds.pause, 3600.0))
         yield SEPARATOR
@@ -97,6 +99,15 @@ class TrayMenu:
         yield SEPARATOR
         quiet = _("Notifications") if snapshot.notifications else _("Notifications (off)")
         yield Entry("notifications", quiet, Menu(list(self._notifications(snapshot))))
+
+    def _card(self, card: Card) -> Entry:
+        key = f"card-{card.path}"
+        new = n_("{count} new photo", "{count} new photos", card.new)
+        if card.state == "importing":
+            return Entry(key, _short(f"{card.name}: {_('importing {photos}').format(photos=new)}"))
+        answer = self._deeds.answer_card
+        below = [Entry(word, label, partial(answer, card.path, word)) for word, label in CARD_ANSWERS]
+        return Entry(key, _short(f"{card.name}: {card.sentence or new}"), Menu(below) if card.new else None)
 
     def _models(self, picture: Picture, snapshot: Snapshot) -> Iterator[PystrayItem]:
         is_auto = snapshot.model.origin == "auto"

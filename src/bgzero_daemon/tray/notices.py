@@ -2,23 +2,35 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from bgzero_daemon.core.confidence import Confidence
 from bgzero_daemon.core.names import display, from_wire
 from bgzero_daemon.core.texts import _, n_
 from bgzero_daemon.tray.feed import Picture
-from bgzero_daemon.wire.snapshot import Snapshot
+from bgzero_daemon.wire.snapshot import Card, Snapshot
 
 _CALM_SECONDS = 2.0  # without a photo on its way: then a burst is over
 _MOST_TOLD = 3
+CARD_ANSWERS = (("import", _("Import")), ("day", _("Last day")), ("no", _("Not now")))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A button of a notice: a word for the server, what stands on it, and what is done then."""
+
+    key: str
+    label: str
+    deed: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
     """`picture` is the path of a picture to show beside it, "" for none; `opens` what a click opens, likewise.
 
-    One takes the place of the last one of its `kind`.
+    One takes the place of the last one of its `kind`. `answers` are what may be clicked besides.
     """
 
     title: str
@@ -26,12 +38,18 @@ class Notice:
     picture: str = ""
     opens: str = ""
     kind: str = "word"
+    answers: tuple[Answer, ...] = ()
 
 
 @dataclass(slots=True)
 class Notices:
-    """Looks at one Picture after another. Moments are of the monotonic clock, in seconds."""
+    """Looks at one Picture after another. Moments are of the monotonic clock, in seconds.
 
+    `answer_card` is called with a card's path and what was clicked about it: import, day or no.
+    """
+
+    answer_card: Callable[[str, str], None] = lambda _path, _answer: None
+    _cards: set[tuple[str, str]] = field(default_factory=set)
     _done: int = -1
     _failed: int = -1
     _doubtful: int = 0
@@ -52,6 +70,7 @@ class Notices:
             self._doubtful, self._empty = snapshot.wanting_look, snapshot.no_subject
         found = [] if is_quiet else self._troubles(snapshot)
         self._trouble = snapshot.trouble
+        found += self._news_of_cards(snapshot)
         if snapshot.running or snapshot.waiting or snapshot.arriving:
             self._began = self._began or now
             self._calm_since = -1.0
@@ -75,6 +94,24 @@ class Notices:
         if not snapshot.trouble or snapshot.trouble == self._trouble:
             return []
         return [Notice(_("Photos cannot be cut"), snapshot.trouble, kind="trouble")]
+
+    def _news_of_cards(self, snapshot: Snapshot) -> list[Notice]:
+        """Return what is new of cards: once for each state of each, and again when it is put in again."""
+        before, self._cards = self._cards, {(card.path, card.state) for card in snapshot.cards}
+        if not snapshot.notifications:
+            return []
+        news = [card for card in snapshot.cards if (card.path, card.state) not in before]
+        return [notice for card in news for notice in self._news_of_card(card)]
+
+    def _news_of_card(self, card: Card) -> list[Notice]:
+        if card.state == "new":
+            answers = tuple(
+                Answer(key, label, partial(self.answer_card, card.path, key)) for key, label in CARD_ANSWERS
+            )
+            new = n_("{count} new photo", "{count} new photos", card.new)
+            text = _("Copy them into the inbox? The card stays as it is; the icon's menu does it, too.")
+            return [Notice(f"{card.name}: {new}", text, kind="card", answers=answers)]
+        return [Notice(card.name, card.sentence, kind="card")] if card.sentence else []
 
     def _burst(self, picture: Picture, snapshot: Snapshot) -> list[Notice]:
         found = []

@@ -19,6 +19,7 @@ SOCKET = "control.sock"  # in core.paths.runtime_dir()
 STATUS = "status.json"  # beside it: the last Snapshot, for who cannot ask
 PROTOCOL = 1
 MAX_REQUEST_BYTES = 64 * 1024
+CARD_ANSWERS = ("import", "day", "no")
 _MOST_SECONDS = 366 * 86400.0
 
 
@@ -59,6 +60,12 @@ def _confidence(value: object) -> object:
 def _edges(value: object) -> object:
     if value not in [*Edges]:
         raise BadRequest(f"edges is one of {', '.join(Edges)}")
+    return value
+
+
+def _card(value: object) -> object:
+    if value not in CARD_ANSWERS:
+        raise BadRequest(f"an answer is one of {', '.join(CARD_ANSWERS)}")
     return value
 
 
@@ -118,6 +125,10 @@ VERBS: Mapping[str, Verb] = {
     "review": Verb("cut-outs that want a look, the latest first", ("photos", "count"), takes={"limit": _count}),
     "accept": Verb(
         "accept cut-outs that want a look; without paths all", ("count",), takes={"paths": _paths}, may_take_long=True
+    ),
+    "card": Verb(
+        "what becomes of a card in `cards`: import all that is new on it, or what is of the last day, or not now",
+        ("state",), needs={"path": _name, "answer": _card},
     ),
     "reload": Verb(
         "read the configuration anew and take over what changed", ("changed", "needs_restart"), may_take_long=True

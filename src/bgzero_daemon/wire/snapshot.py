@@ -109,6 +109,21 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """A camera's card that was put in, `path` where it is mounted. `new` is how many photos of it were not imported.
+
+    `state` is new (nobody has said what is to be done), declined, importing, imported or failed; `sentence` says what
+    came of it, "" before.
+    """
+
+    name: str
+    path: str
+    state: str
+    new: int
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How many photos ended how."""
 
@@ -166,6 +181,7 @@ class Snapshot:
     wanting_look: int = 0  # a daemon that has not been restarted since an update does not say these
     no_subject: int = 0
     covered: int = 0
+    cards: tuple[Card, ...] = ()
 
     def told(self) -> dict[str, object]:
         """Return it as what JSON takes."""
@@ -179,7 +195,7 @@ class Snapshot:
             self.state, self.why, self.paused, self.paused_until, self.notifications, self.quiet_until, self.model,
             self.switching_to, self.provider, self.waiting, self.running, self.arriving, self.finishing, self.done,
             self.failed, self.skipped, self.covered, self.wanting_look, self.latest, steps, workers, self.trouble,
-            self.config_error, self.needs_restart, [(one.trouble, one.model) for one in self.folders],
+            self.config_error, self.needs_restart, self.cards, [(one.trouble, one.model) for one in self.folders],
         )  # fmt: skip
 
     @property
@@ -213,6 +229,7 @@ def read(told: Mapping[str, object]) -> Snapshot:
             values[name] = _made(cls, values[name])
         for name, part in (("at_work", AtWork), ("latest", Outcome), ("folders", Folder), ("workers", WorkerState)):
             values[name] = tuple(_made(part, one) for one in values[name])  # type: ignore[attr-defined]
+        values["cards"] = tuple(_made(Card, one) for one in values.get("cards", ()))  # type: ignore[attr-defined]
         return _made(Snapshot, values)
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a snapshot: {error}") from error
