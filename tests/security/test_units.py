@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cards.card import card
 from tests.fault.oracle import Oracle
 from tests.home import Daemon, Home, is_alive, photo, until
 from tests.security.hostile import take_over
@@ -15,6 +16,7 @@ from tests.security.manager import UNITS, Manager, running
 from tests.security.test_sandbox import came_through
 
 UNIT = "bgzero.service"
+IMPORT = "bgzero-import@.service"
 USER = (UNITS / UNIT).read_text()
 QUICK = {"BGZERO_WATCH__SETTLE_SECONDS": "0.1"}
 
@@ -144,12 +146,25 @@ def test_wrong_configuration_is_not_tried_again(home: Home) -> None:
         assert manager.show(UNIT, "ExecMainStatus") == "78"
 
 
-@pytest.mark.parametrize("unit", [UNIT, "bgzero@photos.service"])
+def test_import_unit_imports_a_card_and_passes_over_what_is_none(home: Home) -> None:
+    """Started as a mount would start it, by the card's path, which has a blank; a folder without DCIM is no card."""
+    source = card(home.root / "EOS DIGITAL")
+    stick = photo(home.root / "stick" / "holiday.jpg").parent
+    with running(home) as manager:
+        manager.install(IMPORT, (UNITS / IMPORT).read_text(), **folders(home))
+        for place in (stick, source):
+            escape = ["systemd-escape", "-p", f"--template={IMPORT}", str(place)]
+            unit = subprocess.run(escape, check=True, capture_output=True, text=True).stdout.strip()
+            manager.ctl("start", unit)
+        assert sorted(os.listdir(home.inbox)) == ["IMG_0001.JPG", "IMG_0002.JPG", "IMG_0003.JPG"], manager.log()
+
+
+@pytest.mark.parametrize("unit", [UNIT, "bgzero@photos.service", "bgzero-import@media-card.service"])
 def test_units_are_well_formed(home: Home, unit: str) -> None:
     """systemd-analyze knows every key, and how much the unit leaves open."""
     if not Path("/usr/bin/systemd-analyze").exists():
         pytest.skip("no systemd-analyze here")
-    source = unit.replace("photos", "")
+    source = unit.replace("photos", "").replace("media-card", "")
     copy = home.root / unit
     program = home.root / "bgzero"
     program.write_text("#!/bin/sh\n")
@@ -158,12 +173,13 @@ def test_units_are_well_formed(home: Home, unit: str) -> None:
     for place in ("%h/.local/bin/bgzero", "/usr/local/bin/bgzero"):
         text = text.replace(place, str(program))
     copy.write_text(text)
-    scope = ["--user"] if unit == UNIT else []
+    is_user = unit != "bgzero@photos.service"
+    scope = ["--user"] if is_user else []
     env = home.env
     verify = ["systemd-analyze", "verify", "--man=no", *scope, str(copy)]
     done = subprocess.run(verify, env=env, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    most = "65" if unit == UNIT else "10"
+    most = "65" if is_user else "10"
     security = ["systemd-analyze", "security", *scope, "--offline=true", f"--threshold={most}", str(copy)]
     assert subprocess.run(security, env=env, capture_output=True).returncode == 0
 
