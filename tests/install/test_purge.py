@@ -34,7 +34,11 @@ def test_folders_of_the_users_inside_ours_stay(home: Home) -> None:
     (data / "deep" / "notes.txt").write_text("mine")
     (home.root / "config" / "bgzero" / "notes.txt").write_text("mine")
     (home.root / "config" / "bgzero" / "config.toml.version-1").write_text("")
+    for name in ("imports.db", "imports.db-wal", "imports.db.damaged-20261124-100000", "imports.lock"):
+        (home.root / "state" / "bgzero").mkdir(parents=True, exist_ok=True)
+        (home.root / "state" / "bgzero" / name).write_text("")
     text = purge(home)
+    assert not (home.root / "state" / "bgzero").exists()
     left = sorted(str(path.relative_to(data)) for path in data.rglob("*") if path.is_file())
     assert left == [
         "deep/notes.txt", "deep/out/a.jpg", "done/a.jpg", "in/a.jpg", "in/notes.txt", "models/forgotten.jpg"

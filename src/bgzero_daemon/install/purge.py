@@ -21,7 +21,8 @@ Identity = tuple[int, int]
 # What this program writes into its folders, by the folder below their top ("": the top itself).
 _WRITTEN = {
     "": re.compile(
-        r"\.?config\.toml(\..*)?|ledger\.db.*|\.?state\.toml.*|bgzero\.log.*|\.?(status|proofs)\.json.*|control\.(sock|lock)"
+        r"\.?config\.toml(\..*)?|ledger\.db.*|imports\.(db.*|lock)|\.?state\.toml.*|bgzero\.log.*"
+        r"|\.?(status|proofs)\.json.*|control\.(sock|lock)"
     ),
     "locks": re.compile(r"[0-9a-f]+-[0-9a-f]+"),
     "models": re.compile(r".*\.(onnx|toml)"),
