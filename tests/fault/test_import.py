@@ -177,6 +177,16 @@ def test_inbox_that_goes_away_is_said_and_nothing_counts_as_imported(home: Home,
     assert contents(home.inbox) == contents(source / "DCIM" / "100CANON")
 
 
+def test_photo_whose_hidden_file_is_gone_is_never_taken_for_imported(home: Home, tmp_path: Path) -> None:
+    """Named in the memory, and then the disk lost it, or somebody cleared it away: it is brought again."""
+    source = card(tmp_path / "card", 1)
+    die(home, source, "import-named")
+    for hidden in home.inbox.iterdir():
+        hidden.unlink()
+    assert b"1 new, 0 seen" in home.bgzero("import", source, "--to", home.inbox).stdout
+    assert contents(home.inbox) == contents(source / "DCIM" / "100CANON")
+
+
 def test_hidden_files_of_others_are_left_to_them(home: Home, tmp_path: Path) -> None:
     """Another account imports into this inbox: its hidden file stays for a week, whether it is at work or not."""
     source = card(tmp_path / "card", 1)

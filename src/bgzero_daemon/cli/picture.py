@@ -37,18 +37,8 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
     )  # fmt: skip
     today = snapshot.today
     yield _("{counts}; today {done} done, {failed} failed").format(counts=counts, done=today.done, failed=today.failed)
-    if snapshot.wanting_look:
-        yield n_(
-            "{count} cut-out wants a look; `bgzero review` lists it",
-            "{count} cut-outs want a look; `bgzero review` lists them", snapshot.wanting_look,
-        )  # fmt: skip
-    if snapshot.covered:
-        yield n_(
-            "{count} file is covered by another one of its shot; `bgzero history` tells which",
-            "{count} files are covered by others of their shots; `bgzero history` tells which", snapshot.covered,
-        )  # fmt: skip
-    for card in snapshot.cards:
-        yield f"{card.name}: {card_line(card)}"
+    yield from _asides(snapshot)
+    yield from map(_card, snapshot.cards)
     if snapshot.paused:
         yield _("paused; `bgzero resume` goes on")
     elif snapshot.seconds_left and snapshot.waiting:
@@ -74,16 +64,25 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
         yield _("takes effect at the next start: {keys}").format(keys=", ".join(snapshot.needs_restart))
 
 
-def card_line(card: Card) -> str:
-    """Say how a camera's card is."""
+def _card(card: Card) -> str:
     new = n_("{count} new photo", "{count} new photos", card.new)
-    if card.state == "importing":
-        return _("importing {photos}").format(photos=new)
-    if card.sentence:
-        return card.sentence
-    return _("{photos}; `bgzero import {path}` brings them").format(
+    said = card.sentence or _("{photos}; `bgzero import {path}` brings them").format(
         photos=new, path=quoted(os.fsdecode(from_wire(card.path)))
     )
+    return f"{card.name}: {_('importing {photos}').format(photos=new) if card.state == 'importing' else said}"
+
+
+def _asides(snapshot: Snapshot) -> Iterator[str]:
+    if snapshot.wanting_look:
+        yield n_(
+            "{count} cut-out wants a look; `bgzero review` lists it",
+            "{count} cut-outs want a look; `bgzero review` lists them", snapshot.wanting_look,
+        )  # fmt: skip
+    if snapshot.covered:
+        yield n_(
+            "{count} file is covered by another one of its shot; `bgzero history` tells which",
+            "{count} files are covered by others of their shots; `bgzero history` tells which", snapshot.covered,
+        )  # fmt: skip
 
 
 def _choices(snapshot: Snapshot) -> Iterator[str]:
