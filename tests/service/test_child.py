@@ -20,7 +20,7 @@ from bgzero_daemon.service.murmur import Murmur
 from bgzero_daemon.service.process import WorkerProcess
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Worker
-from bgzero_daemon.wire import work
+from bgzero_daemon.wire import framing, work
 from tests.home import until
 
 WANTED = Worker()
@@ -80,7 +80,7 @@ def given(child: Child, job: str) -> "Future[Staged]":
 def said(pair: Pair, *frames: work.Frame) -> None:
     """Let the worker say something."""
     for frame in frames:
-        work.send(pair[1], frame)
+        framing.send(pair[1], frame)
         assert pair[0].listen()
 
 
@@ -132,7 +132,7 @@ def test_descriptors_from_a_worker_are_closed(pair: Pair) -> None:
     with open(os.devnull, "rb") as file:
         for number in range(5):
             given(pair[0], str(number))
-            work.send(pair[1], work.Begun(job=str(number)), (file.fileno(), file.fileno()))
+            framing.send(pair[1], work.Begun(job=str(number)), (file.fileno(), file.fileno()))
             assert pair[0].listen()
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -142,7 +142,7 @@ def test_nobody_waits_for_the_rest_of_a_frame(pair: Pair) -> None:
     given(pair[0], "1")
     far, near = socket.socketpair()
     with far, near:
-        work.send(far, READY)
+        framing.send(far, READY)
         whole = near.recv(1 << 16)
     for byte in whole[:-1]:
         pair[1].sendall(bytes([byte]))
@@ -169,7 +169,7 @@ def test_worker_that_says_things_out_of_turn_is_ended(pair: Pair, frames: tuple[
     """It could move its own deadlines, call itself ready again, or speak of photos that it never had."""
     future = given(pair[0], "1")
     said(pair, READY, *frames[:-1])
-    work.send(pair[1], frames[-1])
+    framing.send(pair[1], frames[-1])
     assert not pair[0].listen()
     assert pair[0].process.popen.wait(5) == -9
     ended(pair[0])

@@ -17,8 +17,8 @@ from bgzero_daemon.catalog.card import ModelCard
 from bgzero_daemon.core import paths
 from bgzero_daemon.core.confidence import Confidence, Doubt
 from bgzero_daemon.core.recipe import Depth, Edges, Metadata, Png, Product
-from bgzero_daemon.wire import work
-from bgzero_daemon.wire.work import ProtocolError, receive, send
+from bgzero_daemon.wire import framing, work
+from bgzero_daemon.wire.framing import ProtocolError, receive, send
 
 from .lending import Lent, descriptors_open
 
@@ -156,7 +156,7 @@ GARBAGE = {
     "another magic": header(2, magic=b"XYZ") + b"{}",
     "another version": header(2, version=work.VERSION + 1) + b"{}",
     "version 0": header(2, version=0) + b"{}",
-    "oversized": header(work.MAX_BODY_BYTES + 1) + b"{}",
+    "oversized": header(framing.MAX_BODY_BYTES + 1) + b"{}",
     "huge": header(2**32 - 1) + b"{}",
     "empty body": framed(b""),
     "no JSON": framed(b"hello"),
@@ -194,7 +194,7 @@ def test_what_is_no_frame_is_a_protocol_error_and_leaks_nothing(pair: Pair, lent
 
 def test_oversized_frame_is_refused_before_its_body_is_there(pair: Pair) -> None:
     """The announcement is enough: nobody waits for gigabytes, or reads them."""
-    pair[0].sendall(header(work.MAX_BODY_BYTES + 1))
+    pair[0].sendall(header(framing.MAX_BODY_BYTES + 1))
     with pytest.raises(ProtocolError, match="announces"):
         receive(pair[1])
 
@@ -252,7 +252,7 @@ DONE = (
 def test_done_frame_that_is_true_is_one(pair: Pair) -> None:
     """Those below are refused for what they say last."""
     pair[0].sendall(framed(f'{{"kind": "done", {DONE}, "confidence": "check"}}'.encode()))
-    (frame,) = work.Receiver().receive(pair[1]) or []
+    (frame,) = framing.Receiver().receive(pair[1]) or []
     assert isinstance(frame, work.Done)
     assert frame.confidence == "check"
 
@@ -272,7 +272,7 @@ def test_done_frame_that_is_true_is_one(pair: Pair) -> None:
 )
 def test_lies_of_a_worker_are_no_frames(pair: Pair, body: str) -> None:
     """A path for a hash, a deadline without end, a line of log in a name, a look that only a person can have had."""
-    receiver = work.Receiver()
+    receiver = framing.Receiver()
     pair[0].sendall(framed(f'{{"kind": {body}}}'.encode()))
     with pytest.raises(ProtocolError):
         receiver.receive(pair[1])
@@ -281,7 +281,7 @@ def test_lies_of_a_worker_are_no_frames(pair: Pair, body: str) -> None:
 def test_text_of_a_worker_is_one_plain_line(pair: Pair) -> None:
     """What a photo made of it goes to logs and terminals."""
     send(pair[0], work.Unfit.model_construct(kind="unfit", sentence="a\nb\x1b[31m", hint="\u202e"))
-    frames = work.Receiver().receive(pair[1])
+    frames = framing.Receiver().receive(pair[1])
     assert frames
     (frame,) = frames
     assert isinstance(frame, work.Unfit)
@@ -291,7 +291,7 @@ def test_text_of_a_worker_is_one_plain_line(pair: Pair) -> None:
 
 def test_receiver_takes_frames_in_any_pieces(pair: Pair) -> None:
     """Several at once, and halves; the end is told."""
-    receiver = work.Receiver()
+    receiver = framing.Receiver()
     assert receiver.receive(pair[1]) == []
     content = b"".join(framed(frame.model_dump_json().encode()) for frame in FRAMES)
     pair[0].sendall(content[:50])
@@ -305,7 +305,7 @@ def test_receiver_takes_frames_in_any_pieces(pair: Pair) -> None:
 def test_frame_that_is_too_large_is_never_sent(pair: Pair) -> None:
     """The sender refuses what the receiver would; the stream stays usable."""
     with pytest.raises(ProtocolError, match="too large"):
-        send(pair[0], FRAMES[1].model_copy(update={"name": "x" * work.MAX_BODY_BYTES}))
+        send(pair[0], FRAMES[1].model_copy(update={"name": "x" * framing.MAX_BODY_BYTES}))
     send(pair[0], FRAMES[2])
     assert receive(pair[1]) == (FRAMES[2], ())
 

@@ -4,7 +4,7 @@ import argparse
 from typing import TypeAlias
 
 from bgzero_daemon.cli.words import Parser
-from bgzero_daemon.core.recipe import Edges
+from bgzero_daemon.core.recipe import Depth, Edges, Metadata, Png
 from bgzero_daemon.core.texts import _
 
 Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - argparse has no public one
@@ -27,6 +27,23 @@ def add_edges(verb: Parser) -> None:
     verb.add_argument(
         "--edges", choices=[edges.value for edges in Edges],
         help=_("what is done for edges and colours: nothing, one look, or a second look at the mirror image"),
+    )  # fmt: skip
+
+
+def add_recipe(verb: Parser) -> None:
+    """Add what may be said of one cut-out: its size, edges, metadata and depth."""
+    verb.add_argument(
+        "--png", choices=[png.value for png in Png],
+        help=_("how much time the file may take for fewer bytes; the pixels are the same"),
+    )  # fmt: skip
+    add_edges(verb)
+    verb.add_argument(
+        "--metadata", choices=[policy.value for policy in Metadata],
+        help=_("what is kept of the photo's metadata: what is useful, place and serials too, or nothing"),
+    )  # fmt: skip
+    verb.add_argument(
+        "--depth", choices=[depth.value for depth in Depth],
+        help=_("bits of a channel: as many as the photo has, 8, or 16"),
     )  # fmt: skip
 
 

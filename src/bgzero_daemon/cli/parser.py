@@ -9,11 +9,10 @@ from bgzero_daemon import __version__
 from bgzero_daemon.cli.desktop import add_desktop
 from bgzero_daemon.cli.importing import add_import
 from bgzero_daemon.cli.measuring import add_model_bench, add_speed
-from bgzero_daemon.cli.options import Verbs, add_edges, add_json, add_licence, add_log_options, add_wishes
+from bgzero_daemon.cli.options import Verbs, add_json, add_licence, add_log_options, add_recipe, add_wishes
 from bgzero_daemon.cli.reviewing import add_review
 from bgzero_daemon.cli.words import Parser, teach
 from bgzero_daemon.core.confidence import Confidence
-from bgzero_daemon.core.recipe import Depth, Metadata, Png
 from bgzero_daemon.core.texts import _
 
 
@@ -67,19 +66,7 @@ def _add_work(verbs: Verbs, common: Parser, configured: Parser) -> None:
     cut.add_argument("--model", metavar="NAME", help=_("model to use, see `bgzero model list`"))
     add_licence(cut)
     cut.add_argument("--mask-only", action="store_true", help=_("write the matte as a grey picture"))
-    cut.add_argument(
-        "--png", choices=[png.value for png in Png],
-        help=_("how much time the file may take for fewer bytes; the pixels are the same"),
-    )  # fmt: skip
-    add_edges(cut)
-    cut.add_argument(
-        "--metadata", choices=[policy.value for policy in Metadata],
-        help=_("what is kept of the photo's metadata: what is useful, place and serials too, or nothing"),
-    )  # fmt: skip
-    cut.add_argument(
-        "--depth", choices=[depth.value for depth in Depth],
-        help=_("bits of a channel: as many as the photo has, 8, or 16"),
-    )  # fmt: skip
+    add_recipe(cut)
     cut.add_argument(
         "--notify", dest="serve", action="store_const", const="bgzero_daemon.cli.bubble:cut",
         help=_("tell of failures by a notification, too, and take file: URIs, as file managers need it"),

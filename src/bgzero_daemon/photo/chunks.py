@@ -27,7 +27,13 @@ def chunk(kind: bytes, *payload: bytes) -> bytes:
 
 
 def before_pixels(
-    size: tuple[int, int], channels: int, depth: int, photo: Photo, *, exif: bytes, xmp: bytes = b"",
+    size: tuple[int, int],
+    channels: int,
+    depth: int,
+    photo: Photo,
+    *,
+    exif: bytes,
+    xmp: bytes = b"",
     tag: Mapping[str, object],
 ) -> Iterator[bytes]:
     """Yield everything that stands in front of the pixels. `depth` counts the bits of a channel."""

@@ -231,8 +231,6 @@ def _scale_key(opened: Image.Image, content: bytes) -> None:
         opened.info["transparency"] = tuple(value >> 8 for value in key)
 
 
-
-
 def _dpi(opened: Image.Image) -> tuple[float, float] | None:
     try:
         across, down = (float(value) for value in opened.info["dpi"])

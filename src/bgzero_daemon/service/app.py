@@ -107,12 +107,8 @@ class Service:
         self._supervisor = Supervisor()
         self._slots = Slots(self._wake.set)
         runtime = None if once else self._house.runtime()
-        self._window = Window(
-            Board(),
-            Portrait(self._workforce, self._slots.told),
-            self._supervisor,
-            runtime / STATUS if runtime else None,
-        )
+        portrait, shown = Portrait(self._workforce, self._slots.told), runtime / STATUS if runtime else None
+        self._window = Window(Board(), portrait, self._supervisor, shown)
         self._control = ControlServer(runtime / SOCKET if runtime else None, self._wake.set, self._window.board)
         self._shelves = Shelves()
         self._lookout = Lookout(source.file, self._on_new_configuration)
@@ -243,8 +239,10 @@ class Service:
                 return {}
             case "pause" | "set_model" | "set_provider" | "set_notifications" | "reload":
                 return self._helm.answer(request)
-            case "models" | "card":
-                return self._slots.answer(request) if request["verb"] == "card" else self._shelves.told()
+            case "models":
+                return self._shelves.told()
+            case "card":
+                return self._slots.answer(request)
             case "resume":
                 self._workshop.scan()
                 return self._helm.answer(request)

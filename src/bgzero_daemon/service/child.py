@@ -26,7 +26,7 @@ from bgzero_daemon.service.process import WorkerProcess
 from bgzero_daemon.service.proofs import Proofs
 from bgzero_daemon.service.sizes import Sizes
 from bgzero_daemon.settings.schema import Worker
-from bgzero_daemon.wire import work
+from bgzero_daemon.wire import framing, work
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Child:
     held: dict[str, Given] = field(default_factory=dict)
     _why: BgzeroError | None = None
     _culprit: str = ""
-    _receiver: work.Receiver = field(default_factory=work.Receiver)
+    _receiver: framing.Receiver = field(default_factory=framing.Receiver)
 
     @classmethod
     def start(cls, name: str, model: Model, plan: Plan, weights: Weights) -> "Child":
@@ -118,7 +118,7 @@ class Child:
         self.held[task.job] = given = Given(task, future)
         self.photos += 1
         self._expect_beginning()
-        work.send(self.sock, given.order, (task.source, task.staged))
+        framing.send(self.sock, given.order, (task.source, task.staged))
 
     def _expect_beginning(self) -> None:
         """Where it is ready and has begun with nothing that it was given, it has to begin soon."""
@@ -138,7 +138,7 @@ class Child:
         except OSError as error:  # killed with frames unread
             log.debug("worker %d: %s", self.process.pid, error)
             return False
-        except work.ProtocolError as error:
+        except framing.ProtocolError as error:
             log.warning("worker %d: %s", self.process.pid, display(str(error)))
             self.process.kill(time.monotonic())
             return False
@@ -165,7 +165,7 @@ class Child:
             case work.Refused() if (held := self.held.get(frame.job)) and held.has_begun:
                 self._on_refused(frame)
             case _:  # it would move its own deadline, or speak of what it was not given
-                raise work.ProtocolError(f"a {frame.kind} frame out of turn")
+                raise framing.ProtocolError(f"a {frame.kind} frame out of turn")
         self._expect_beginning()
 
     def _on_ready(self, frame: work.Ready) -> None:
@@ -187,7 +187,7 @@ class Child:
         held.due = time.monotonic() + self.allowance.to_cut(self.sizes.most_pixels(held.task), held.task.name)
         go = frame.sha256 != held.task.done_sha256
         with contextlib.suppress(OSError):  # it is dead or dying: what it said before still counts
-            work.send(self.sock, work.Verdict(job=frame.job, go=go))
+            framing.send(self.sock, work.Verdict(job=frame.job, go=go))
         if not go:
             self._release(frame.job).future.set_result(Staged(frame.sha256, dropped=True))
 

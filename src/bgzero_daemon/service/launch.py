@@ -12,7 +12,7 @@ from bgzero_daemon.core.names import to_wire
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.doors import Weights
 from bgzero_daemon.service.plan import Plan
-from bgzero_daemon.wire import work
+from bgzero_daemon.wire import framing, work
 
 _PASSED_ON = (
     "PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "PYTHON", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "BGZERO_", "COVERAGE_",
@@ -55,7 +55,7 @@ def launch(
                 process = _spawn(theirs)
                 on_trouble.callback(process.communicate)
                 on_trouble.callback(process.kill)
-                work.send(ours, setup, (file.fileno(),))
+                framing.send(ours, setup, (file.fileno(),))
                 length = os.fstat(file.fileno()).st_size
             on_trouble.pop_all()
             return ours, process, length

@@ -15,7 +15,7 @@ from threading import Lock
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.errors import BgzeroError, Code, ModelError, OutputError, PhotoRefused, PhotoSkipped
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.wire import work
+from bgzero_daemon.wire import framing, work
 from bgzero_daemon.worker.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Lanes:
     def _send(self, frame: work.Frame) -> None:
         with self._sending:
             try:
-                work.send(self._sock, frame)
+                framing.send(self._sock, frame)
             except OSError:  # the service is gone; the main thread sees it too and ends the process
                 log.debug("the service is gone")
 

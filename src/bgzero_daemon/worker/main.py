@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from bgzero_daemon.core.providers import read_order
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.sandbox import closing
-from bgzero_daemon.wire import work
+from bgzero_daemon.wire import framing, work
 from bgzero_daemon.worker import manners
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     manners.die_with_the_service()
     sock = socket.socket(fileno=int(sys.argv[1]))
-    received = work.receive(sock)
+    received = framing.receive(sock)
     if received is None:
         return 0
     setup, (weights,) = received
     if not isinstance(setup, work.Setup):
-        raise work.ProtocolError(f"expected setup, got {setup.kind}")
+        raise framing.ProtocolError(f"expected setup, got {setup.kind}")
     manners.give_way(setup.nice)
     closed = (
         closing.close(gpu=read_order(setup.provider) != ("cpu",), largest_file=_largest(setup))
@@ -63,8 +63,8 @@ def _largest(setup: work.Setup) -> int:
 
 def _give_up(sock: socket.socket, sentence: str, hint: str) -> int:
     """Say that nothing can be cut, and wait for the end: ending with frames unread would reset the connection."""
-    work.send(sock, work.Unfit(sentence=sentence[:_LONGEST], hint=hint[:_LONGEST]))
-    while received := work.receive(sock):
+    framing.send(sock, work.Unfit(sentence=sentence[:_LONGEST], hint=hint[:_LONGEST]))
+    while received := framing.receive(sock):
         for descriptor in received[1]:
             os.close(descriptor)
     return 1
@@ -101,10 +101,10 @@ def _serve(sock: socket.socket, setup: work.Setup, weights: int, sandbox: str) -
         is_verified=engine.is_verified,
         proofs={key: _as_frame(found) for key, found in engine.proofs.items()},
     )  # fmt: skip
-    work.send(sock, ready)
+    framing.send(sock, ready)
     try:
         _obey(sock, lanes)
-    except (OSError, work.ProtocolError) as error:  # a service that is killed resets the connection
+    except (OSError, framing.ProtocolError) as error:  # a service that is killed resets the connection
         logging.getLogger(__name__).debug("%s", error)
     finally:
         # Nobody waits for what the lanes still hold, and an ordinary exit would wait for the lanes.
@@ -117,7 +117,7 @@ def _as_frame(found: "Proof") -> work.ProofFrame:
 
 def _obey(sock: socket.socket, lanes: "Lanes") -> None:
     """Pass on what the service sends until it closes the socket."""
-    while received := work.receive(sock):
+    while received := framing.receive(sock):
         frame, descriptors = received
         if isinstance(frame, work.Cut):
             lanes.start(frame, *descriptors)
