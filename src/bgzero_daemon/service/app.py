@@ -237,15 +237,14 @@ class Service:
             case "stop":
                 self._on_signal(signal.SIGTERM, None)
                 return {}
-            case "pause" | "set_model" | "set_provider" | "set_notifications" | "reload":
+            case "pause" | "resume" | "set_model" | "set_provider" | "set_notifications" | "reload":
+                if request["verb"] == "resume":
+                    self._workshop.scan()
                 return self._helm.answer(request)
             case "models":
                 return self._shelves.told()
             case "card":
                 return self._slots.answer(request)
-            case "resume":
-                self._workshop.scan()
-                return self._helm.answer(request)
             case _:
                 return self._workshop.desk.answer(request)
 
