@@ -140,9 +140,9 @@ class Mask(_Drawing):
 
 def _as_written(pixels: Words, layout: Layout) -> U8:
     """Return (rows, columns) of samples or words as the bytes of a PNG, which has the higher byte of 16 bits first."""
-    rows, columns = pixels.shape
     samples = pixels.view(layout.sample)
-    return (samples.byteswap() if layout.depth > 8 else samples).view(np.uint8).reshape(rows, columns, -1)
+    written = (samples.byteswap() if layout.depth > 8 else samples).view(np.uint8)
+    return written.reshape(*pixels.shape, pixels.itemsize)  # said in full: there may be no columns
 
 
 def drawing(
