@@ -24,13 +24,14 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from bgzero_daemon.core.errors import PhotoRefused
-from bgzero_daemon.core.recipe import Metadata
+from bgzero_daemon.core.recipe import Depth, Metadata
 from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.picture import Photo
 from bgzero_daemon.photo.xmp import write
 from bgzero_daemon.service.structure import examine
 
 from .exif import exif_block, rational, short, text
+from .handmade import deep_tiff, png_file
 from .pictures import FORMATS, astronaut, kept, saved
 from .test_recognition import is_a_sentence
 
@@ -57,6 +58,10 @@ def seeds() -> list[bytes]:
     found += [saved(small.convert("P"), form) for form in ("PNG", "GIF", "TIFF", "BMP")]
     found += [saved(small.convert("1"), "TIFF", compression="group4"), saved(small.convert("LAB"), "TIFF")]
     found += [saved(Image.fromarray(np.asarray(small.convert("L"), np.uint16) * 257), form) for form in ("PNG", "TIFF")]
+    deep = np.asarray(small, np.uint16) * 257
+    found += [deep_tiff(deep), deep_tiff(deep, order=">", is_planar=True, is_zipped=True)]
+    found += [deep_tiff(deep[..., :2], more={338: ("H", [2])}), deep_tiff((deep / 65535).astype(np.float32))]
+    found += [png_file((40, 40), 16, 2, [row.astype(">u2").tobytes() for row in deep])]
     more = [small.rotate(90), small.rotate(180)]
     found += [saved(small, form, save_all=True, append_images=more) for form in ("GIF", "WEBP", "PNG", "TIFF", "AVIF")]
     return found
@@ -129,7 +134,7 @@ def with_right_sums(content: bytes) -> bytes:
 def outcome(content: bytes) -> str:
     """Decode, and return what came of it in a word. Raises whatever is neither a photo nor a proper refusal."""
     try:
-        photo = decode(content, max_pixels=MOST_PIXELS)
+        photo = decode(content, max_pixels=MOST_PIXELS, depth=Depth.AUTO)
     except PhotoRefused as refusal:
         if not is_a_sentence(refusal):
             raise

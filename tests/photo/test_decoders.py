@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from bgzero_daemon.core.recipe import Png
-from bgzero_daemon.photo.picture import U8, Photo
+from bgzero_daemon.photo.picture import U8, U16, Photo
 
 from .exif import exif_block, text
 from .pictures import astronaut, encoded
@@ -31,6 +31,18 @@ def written(folder: Path, png: Png) -> tuple[Path, U8]:
     rgba = np.zeros((600, 640, 4), np.uint8)
     rgba[100:500, 120:520, :3] = np.asarray(Image.fromarray(astronaut()).resize((400, 400)))
     rgba[100:500, 120:520, 3] = np.linspace(1, 255, 400).astype(np.uint8)
+    photo = Photo.of(rgba[..., :3], icc=matrix_profile(), dpi=(300.0, 300.0))
+    file = folder / "cutout.png"
+    file.write_bytes(encoded(rgba, photo, exif=exif_block([text(271, "Canon")]), tag={"v": 1}, png=png, threads=2))
+    return file, rgba
+
+
+def written_deep(folder: Path, png: Png) -> tuple[Path, U16]:
+    """Write the same with 16 bits a channel and every level in it."""
+    rgba = np.zeros((600, 640, 4), np.uint16)
+    rgba[100:500, 120:520, 3] = np.linspace(1, 65535, 400).astype(np.uint16)
+    rgba[100:500, 120:520, :3] = np.random.default_rng(4).permutation(160_000).reshape(400, 400, 1) % 65536
+    rgba[100:500, 120:520, 1] //= 3
     photo = Photo.of(rgba[..., :3], icc=matrix_profile(), dpi=(300.0, 300.0))
     file = folder / "cutout.png"
     file.write_bytes(encoded(rgba, photo, exif=exif_block([text(271, "Canon")]), tag={"v": 1}, png=png, threads=2))
@@ -68,11 +80,41 @@ def test_libvips(tmp_path: Path, png: Png) -> None:
     assert (picture.numpy() == rgba).all()
 
 
-def test_imagemagick(tmp_path: Path, png: Png) -> None:
+def imagemagick() -> str:
+    """Return where ImageMagick is. Skips where it is not."""
     magick = tool("convert")
     said = subprocess.run([magick, "-version"], capture_output=True, text=True, check=False).stdout
     if not said.startswith("Version: ImageMagick"):
         pytest.skip("NO IMAGEMAGICK ON THIS MACHINE: its command is another program's")
+    return magick
+
+
+def test_16_bits_by_pngcheck(tmp_path: Path, png: Png) -> None:
+    file, _rgba = written_deep(tmp_path, png)
+    done = subprocess.run([tool("pngcheck"), "-v", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "640 x 600 image, 64-bit RGB+alpha" in done.stdout
+    assert "No errors detected" in done.stdout
+
+
+def test_16_bits_by_libvips(tmp_path: Path, png: Png) -> None:
+    pyvips = pytest.importorskip("pyvips", reason="NO PYVIPS ON THIS MACHINE")
+    file, rgba = written_deep(tmp_path, png)
+    picture = pyvips.Image.new_from_file(str(file), fail_on="warning")
+    assert (picture.numpy() == rgba).all()
+    assert picture.get("icc-profile-data") == matrix_profile()
+
+
+def test_16_bits_by_imagemagick(tmp_path: Path, png: Png) -> None:
+    magick = imagemagick()
+    file, rgba = written_deep(tmp_path, png)
+    done = subprocess.run([magick, file, "-endian", "MSB", "-depth", "16", "rgba:-"], capture_output=True, check=True)
+    assert not done.stderr
+    assert (np.frombuffer(done.stdout, ">u2").reshape(rgba.shape) == rgba).all()
+
+
+def test_imagemagick(tmp_path: Path, png: Png) -> None:
+    magick = imagemagick()
     file, rgba = written(tmp_path, png)
     done = subprocess.run([magick, file, "-depth", "8", "rgba:-"], capture_output=True, check=True)
     assert not done.stderr

@@ -276,6 +276,18 @@ def test_size_is_checked_before_anything_is_decoded() -> None:
             decode(content, max_pixels=1000, depth=Depth.AUTO)
 
 
+def test_size_that_is_told_twice_does_not_fool_the_check() -> None:
+    """Of two widths Pillow takes the last one and libvips the first: what is larger then is not read."""
+    content = deep_tiff(np.zeros((1, 30_000, 3), np.uint16))
+    (at,) = struct.unpack_from("<I", content, 4)
+    (count,) = struct.unpack_from("<H", content, at)
+    again = struct.pack("<HHII", 256, 4, 1, 100)
+    content = content[:at] + struct.pack("<H", count + 1) + content[at + 2 : at + 14] + again + content[at + 14 :]
+    assert deep.size(content) == (30_000, 1)
+    assert deep.read(content, b"", 30_000)
+    assert deep.read(content, b"", 10_000) is None
+
+
 def test_libvips_may_load_nothing_else() -> None:
     """Whatever else is in the library cannot be reached by the bytes of a photo, nor by their sniffing."""
     assert deep.size(png16(ramp())) == (256, 256)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import metadata
+from importlib.util import find_spec
 
 from bgzero_daemon.catalog.runtime import FLAVOURS, PLAIN
 from bgzero_daemon.core.errors import ModelError
@@ -146,7 +147,7 @@ def versions(_ground: Ground) -> list[Finding]:
 
 def extras(_ground: Ground) -> list[Finding]:
     """Say which photos an extra would bring, and which are read by one."""
-    return [_extra(extra) for extra in EXTRAS.values()]
+    return [*map(_extra, EXTRAS.values()), *_deep()]
 
 
 def _extra(extra: Extra) -> Finding:
@@ -157,3 +158,11 @@ def _extra(extra: Extra) -> Finding:
         version = metadata.version(extra.package)
         return ok(sentence.format(word=extra.word, package=extra.package, version=version))
     return ok(_("{word} photos are read; no package says by which version.").format(word=extra.word))
+
+
+def _deep() -> list[Finding]:
+    """Say what is missing for photos of 16 bits; nothing where it is there."""
+    if find_spec("pyvips") is not None:
+        return []
+    sentence = _("PNG and TIFF of 16 bits are written with 8: the extra that reads them is not installed.")
+    return [note(sentence, pip("install", "bgzero-daemon[deep]"))]

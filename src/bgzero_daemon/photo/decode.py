@@ -128,12 +128,12 @@ def _decode(content: bytes, max_pixels: int, depth: Depth) -> Photo:
         if size is None:
             raise
         check_size(*size, max_pixels)
-        return oddtiff.read(content)
+        return oddtiff.read(content, max_pixels)
     with opened, file:  # a TIFF's EXIF would hold it, and with it all of the content
         check_size(*opened.size, max_pixels)
         frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
         turn = _orientation(opened)
-        read = deep.read(content, opened.info.get("icc_profile") or b"") if is_deep else None
+        read = deep.read(content, opened.info.get("icc_profile") or b"", max_pixels) if is_deep else None
         words, has_alpha, icc = read or _pixels(opened, content)
         # Pillow has not read what stands behind the pixels of a deep PNG
         told = (

@@ -67,8 +67,8 @@ def size(content: bytes) -> tuple[int, int] | None:
     return (image.width, image.height) if image.format in _READ else None
 
 
-def read(content: bytes, icc: bytes) -> tuple[Words, bool, bytes] | None:
-    """Read a deep photo, whose profile is `icc`; None where libvips is not there or cannot.
+def read(content: bytes, icc: bytes, max_pixels: int) -> tuple[Words, bool, bytes] | None:
+    """Read a deep photo, whose profile is `icc`; None where libvips is not there or cannot, or finds more pixels.
 
     Returned are pixels as they lie in the file, whether they have opacity of their own, and their profile. RGB keeps
     its profile; grey, CMYK and Lab become RGB, by their profile where they have one. Floats are taken as [0, 1] where
@@ -78,7 +78,7 @@ def read(content: bytes, icc: bytes) -> tuple[Words, bool, bytes] | None:
     if vips is None:
         return None
     try:
-        return _read(vips, content, icc)
+        return _read(vips, content, icc, max_pixels)
     except vips.Error:
         return None
 
@@ -135,8 +135,10 @@ def _opened(vips: ModuleType, content: bytes) -> Any:  # noqa: ANN401 - an untyp
     return load(source, access="sequential", fail_on="error")
 
 
-def _read(vips: ModuleType, content: bytes, icc: bytes) -> tuple[Words, bool, bytes] | None:
+def _read(vips: ModuleType, content: bytes, icc: bytes, max_pixels: int) -> tuple[Words, bool, bytes] | None:
     image = _opened(vips, content)
+    if image.width * image.height > max_pixels:  # of a tag that stands there twice Pillow may have taken the other one
+        return None
     has_alpha = _has_alpha(content, image.bands - _COLOURS.get(image.interpretation, 3))
     made = _as_rgb(image, icc, has_alpha=has_alpha)
     if made.format not in _READ:

@@ -14,7 +14,7 @@ _PER_INCH = {2: 1.0, 3: 2.54}
 """What a ResolutionUnit makes of a number of pixels (TIFF 6.0, section 8)."""
 
 
-def read(content: bytes) -> Photo:
+def read(content: bytes, max_pixels: int) -> Photo:
     """Decode a TIFF of which `deep.size` tells a size. Raises ValueError where its pixels cannot be had."""
     tags = Image.Exif()
     with io.BytesIO(content) as file, suppress(*_BROKEN):
@@ -22,7 +22,7 @@ def read(content: bytes) -> Photo:
         tags.get_ifd(ExifTags.IFD.Exif)
         tags.get_ifd(ExifTags.IFD.GPSInfo)
     icc = tags.get(ExifTags.Base.InterColorProfile)
-    found = deep.read(content, icc if isinstance(icc, bytes) else b"")
+    found = deep.read(content, icc if isinstance(icc, bytes) else b"", max_pixels)
     if found is None:
         raise ValueError("libvips")
     words, has_alpha, icc = found
