@@ -11,7 +11,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from threading import Lock
 from types import ModuleType
 from typing import Any
 
@@ -30,7 +29,8 @@ log = logging.getLogger(__name__)
 EXTRA = "bgzero-daemon[deep]"
 
 _STRIP_PIXELS = 1 << 18
-_telling = Lock()
+_first = iter([True])
+"""Who takes what is in it may tell: lanes come at the same moment, and a list gives each thing to one."""
 _COLOURS = {"grey16": 1, "b-w": 1, "cmyk": 4}
 """Channels of libvips' interpretations beside opacity; all others that are read have three."""
 _KEPT = ("rgb16", "srgb", "scrgb")
@@ -88,24 +88,24 @@ def in_depth(photo: Photo, depth: Depth, *, is_deep: bool) -> Photo:
     if depth is Depth.EIGHT:
         return replace(photo, stored=eight_bits(photo.stored)) if photo.depth > 8 else photo
     if is_deep and photo.depth == 8:
-        with _telling:  # lanes come at the same moment
-            return photo.with_note(_reduced(is_installed=is_installed()))
+        return photo.with_note(_reduced(is_installed=is_installed()))
     return replace(photo, stored=sixteen_bits(photo.stored)) if depth is Depth.SIXTEEN else photo
 
 
-@cache
 def _reduced(*, is_installed: bool) -> str:
     """Return what is said of a photo that lost its 16 bits; in the log once."""
     if is_installed:
         return _("written with 8 bits")
-    log.warning(_("Photos of 16 bits are written with 8: install %s to keep them."), EXTRA)
+    if next(_first, False):
+        log.warning(_("Photos of 16 bits are written with 8: install %s to keep them."), EXTRA)
     return _("written with 8 bits; {extra} keeps 16").format(extra=EXTRA)
 
 
 def forget() -> None:
     """Look for libvips anew, and say once more that it is not there."""
+    global _first  # noqa: PLW0603 - as a process begins
     _vips.cache_clear()
-    _reduced.cache_clear()
+    _first = iter([True])
 
 
 @cache
