@@ -415,11 +415,10 @@ def test_xmp_in_several_parts_is_put_together() -> None:
     found = xmp.read(kept(opened(jpeg_with(*extended(parts, whole))), Metadata.SAFE).xmp)
     assert len(found["dc:subject"]) == 200
     assert found["xmp:Rating"] == ["4"], "the main packet has the last word"
+    other = extended([], b"", digest="0" * 32)[:1] + extended(parts, whole)[1:]  # sound parts, which nobody has named
     for broken in (
-        extended(parts[:1], whole),
-        extended(parts, whole, digest="0" * 32),
-        extended([(0, whole[:-1])], whole),
-    ):
+        extended(parts[:1], whole), extended(parts, whole, digest="0" * 32), extended([(0, whole[:-1])], whole), other
+    ):  # fmt: skip
         found = xmp.read(kept(opened(jpeg_with(*broken)), Metadata.SAFE).xmp)
         assert found.keys() == {"xmp:Rating", "xmpMM:DocumentID"}
 
