@@ -196,7 +196,7 @@ def test_a_report_finds_names_in_a_log_of_any_language(language: str) -> None:
         return read.sentences[sentence] if read else sentence
 
     read = None if language == "en" else texts.read(str(Path(texts.FOLDER, f"{language}.po")))
-    names = [f"private {letter} name" for letter in "abcdefg"]
+    names = [f"private {letter} name" for letter in "abcdefgh"]
     messages = [said(loglines._ROOTS) % ("/photos/in", "/photos/out")]
     for sentence, count in loglines._NAMED.items():
         rest = ["why"] * (sentence.count("%s") - count)

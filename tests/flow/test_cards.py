@@ -1,5 +1,6 @@
 """Cards noticed by the daemon: mounts of its own namespace, below /media, as a desktop makes them."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,15 @@ def test_card_is_asked_about_and_imported_when_somebody_says_so(home: Home, tmp_
         photo(tmp_path / "two" / "DCIM" / "100CANON" / "IMG_0009.JPG")
         put_in(daemon, tmp_path / "two", OTHER)
         wait_for(home, daemon, lambda found: found == [("NO NAME", "new", 1)])
+        daemon.process.send_signal(signal.SIGSTOP)  # out and in before anybody looks: another card all the same
+        take_out(daemon, OTHER)
+        for number in (8, 9):
+            photo(tmp_path / "third" / "DCIM" / "100CANON" / f"IMG_000{number}.JPG", (70 + number, 40), number)
+        put_in(daemon, tmp_path / "third", OTHER)
+        daemon.process.send_signal(signal.SIGCONT)
+        wait_for(home, daemon, lambda found: found == [("NO NAME", "new", 2)])
+        report = home.bgzero("report", "-o", "-").stdout
+        assert b"EOS_DIGITAL" not in report
     assert tree_hash(source) == before
 
 

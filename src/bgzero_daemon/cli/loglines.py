@@ -20,6 +20,7 @@ _NAMED = {
     "%s stays where it is: %s.": 1,
     "%s stays where it is: its cut-out is not as it was published.": 1,
     "%s was renamed to %s; nothing is cut again.": 2,
+    "The card %s: %s": 1,
 }
 _ROOTS = "Drop photos into %s; the cut-outs appear in %s."
 _FRAME = re.compile(r'\s*File "([^"]*)", line (\d+), in (\S+)')

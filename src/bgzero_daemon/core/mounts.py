@@ -27,14 +27,17 @@ class Mount:
         return self.kind not in _LOCAL_FUSE and _REMOTE.fullmatch(self.kind) is not None
 
 
-def mounts(table: Path = TABLE) -> list[tuple[int, Mount]]:
-    """Return all mounts with the kernel's number of each, in the table's order (proc(5), mountinfo). Raises OSError."""
+def mounts(table: Path = TABLE) -> list[tuple[bytes, Mount]]:
+    """Return all mounts in the table's order, each with what tells it from another one there (proc(5), mountinfo).
+
+    That is all but its options: the kernel gives a number to the next mount as soon as it is free. Raises OSError.
+    """
     found = []
     for line in table.read_bytes().splitlines():
         fields, _dash, rest = line.partition(b" - ")
-        number, *_others = columns = fields.split(b" ")
+        columns, kinds = fields.split(b" ")[:5], rest.split(b" ")[:2]
         point = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), columns[4])
-        found.append((int(number), Mount(os.fsdecode(point), os.fsdecode(rest.split(b" ")[0]))))
+        found.append((b" ".join(columns + kinds), Mount(os.fsdecode(point), os.fsdecode(kinds[0]))))
     return found
 
 
@@ -49,7 +52,7 @@ def mount_of(folder: str, table: Path = TABLE) -> Mount | None:
         return None
     place = os.path.realpath(folder)
     best: Mount | None = None
-    for _number, mount in known:
+    for _mark, mount in known:
         inside = place == mount.point or place.startswith(f"{mount.point.rstrip('/')}/")
         if inside and (best is None or len(mount.point) >= len(best.point)):
             best = mount

@@ -47,7 +47,7 @@ class Slots:
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._on_change = on_change
         self._lock = threading.Lock()
-        self._slots: dict[tuple[int, str], _Slot] = {}
+        self._slots: dict[bytes, _Slot] = {}
         self._mode = "off"
         self._options: tuple[str, ...] = ()
         self._ear, self._mouth = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -119,19 +119,18 @@ class Slots:
 
     def _look(self) -> None:
         """Compare the table with the cards that are known: one that was put in again is another."""
-        found = [
-            (number, mount.point)
-            for number, mount in mounts()
+        found = {
+            mark: mount.point
+            for mark, mount in mounts()
             if self._mode != "off" and mount.point.startswith(_ROOTS) and not mount.is_remote
-        ]
+        }
         with self._lock:
-            gone = [slot for key, slot in self._slots.items() if key not in found]
-            new = [_Slot(point) for number, point in found if (number, point) not in self._slots]
-            fresh = {(number, slot.point): slot for slot in new for number, point in found if point == slot.point}
-            self._slots = {key: slot for key, slot in self._slots.items() if key in found} | fresh
+            gone = [slot for mark, slot in self._slots.items() if mark not in found]
+            new = {mark: _Slot(point) for mark, point in found.items() if mark not in self._slots}
+            self._slots = {mark: slot for mark, slot in self._slots.items() if mark in found} | new
         if any(slot.card for slot in gone):
             self._on_change()
-        for slot in new:
+        for slot in new.values():
             self._begin(slot, self._count)
 
     def _begin(self, slot: _Slot, deed: Callable[..., None], *arguments: str) -> None:
@@ -158,10 +157,10 @@ class Slots:
         told, said, _code = self._ask(slot, "--dry-run")
         name, path = display(os.path.basename(slot.point)), to_wire(slot.point)
         if told is None:
-            log.warning("%s: %s", name, said)
+            log.warning(_("The card %s: %s"), name, said)
         elif new := int(str(told["new"])):
             self._tell(slot, Card(name, path, "new", new))
-            log.info("%s: %s", name, n_("{count} new photo", "{count} new photos", new))
+            log.info(_("The card %s: %s"), name, n_("{count} new photo", "{count} new photos", new))
             if self._mode == "auto":
                 self._begin(slot, self._import, "")
 
@@ -174,11 +173,11 @@ class Slots:
         count = int(str(told["imported"])) if told else 0
         if code or told is None:
             self._tell(slot, replace(card, state="failed", sentence=said))
-            log.warning("%s: %s", card.name, said)
+            log.warning(_("The card %s: %s"), card.name, said)
             return
         sentence = n_("{count} photo was imported.", "{count} photos were imported.", count)
         self._tell(slot, replace(card, state="imported", new=max(0, card.new - count), sentence=sentence))
-        log.info("%s: %s", card.name, sentence)
+        log.info(_("The card %s: %s"), card.name, sentence)
 
     def _ask(self, slot: _Slot, *options: str) -> tuple[dict[str, object] | None, str, int]:
         """Run `bgzero import`. Returns what it told, what it said of troubles, and its exit status."""
