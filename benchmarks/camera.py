@@ -5,6 +5,7 @@ files are made here: a photo that travels in scikit-image's wheel, scaled up, wi
 """
 
 import argparse
+import importlib
 import io
 import json
 import os
@@ -29,7 +30,7 @@ def scene(width: int, height: int) -> U8:
     import skimage.data
     from PIL import Image
 
-    whole = Image.fromarray(skimage.data.astronaut()).resize((width, height))
+    whole = Image.fromarray(skimage.data.astronaut()).resize((width, height))  # type: ignore[no-untyped-call]
     grain = np.random.default_rng(0).normal(0, 3, (height, width, 1)).astype(np.float32)
     return (np.asarray(whole) + grain).clip(0, 255).astype(np.uint8)
 
@@ -52,8 +53,7 @@ def _raw(rgb: U8) -> bytes:
 
 
 def _heic(rgb: U8, *, is_deep: bool) -> bytes:
-    import pillow_heif
-
+    pillow_heif = importlib.import_module("pillow_heif")
     height, width = rgb.shape[:2]
     pixels = rgb.astype(np.uint16) * 257 if is_deep else rgb
     out = io.BytesIO()
@@ -62,8 +62,7 @@ def _heic(rgb: U8, *, is_deep: bool) -> bytes:
 
 
 def _tiff(rgb: U8) -> bytes:
-    import pyvips
-
+    pyvips = importlib.import_module("pyvips")
     image = pyvips.Image.new_from_array(rgb.astype(np.uint16) * 257, interpretation="rgb16")
     return bytes(image.tiffsave_buffer(compression="lzw"))
 
@@ -131,9 +130,9 @@ def main() -> int:
     sys.path.insert(0, str(ROOT))
     width = round((arguments.megapixels * 1.5e6) ** 0.5 / 2) * 2
     rgb = scene(width, round(width / 3) * 2)
-    everything = []
+    everything: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        files = {}
+        files: dict[str, Path] = {}
         for kind in arguments.only or FILES:
             files[kind] = Path(folder, str(len(files)))
             files[kind].write_bytes(FILES[kind](rgb))

@@ -63,6 +63,17 @@ def test_cure_asks_for_a_flavour_that_exists() -> None:
     assert _wanted("onnxruntime-gpu") == "onnxruntime-gpu"
 
 
+def test_what_16_bits_need_is_said_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no fault, and comes with the command."""
+    pytest.importorskip("pyvips", reason="NO PYVIPS ON THIS MACHINE")
+    ground = Ground(None, {})
+    assert not [found for found in extras(ground) if "16 bits" in found.sentence]
+    monkeypatch.setitem(sys.modules, "pyvips", None)
+    (found,) = [found for found in extras(ground) if "16 bits" in found.sentence]
+    assert found.verdict is Verdict.NOTE
+    assert shlex.split(found.remedy)[-1] == "bgzero-daemon[deep]"
+
+
 def test_extras_that_are_not_there_are_told_with_the_command_that_brings_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not wrong: who has no such photos needs none."""
     monkeypatch.setitem(sys.modules, "rawpy", None)
@@ -83,14 +94,3 @@ def test_command_for_an_extra_is_that_of_the_installer(monkeypatch: pytest.Monke
     assert EXTRAS["RAW"].command == "pipx inject bgzero-daemon rawpy"
     (tmp_path / "uv-receipt.toml").touch()
     assert EXTRAS["RAW"].command == "uv tool install 'bgzero-daemon[heif,raw]'"
-
-
-def test_what_16_bits_need_is_said_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is no fault, and comes with the command."""
-    pytest.importorskip("pyvips", reason="NO PYVIPS ON THIS MACHINE")
-    ground = Ground(None, {})
-    assert not [found for found in extras(ground) if "16 bits" in found.sentence]
-    monkeypatch.setitem(sys.modules, "pyvips", None)
-    (found,) = [found for found in extras(ground) if "16 bits" in found.sentence]
-    assert found.verdict is Verdict.NOTE
-    assert shlex.split(found.remedy)[-1] == "bgzero-daemon[deep]"
