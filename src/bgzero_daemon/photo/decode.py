@@ -16,7 +16,7 @@ from bgzero_daemon.core.recipe import Depth
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.photo import blocks, colour, deep, heif, oddtiff, raw
 from bgzero_daemon.photo.picture import U32, UPRIGHT, WORD, Photo, is_quarter_turn
-from bgzero_daemon.photo.png import pixels_last, pixels_only
+from bgzero_daemon.photo.png import as_one_pixel, pixels_only
 from bgzero_daemon.photo.refusals import check_size, damaged
 
 simplejpeg: ModuleType | None
@@ -132,15 +132,13 @@ def _decode(content: bytes, max_pixels: int, depth: Depth) -> Photo:
     with opened, file:  # a TIFF's EXIF would hold it, and with it all of the content
         check_size(*opened.size, max_pixels)
         frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
-        turn = _orientation(opened)
         read = deep.read(content, opened.info.get("icc_profile") or b"", max_pixels) if is_deep else None
+        told: Image.Image = opened
+        if read and opened.format == "PNG":  # Pillow would decode it to find out what stands behind its pixels
+            told = Image.open(io.BytesIO(as_one_pixel(content)), formats=("PNG",))
+            told.load()
+        turn = _orientation(told)
         words, has_alpha, icc = read or _pixels(opened, content)
-        # Pillow has not read what stands behind the pixels of a deep PNG
-        told = (
-            Image.open(io.BytesIO(pixels_last(content)), formats=("PNG",))
-            if read and opened.format == "PNG"
-            else opened
-        )
         dpi, said = _dpi(told), blocks.find(told)
         left_to_do = _orientation(told)  # a TIFF is turned by now, and says so no more; a PNG's may stand at its end
     return Photo(

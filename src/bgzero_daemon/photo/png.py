@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import struct
+import zlib
 from dataclasses import dataclass
 
 from bgzero_daemon.core.checksums import crc32
@@ -17,7 +18,15 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TAG_KEYWORD = "bgzero"
 _PIECE_BYTES = 1 << 20
 _TAG_MAX_BYTES = 1 << 16
-_NO_PIXELS = struct.pack(">I4sI", 0, b"IDAT", crc32(b"IDAT"))
+_BESIDE_PIXELS = (b"eXIf", b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+
+
+def _made(kind: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I4s", len(payload), kind) + payload + struct.pack(">I", crc32(payload, crc32(kind)))
+
+
+_ONE_PIXEL = _made(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+_BLACK, _END = _made(b"IDAT", zlib.compress(b"\0\0")), _made(b"IEND", b"")
 
 
 class DamagedPng(Exception):
@@ -121,20 +130,18 @@ def pixels_only(content: bytes) -> bytes:
     return b"".join([*kept, content[at:]])
 
 
-def pixels_last(content: bytes) -> bytes:
-    """Return a PNG without pixels, whose texts and tables all stand in front of where they were: for its header alone.
+def as_one_pixel(content: bytes) -> bytes:
+    """Return a PNG of one black pixel with all that stands beside the pixels of this one, in front of it or behind.
 
-    One that is damaged stays as it is.
+    Behind a broken chunk nothing is looked for.
     """
-    kept, at = [content[: len(SIGNATURE)]], len(SIGNATURE)
+    kept, at = [SIGNATURE, _ONE_PIXEL], len(SIGNATURE)
     while at + 12 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
-        if kind == b"IEND":
-            return b"".join([*kept, _NO_PIXELS, content[at : at + 12]])
-        if kind not in (b"IDAT", b"fdAT"):
+        if kind in _BESIDE_PIXELS and at + 12 + length <= len(content):
             kept.append(content[at : at + 12 + length])
         at += 12 + length
-    return content
+    return b"".join([*kept, _BLACK, _END])
 
 
 def _chunk(stream: _Stream, kind: bytes, length: int, *, keep: bool) -> bytes:
