@@ -24,7 +24,8 @@ POINTS = {
 }
 # Reached on paths of their own, tested where those are: migration, renames, failures, reviews, odd file systems.
 ELSEWHERE = {"ledger-copied", "ledger-version-", "follow-chosen", "followed", "failure-written", "held", "replaced",
-             "config-written", "accept-written", "accept-moved", "accept-done", "taken-back"}  # fmt: skip
+             "config-written", "accept-written", "accept-moved", "accept-done", "taken-back", "half-waits",
+             "covered"}  # fmt: skip
 ELSEWHERE |= {point for point in POINTS if point.startswith("import-")}  # tests/fault/test_import.py
 WORKER = {point for point in POINTS if point.startswith("worker-")}
 MOVE = {"BGZERO_FOLDER__ORIGINALS": "move", "BGZERO_WATCH__SETTLE_SECONDS": "0.1"}
