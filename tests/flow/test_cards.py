@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bgzero_daemon.core.crash import VARIABLE
 from tests.cards.card import card, stamp, tree_hash
 from tests.fault.oracle import Oracle
 from tests.fault.space import inside, need_namespace
@@ -130,3 +131,26 @@ def test_cards_are_imported_by_themselves_or_not_looked_at(home: Home, tmp_path:
         wait_for(home, daemon, lambda found: found == [("EOS_DIGITAL", "imported", 0)])
         assert len([*home.inbox.iterdir()]) == 3
         assert daemon.log.count("changed") <= 1
+
+
+def test_daemon_that_ends_in_the_middle_of_an_import_leaves_nothing_half_done(home: Home, tmp_path: Path) -> None:
+    """The import is ended with it and undoes what is half done; the next start brings the rest."""
+    need_namespace()
+    source = card(tmp_path / "card")
+
+    def hidden() -> list[Path]:
+        return [file for file in home.inbox.iterdir() if file.name.startswith(".")]
+
+    for hangs in (True, False):
+        env = {"BGZERO_WATCH__CARDS": "auto"} | ({VARIABLE: "import-copied:2:HANG"} if hangs else {})
+        with home.started_by(command(home), **env) as daemon:
+            until(lambda: "Drop photos" in daemon.log, lambda: daemon.log)
+            put_in(daemon, source)
+            if hangs:
+                until(lambda: len([*home.inbox.iterdir()]) == 2 and hidden(), lambda: daemon.log)
+                assert daemon.stop() == 0
+                assert not hidden()
+                assert len([*home.inbox.iterdir()]) == 1
+            else:
+                daemon.wait_for("IMG_0001.png", "IMG_0002.png", "IMG_0003.png")
+    assert len([*home.inbox.iterdir()]) == 3

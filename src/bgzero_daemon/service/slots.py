@@ -50,7 +50,9 @@ class Slots:
         self._slots: dict[bytes, _Slot] = {}
         self._mode = "off"
         self._options: tuple[str, ...] = ()
-        self._ear, self._mouth = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._ear, self._mouth = os.pipe()
+        os.set_blocking(self._ear, False)
+        os.set_blocking(self._mouth, False)
         self._is_over = False
         self._thread = threading.Thread(target=self._live, name="bgzero-cards", daemon=True)
 
