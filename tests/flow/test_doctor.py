@@ -164,7 +164,7 @@ def test_inbox_on_a_network_mount_is_said(patient: Patient) -> None:
     table = patient.home.root / "mountinfo"
     table.write_text(f"1 0 0:1 / / rw - ext4 none rw\n2 1 0:2 / {patient.home.inbox} rw - nfs4 server:/ rw\n")
     code = (
-        "from pathlib import Path; from bgzero_daemon.service import mounts\n"
+        "from pathlib import Path; from bgzero_daemon.core import mounts\n"
         f"mounts.mount_of.__defaults__ = (Path({str(table)!r}),)"
     )
     patient.home.env |= lying(patient.home, code) | {"BGZERO_FOLDER__WATCH": "auto"}
@@ -179,7 +179,7 @@ def test_state_folder_on_a_network_mount_is_said(patient: Patient) -> None:
     table = patient.home.root / "mountinfo"
     table.write_text(f"1 0 0:1 / / rw - ext4 none rw\n2 1 0:2 / {patient.home.root}/state rw - cifs //server rw\n")
     code = (
-        "from pathlib import Path; from bgzero_daemon.service import mounts\n"
+        "from pathlib import Path; from bgzero_daemon.core import mounts\n"
         f"mounts.mount_of.__defaults__ = (Path({str(table)!r}),)"
     )
     patient.home.env |= lying(patient.home, code)

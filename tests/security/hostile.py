@@ -147,11 +147,11 @@ if "bgzero_daemon.worker.main" in sys.orig_argv:
         }
 
     def hostile(real):
-        def decode(content, *, max_pixels):
+        def decode(content, **options):
             from bgzero_daemon.core.errors import PhotoRefused
 
             if not content.endswith(b"TRY EVERYTHING"):
-                return real(content, max_pixels=max_pixels)
+                return real(content, **options)
             through, tried = [], attempts()
             for name, attempt in tried.items():
                 try:

@@ -149,12 +149,14 @@ class House:
         self.reopen_for_extras()
 
     def reopen_for_extras(self) -> int:
-        """Let photos wait again that were skipped for want of an extra that is there now. Returns how many."""
+        """Forget photos that were skipped for want of an extra that is there now: they arrive anew, and others of their
+        shots may cover them. Returns how many.
+        """
         former, found = self.ledger.note("extras"), " ".join(extras.installed())
         if former == found:
             return 0
         is_new = bool({*found.split()} - {*former.split()})
-        reopened = self.ledger.reopen(Code.LATER_KIND) if is_new else 0
+        reopened = self.ledger.forget(Code.LATER_KIND) if is_new else 0
         self.ledger.set_note("extras", found)
         self._tell_reopened(reopened)
         return reopened

@@ -200,7 +200,7 @@ class Workshop:
     def _notice_extras(self) -> None:
         """Cut what was skipped for want of an extra that has come."""
         if self.house.reopen_for_extras():
-            self.queue.note_retries()
+            self.scan()
 
     def _at_rest(self, address: Address) -> list[Place]:
         """Return the place of a photo, none while the photo is in work."""
