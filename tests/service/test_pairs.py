@@ -313,7 +313,7 @@ def test_two_files_of_the_preferred_kind_are_two_photos(house: House) -> None:
 
 
 def test_file_that_was_cut_itself_is_never_covered(house: House) -> None:
-    """New bytes under the name of a RAW file that has a cut-out are cut, as of any photo."""
+    """New bytes under the name of a RAW file that has a cut-out are cut, as of any photo; also beside a JPEG's."""
     house.arrive(RAW)
     house.pass_time(100)
     house.arrive(JPEG)
@@ -321,6 +321,13 @@ def test_file_that_was_cut_itself_is_never_covered(house: House) -> None:
     house.arrive(RAW)
     house.pass_time(100)
     assert [rel for _when, rel in house.cut] == [RAW, RAW]
+    wished = house.ledger.get(house.inbox, JPEG)
+    assert wished
+    house.ledger.put(house.inbox, JPEG, replace(wished, state=JobState.WAITING, front=REDO))
+    house.pass_time(1)
+    house.arrive(RAW)
+    house.pass_time(100)
+    assert [rel for _when, rel in house.cut] == [RAW, RAW, JPEG, RAW]
 
 
 def test_somebodys_wish_is_not_covered(house: House) -> None:
