@@ -50,8 +50,11 @@ def test_photos_that_were_skipped_are_cut_once_the_extra_is_there(home: Home, is
     home.env |= without(hidden := home.root / "hidden", "rawpy", python_path=home.env.get("PYTHONPATH", ""))
     wanted = ["a.png", "b.png", "c.png"]
     if is_running:
+        home.env["BGZERO_WORKER__THREADS"] = "1"
         with home.daemon() as daemon:
             until(lambda: daemon.log.count(": skipped") == len(names), lambda: daemon.log)
+            around = Path(f"/proc/{daemon.worker()}/environ").read_bytes().split(b"\0")
+            assert b"OMP_NUM_THREADS=1" in around  # LibRaw's threads are as many as the network's
             (hidden / "installed").touch()
             (home.inbox / "d.dng").write_bytes(dng(scene()))  # the next one of its kind brings the others with it
             daemon.wait_for(*wanted, "d.png")

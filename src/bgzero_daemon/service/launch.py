@@ -52,7 +52,7 @@ def launch(
             on_trouble.callback(ours.close)
             ours.settimeout(_FRAME_SECONDS)
             with theirs:
-                process = _spawn(theirs)
+                process = _spawn(theirs, setup.threads)
                 on_trouble.callback(process.communicate)
                 on_trouble.callback(process.kill)
                 framing.send(ours, setup, (file.fileno(),))
@@ -68,13 +68,19 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
 
 
-def _spawn(sock: socket.socket) -> "subprocess.Popen[bytes]":
+def _spawn(sock: socket.socket, threads: int) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "bgzero_daemon.worker.main", str(sock.fileno())],
         pass_fds=[sock.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,  # ours may be where `bgzero cut -` writes a PNG
         stderr=subprocess.PIPE,  # ours may be a terminal, or a log
-        # BLAS threads would fight the network's; the switch against telemetry is inherited
-        env=_environment() | {"OPENBLAS_NUM_THREADS": "1"},
+        # BLAS threads would fight the network's, and so would LibRaw's by OpenMP, which spin besides; what somebody has
+        # set for OpenMP holds. The switch against telemetry is inherited
+        env={
+            "OMP_NUM_THREADS": str(threads),
+            "OMP_WAIT_POLICY": "PASSIVE",
+            **_environment(),
+            "OPENBLAS_NUM_THREADS": "1",
+        },
     )
