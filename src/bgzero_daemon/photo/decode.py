@@ -169,6 +169,8 @@ def _pixels(opened: Image.Image, content: bytes) -> tuple[U32, bool, bytes]:
         opened.load()
         _scale_key(opened, content)
     icc = opened.info.get("icc_profile") or b""
+    if opened.format == "AVIF" and not icc:
+        icc = heif.avif_profile(content)
     if words is not None:
         return words, False, colour.fitting(icc)
     if opened.mode == "RGBA":

@@ -1,6 +1,7 @@
 """HEIC photos, by libheif (pillow-heif, the extra "heif"): the main picture, turned as the file says."""
 
 import io
+import struct
 from contextlib import suppress
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,8 @@ from bgzero_daemon.photo.picture import U8, U16, Photo, packed
 from bgzero_daemon.photo.refusals import check_size, damaged
 
 _PQ, _HLG = 16, 18  # H.273, table 3
+_NCLX = b"colrnclx"
+_HEAD_BYTES = 1 << 16  # in which properties stand, before any pixels
 
 
 def _libheif() -> ModuleType:
@@ -53,14 +56,24 @@ def _profile(info: dict[str, Any]) -> bytes:
     if icc := info.get("icc_profile"):
         return bytes(icc)
     named = info.get("nclx_profile") or {}
-    if named.get("transfer_characteristics") in (_PQ, _HLG):
+    return named_profile(named.get("color_primaries") or 0, named.get("transfer_characteristics") or 0)
+
+
+def avif_profile(content: bytes) -> bytes:
+    """Return the profile for the colours that an AVIF names: Pillow does not tell. Raises PhotoRefused for HDR."""
+    at = content.find(_NCLX, 0, _HEAD_BYTES)
+    return named_profile(*struct.unpack_from(">HH", content, at + len(_NCLX))) if 0 < at < len(content) - 12 else b""
+
+
+def named_profile(primaries: int, transfer: int) -> bytes:
+    """Return the profile for code points of H.273, b"" for sRGB and unknown ones. Raises PhotoRefused for HDR."""
+    if transfer in (_PQ, _HLG):
         raise PhotoRefused(
             _("This is an HDR picture (PQ or HLG), and shown as it is its colours would be wrong."),
             hint=_("Export it as JPEG, or have the camera save SDR."),
             code=Code.LATER_KIND,
         )
-    primaries = named.get("color_primaries")
-    return b"" if primaries == spaces.SRGB else spaces.profile(primaries or 0)
+    return b"" if primaries == spaces.SRGB else spaces.profile(primaries)
 
 
 def _samples(main: Any, icc: bytes) -> tuple[U8 | U16, bytes]:  # noqa: ANN401 - a package without types
