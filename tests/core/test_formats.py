@@ -96,6 +96,9 @@ def test_raw_file_in_tiffs_clothes_is_recognised(order: str) -> None:
     assert not is_raw_tiff(_tiff(order, (254, 2), (256, 160)))
     assert not is_raw_tiff(_tiff(order, (256, 254), (257, 50706)))
     assert not is_raw_tiff(_tiff(order))
+    short = bytearray(_tiff(order, (254, 0)))
+    short[12:22] = struct.pack(order + "HIHH", 3, 1, 1, 0)  # a number of two bytes, as some write it
+    assert is_raw_tiff(bytes(short))
 
 
 def test_directory_behind_the_end_is_no_raw_file() -> None:

@@ -131,11 +131,11 @@ def is_raw_tiff(head: bytes) -> bool:
         (at,) = struct.unpack_from(order + "I", head, 4)
         (count,) = struct.unpack_from(order + "H", head, at)
         for index in range(count):
-            tag, _type, _count = struct.unpack_from(order + "HHI", head, at + 2 + 12 * index)
+            tag, form, _count = struct.unpack_from(order + "HHI", head, at + 2 + 12 * index)
             if tag == 50706:
                 return True
             if tag == 254:
-                (value,) = struct.unpack_from(order + "I", head, at + 10 + 12 * index)
+                (value,) = struct.unpack_from(order + ("H" if form == 3 else "I"), head, at + 10 + 12 * index)
                 if value & 1:
                     return True
     except struct.error:
