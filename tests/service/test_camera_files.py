@@ -4,6 +4,7 @@ import io
 import os
 import random
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -171,3 +172,17 @@ def test_heic_is_whole_with_its_pixels_whatever_follows(behind: bytes, seen: Cal
     content = HEIC + box(b"mdat", bytes(range(1, 201)))
     assert seen(content + behind) == WHOLE
     assert all(seen(content[:length]).missing for length in range(20, len(content)))
+
+
+def test_large_meta_box_is_not_read_as_a_whole(tmp_path: Path) -> None:
+    """The service keeps no file in memory, however its boxes are laid."""
+    content = box(b"ftyp", b"heic\0\0\0\0mif1heic") + box(b"meta", b"\1" * (64 << 20)) + box(b"mdat", b"\1")
+    path = tmp_path / "photo"
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with path.open("rb") as file:
+            assert examine(file.fileno()) == Structure()
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()

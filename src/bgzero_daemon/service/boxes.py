@@ -5,6 +5,8 @@ import struct
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.container import MOST_STEPS, File, Short, Structure
 
+_MOST_META_BYTES = 1 << 22  # hundreds of tiles take some ten thousand
+
 
 def avif(file: File) -> Structure:
     """Walk the top-level boxes; the largest `ispe` in `meta` is the picture's size."""
@@ -43,7 +45,7 @@ def _walk(file: File) -> tuple[set[bytes], tuple[int, int]]:
         if at + length > file.size and kinds >= {b"meta", b"mdat"} and kind != b"mdat":
             break  # a video behind the picture is still on its way, or never will be
         if kind == b"meta":
-            size = _largest_ispe(file.take(at, length))
+            size = _largest_ispe(file.take(at, max(0, min(length, _MOST_META_BYTES, file.size - at))))
         file.take(at + length - 1, 1)
         kinds.add(kind)
         at += length
