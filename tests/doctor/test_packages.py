@@ -94,3 +94,7 @@ def test_command_for_an_extra_is_that_of_the_installer(monkeypatch: pytest.Monke
     assert EXTRAS["RAW"].command == "pipx inject bgzero-daemon rawpy"
     (tmp_path / "uv-receipt.toml").touch()
     assert EXTRAS["RAW"].command == "uv tool install 'bgzero-daemon[heif,raw]'"
+    (tmp_path / "uv-receipt.toml").write_text(
+        '[tool]\nrequirements = [{ name = "bgzero-daemon", extras = ["deep", "heif"] }, { name = "other" }]\n'
+    )
+    assert EXTRAS["RAW"].command == "uv tool install 'bgzero-daemon[deep,heif,raw]'"

@@ -5,6 +5,7 @@ Whether one is there is asked without loading it: the service never does, and a 
 
 import importlib
 import sys
+import tomllib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -58,7 +59,7 @@ class Extra:
         """Return the command that installs it beside this very program, and keeps the others."""
         prefix = Path(sys.prefix)
         if (prefix / "uv-receipt.toml").is_file():
-            names = ",".join(sorted({self.name, *installed()}))
+            names = ",".join(sorted({self.name, *installed(), *_asked_of_uv(prefix / "uv-receipt.toml")}))
             return f"uv tool install '{_PROGRAM}[{names}]'"
         if (prefix / "pipx_metadata.json").is_file():
             return f"pipx inject {_PROGRAM} {self.package}"
@@ -70,6 +71,15 @@ EXTRAS = {
     for extra in (Extra("raw", RAW, "rawpy", "rawpy"), Extra("heif", HEIC, "pillow-heif", "pillow_heif"))
 }
 """By the word of `core.formats`."""
+
+
+def _asked_of_uv(receipt: Path) -> list[str]:
+    """Return the extras that uv has installed this program with: installing it with others takes them away."""
+    try:
+        wanted = tomllib.loads(receipt.read_text())["tool"]["requirements"]
+        return [str(extra) for one in wanted if one["name"] == _PROGRAM for extra in one.get("extras", [])]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def installed() -> list[str]:
