@@ -60,11 +60,14 @@ def mosaic(scene: U8 | F32) -> np.typing.NDArray[np.uint16]:
     return np.round(_BLACK + seen * (_WHITE - _BLACK)).astype(np.uint16)
 
 
-def dng(scene: U8 | F32, *, turn: int = 1, preview: U8 | None = None, is_dng: bool = True) -> bytes:
+def dng(
+    scene: U8 | F32, *, turn: int = 1, preview: U8 | None = None, is_dng: bool = True, more: Sequence[Entry] = ()
+) -> bytes:
     """Return a RAW file of a scene as the sensor saw it; `turn` is its EXIF orientation.
 
     `preview` is the picture that its first directory shows, otherwise a small one of the scene. Without `is_dng` it is
-    in the shape of a camera's own format: a thumbnail first, the mosaic behind it, and nothing that says DNG.
+    in the shape of a camera's own format: a thumbnail first, the mosaic behind it, and nothing that says DNG. `more`
+    are entries of its first directory.
     """
     shown = io.BytesIO()
     small = Image.fromarray(scene.astype(np.uint8) if preview is None else preview)
@@ -72,14 +75,16 @@ def dng(scene: U8 | F32, *, turn: int = 1, preview: U8 | None = None, is_dng: bo
         small.thumbnail((160, 120))
     small.save(shown, "JPEG", quality=90)
     pixels, thumbnail = mosaic(scene).tobytes(), shown.getvalue()
-    head = _directories(scene.shape[1::-1], small.size, turn, is_dng, 0, 0, len(pixels), len(thumbnail))
+    head = _directories(scene.shape[1::-1], small.size, turn, is_dng, more, 0, 0, len(pixels), len(thumbnail))
     ends = len(head), len(head) + len(thumbnail)  # the mosaic comes last, as cameras write it
-    head = _directories(scene.shape[1::-1], small.size, turn, is_dng, ends[1], ends[0], len(pixels), len(thumbnail))
+    head = _directories(
+        scene.shape[1::-1], small.size, turn, is_dng, more, ends[1], ends[0], len(pixels), len(thumbnail)
+    )
     return head + thumbnail + pixels
 
 
 def _directories(
-    size: Sequence[int], small: tuple[int, int], turn: int, is_dng: bool,
+    size: Sequence[int], small: tuple[int, int], turn: int, is_dng: bool, more: Sequence[Entry],
     raw_at: int, preview_at: int, raw_bytes: int, preview_bytes: int,
 ) -> bytes:  # fmt: skip
     """Return the head of the file and both directories."""
@@ -93,7 +98,7 @@ def _directories(
         (254, LONG, [1]), (256, LONG, [small[0]]), (257, LONG, [small[1]]), (258, SHORT, [8, 8, 8]),
         (259, SHORT, [7]), (262, SHORT, [6]), (271, ASCII, b"BGZero\0"), (272, ASCII, b"Test Camera\0"),
         (273, LONG, [preview_at]), (274, SHORT, [turn]), (277, SHORT, [3]), (278, LONG, [small[1]]),
-        (279, LONG, [preview_bytes]), (306, ASCII, b"2025:05:01 10:00:00\0"),
+        (279, LONG, [preview_bytes]), (306, ASCII, b"2025:05:01 10:00:00\0"), *more,
     ]  # fmt: skip
     if is_dng:
         sensor += [(50714, LONG, [_BLACK]), (50717, LONG, [_WHITE])]

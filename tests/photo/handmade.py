@@ -61,7 +61,10 @@ def deep_tiff(
     values: np.typing.NDArray[np.generic], *, order: Order = "<", is_planar: bool = False, is_zipped: bool = False,
     more: dict[int, tuple[str, Sequence[int] | bytes]] | None = None,
 ) -> bytes:  # fmt: skip
-    """Return a TIFF of (h, w, channels), one strip a plane; `more` are tags as (struct's letter, values)."""
+    """Return a TIFF of (h, w, channels), one strip a plane; `more` are tags as (letter of struct, values).
+
+    R stands for fractions.
+    """
     height, width, channels = values.shape
     planes = [values[..., at] for at in range(channels)] if is_planar else [values]
     strips = [plane.astype(values.dtype.newbyteorder(order)).tobytes() for plane in planes]
@@ -81,13 +84,13 @@ def deep_tiff(
         339: ("H", [3 if values.dtype.kind == "f" else 1] * channels),
     } | (more or {})
     at = 8 + sum(map(len, strips))
-    table, behind, kinds = b"", b"", {"H": 3, "I": 4, "B": 7}
+    table, behind, kinds = b"", b"", {"H": 3, "I": 4, "R": 5, "B": 7}
     for tag, (letter, numbers) in sorted(tags.items()):
-        packed = struct.pack(f"{order}{len(numbers)}{letter}", *numbers)
+        packed = struct.pack(f"{order}{len(numbers)}{letter.replace('R', 'I')}", *numbers)
         slot = packed.ljust(4, b"\0")
         if len(packed) > 4:
             slot = struct.pack(order + "I", at + len(behind))
             behind += packed + b"\0" * (len(packed) % 2)
-        table += struct.pack(order + "HHI", tag, kinds[letter], len(numbers)) + slot
+        table += struct.pack(order + "HHI", tag, kinds[letter], len(numbers) // (2 if letter == "R" else 1)) + slot
     head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, at + len(behind))
     return head + b"".join(strips) + behind + struct.pack(order + "H", len(tags)) + table + b"\0\0\0\0"

@@ -6,7 +6,7 @@ import logging
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 from bgzero_daemon.core.errors import PhotoRefused
 from bgzero_daemon.core.recipe import Depth, Edges, Metadata, Png
 from bgzero_daemon.core.specs import Fit, InputSpec
-from bgzero_daemon.photo import deep
+from bgzero_daemon.photo import blocks, deep
 from bgzero_daemon.photo.decode import decode
 from bgzero_daemon.photo.encode import encode
 from bgzero_daemon.photo.foreground import drawing
@@ -29,6 +29,7 @@ from .exif import exif_block, text
 from .handmade import chunk, deep_tiff, grey_tiff, png_file
 from .pictures import MAX_PIXELS, astronaut
 from .profiles import P3_PRIMARIES, colourless_cmyk_profile, grey_profile, matrix_profile
+from .test_xmp import packet
 
 pyvips = pytest.importorskip("pyvips", reason="NO PYVIPS ON THIS MACHINE: THE EXTRA deep IS NOT TESTED")
 
@@ -250,6 +251,34 @@ def test_orientation_resolution_and_camera_are_those_of_the_same_file_in_8_bits(
     assert not fine.dpi or (round(fine.dpi[0]) == 300) == (orientation < 5), "across and down change places"
     for policy in Metadata:
         assert chosen(fine, policy, source_sha256="ab") == chosen(plain, policy, source_sha256="ab")
+
+
+def test_tiff_that_pillow_does_not_open_tells_as_much_as_others() -> None:
+    """XMP, IPTC, Content Credentials and resolution of one with floats; a resolution of 1 says nothing."""
+    more: dict[int, tuple[str, Sequence[int] | bytes]] = {
+        700: ("B", packet("<xmp:Rating>4</xmp:Rating>")), 33723: ("B", b"\x1c\x02\x19\x00\x03dog"), 339: ("H", [3] * 3),
+        282: ("R", [300, 1]), 283: ("R", [300, 1]), 296: ("H", [2]),
+    }  # fmt: skip
+    content = deep_tiff(np.full((8, 8, 3), 0.5, np.float32), more=more)
+    photo = opened(content + blocks._MANIFEST)
+    written = chosen(photo, Metadata.SAFE, source_sha256="0")
+    assert b"<xmp:Rating>4<" in written.xmp
+    assert b"dog" in written.xmp
+    assert written.dpi == (300.0, 300.0)
+    assert "Content Credentials" in photo.note
+    more |= {282: ("R", [1, 1]), 283: ("R", [1, 1])}
+    assert opened(deep_tiff(np.full((8, 8, 3), 0.5, np.float32), more=more)).dpi is None
+
+
+def test_text_that_is_broken_behind_the_pixels_costs_no_photo() -> None:
+    """As in 8 bits; what stands in front of them is kept."""
+    front, broken = chunk(b"eXIf", exif_block([text(271, "BGZero")])[6:]), bytearray(chunk(b"tEXt", b"Comment\0word"))
+    broken[-1] ^= 1
+    content = png16(ramp(), front)
+    photo = opened(content[:-12] + broken + content[-12:])
+    assert (photo.samples[..., :3] == ramp()).all()
+    assert photo.exif is not None
+    assert photo.exif[271] == "BGZero"
 
 
 def test_cmyk_of_16_bits_becomes_rgb_by_its_profile() -> None:

@@ -10,20 +10,26 @@ import pytest
 from PIL import Image, ImageCms
 
 from bgzero_daemon.core.errors import BgzeroError, PhotoRefused
-from bgzero_daemon.photo import heif
+from bgzero_daemon.core.recipe import Metadata
+from bgzero_daemon.photo import blocks, heif
 from bgzero_daemon.photo.decode import decode
+from bgzero_daemon.photo.metadata import chosen
 
 from . import profiles
+from .exif import exif_block, rational, text
 from .pictures import MAX_PIXELS, astronaut, corners, mean_error, opened
 from .test_recognition import is_a_sentence
+from .test_xmp import packet
 
 pillow_heif = pytest.importorskip("pillow_heif", reason="HEIC: the extra [heif] is not installed")
 
 
-def heic(picture: Image.Image, *others: Image.Image, exif: bytes | None = None, **options: Any) -> bytes:
+def heic(
+    picture: Image.Image, *others: Image.Image, exif: bytes | None = None, xmp: bytes | None = None, **options: Any
+) -> bytes:  # fmt: skip
     """Return a HEIC file of the picture, and of others behind it. By its EXIF's orientation the file says its turn."""
     made = pillow_heif.from_pillow(picture)
-    made[0].info["exif"] = exif
+    made[0].info["exif"], made[0].info["xmp"] = exif, xmp
     for other in others:
         made.add_from_pillow(other)
     out = io.BytesIO()
@@ -144,6 +150,51 @@ def test_deep_pictures_are_read(depth: int, chroma: int) -> None:
     assert photo.depth == 16
     assert np.abs(photo.samples[..., :3].astype(int) - levels).mean() < 4 * 257
     assert len(np.unique(photo.samples[..., 0])) > 256
+
+
+@pytest.mark.parametrize("depth", [10, 12])
+def test_deep_white_is_white_and_full_opacity_full(depth: int) -> None:
+    """The lowest of 16 bits are not left empty: of what is opaque nothing would be as it was."""
+    levels = np.full((64, 64, 4), 0xFFFF, np.uint16)
+    levels[:32, :, :3] = 0
+    made = pillow_heif.from_bytes("RGBA;16", (64, 64), levels.tobytes())
+    out = io.BytesIO()
+    pillow_heif.options.SAVE_HDR_TO_12_BIT = depth == 12
+    try:
+        made.save(out, quality=-1, chroma=444, matrix_coefficients=0)
+    finally:
+        pillow_heif.options.SAVE_HDR_TO_12_BIT = False
+    photo = heif.read(out.getvalue(), max_pixels=MAX_PIXELS, is_deep=True)
+    assert photo.has_alpha
+    assert (photo.samples == levels).all()
+
+
+def test_deep_opacity_that_is_multiplied_in_is_taken_out() -> None:
+    """In 16 bits, too."""
+    levels = np.full((64, 64, 4), (100 * 257, 60 * 257, 20 * 257, 128 * 257), np.uint16)
+    made = pillow_heif.from_bytes("RGBa;16", (64, 64), levels.tobytes())
+    out = io.BytesIO()
+    made.save(out, quality=-1, chroma=444, matrix_coefficients=0)
+    found = heif.read(out.getvalue(), max_pixels=MAX_PIXELS, is_deep=True).samples[32, 32].astype(int)
+    assert np.abs(found - np.array([199.2, 119.5, 39.8, 128]) * 257).max() < 300
+
+
+def test_words_are_handed_on_and_credentials_told() -> None:
+    """XMP beside the picture; place and serial number in its EXIF pass with "keep" alone, an owner never."""
+    block = exif_block(
+        [text(271, "BGZero")], [text(0xA431, "SERIAL-1"), text(0xA430, "Owner Name")],
+        [text(1, "N"), rational(2, (48, 1), (51, 1), (7, 1))],
+    )  # fmt: skip
+    content = heic(Image.fromarray(astronaut()), exif=block, xmp=packet("<xmp:Rating>4</xmp:Rating>"))
+    photo = opened(content + b"\0\0\0\x24free" + blocks._MANIFEST)
+    assert "Content Credentials" in photo.note
+    safe, keep = (chosen(photo, policy, source_sha256="0") for policy in (Metadata.SAFE, Metadata.KEEP))
+    assert b"<xmp:Rating>4<" in safe.xmp
+    assert b"BGZero" in safe.exif
+    assert b"SERIAL-1" not in safe.exif
+    assert b"SERIAL-1" in keep.exif
+    assert len(keep.exif) > len(safe.exif) + 60
+    assert b"Owner" not in keep.exif + keep.xmp
 
 
 def test_picture_beyond_the_limit_is_refused_before_it_is_decoded() -> None:

@@ -9,13 +9,16 @@ import pytest
 from PIL import Image, ImageCms
 
 from bgzero_daemon.core.errors import BgzeroError, Code, PhotoRefused
-from bgzero_daemon.photo import raw
+from bgzero_daemon.core.recipe import Metadata
+from bgzero_daemon.photo import blocks, raw
 from bgzero_daemon.photo.decode import decode
+from bgzero_daemon.photo.metadata import chosen
 from bgzero_daemon.photo.picture import U8, Photo
 
-from .dng import dng
+from .dng import BYTE, LONG, dng
 from .pictures import MAX_PIXELS, mean_error, opened, saved
 from .test_recognition import is_a_sentence
+from .test_xmp import packet
 
 pytest.importorskip("rawpy", reason="RAW: the extra [raw] is not installed")
 
@@ -112,6 +115,41 @@ def test_camera_and_date_are_read_from_its_first_directory() -> None:
     assert exif is not None
     assert (exif[271], exif[306]) == ("BGZero", "2025:05:01 10:00:00")
     assert 274 not in exif
+
+
+def test_words_in_its_first_directory_are_handed_on() -> None:
+    """XMP and IPTC of a DNG: stars, keywords; and that it had Content Credentials is told."""
+    stars = packet("<xmp:Rating>4</xmp:Rating>")
+    words = b"\x1c\x02\x19\x00\x03dog"
+    photo = opened(dng(scene(), more=[(700, BYTE, stars), (33723, BYTE, words)]) + blocks._MANIFEST)
+    written = chosen(photo, Metadata.SAFE, source_sha256="0").xmp
+    assert b"<xmp:Rating>4<" in written
+    assert b"dog" in written
+    assert "Content Credentials" in photo.note
+    assert opened(dng(scene())).note == ""
+
+
+@pytest.mark.parametrize("mark", [b"IIRO", b"IIRS", b"IIU\0", b"\x49\x49\x99\0"])
+def test_camera_is_read_where_pillow_knows_no_such_file(mark: bytes) -> None:
+    """Olympus and Panasonic begin their TIFFs otherwise; of others the preview tells. Both without orientation."""
+    photo = called(mark + dng(scene(), turn=6)[4:], "a.orf")
+    assert (photo.width_px, photo.height_px) == (80, 120)
+    assert photo.exif is not None
+    assert photo.exif[271].strip("\0") == "BGZero"
+    assert 274 not in photo.exif
+
+
+def test_broken_place_costs_no_date() -> None:
+    """A directory that points nowhere is left out alone."""
+    exif = opened(dng(scene(), more=[(34853, LONG, [0x7FFFFFFF])])).exif
+    assert exif is not None
+    assert exif[306] == "2025:05:01 10:00:00"
+
+
+def test_heic_called_raw_is_told_what_it_is() -> None:
+    """As a JPEG is."""
+    with pytest.raises(PhotoRefused, match="HEIC"):
+        called(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), "a.cr3")
 
 
 def test_hostile_raw_ends_in_a_sentence() -> None:

@@ -1,9 +1,11 @@
 """Where a file keeps what is said about the photo, in each format: EXIF, XMP and IPTC, as they lie there, unread."""
 
 import hashlib
+import io
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from PIL import ExifTags, Image, JpegImagePlugin, TiffImagePlugin
@@ -14,7 +16,7 @@ _XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 _MORE_XMP_HEAD = b"http://ns.adobe.com/xmp/extension/\0"
 _MORE_XMP_NAME = re.compile(rb"HasExtendedXMP[^0-9A-Fa-f]{1,8}([0-9A-Fa-f]{32})")
 _EXIF_HEAD = b"Exif\0\0"
-_TIFF_IPTC, _TIFF_RESOURCES = 33723, 34377
+_TIFF_XMP, _TIFF_IPTC, _TIFF_RESOURCES = 700, 33723, 34377
 # A JUMBF description box (ISO 19566-5) of the type that C2PA 2.2 gives a manifest store, section 11.1
 _MANIFEST = b"jumdc2pa\0\x11\0\x10\x80\0\0\xaa\08\x9bq"
 
@@ -45,16 +47,39 @@ def find(opened: Image.Image) -> Blocks:
     return Blocks(_exif(opened, raw.get("exif", b"")), _xmp(opened, raw.get("xmp", b"")), _iptc(opened, raw))
 
 
+def of_tiff(content: bytes) -> Blocks:
+    """Read the blocks of a TIFF's first directory: of one that Pillow does not open, or of an EXIF block itself.
+
+    Of none of its pixels; what is returned holds none of `content`.
+    """
+    exif = Image.Exif()
+    try:
+        with io.BytesIO(content) as file:
+            exif.load_from_fp(file)  # a BigTIFF's are not looked for
+            raw = dict(exif._info._tagdata) if exif._info else {}  # noqa: SLF001 - as below
+            _read_below(exif)
+    except READ_ERRORS:
+        return Blocks()
+    packet = raw.get(_TIFF_XMP, b"")
+    return Blocks(exif, (packet,) if packet else (), _iptc_of(raw))
+
+
 def _exif(opened: Image.Image, raw: bytes) -> Image.Exif | None:
     try:
         exif = opened.getexif()
         if raw and not len(exif):
             exif.load(raw)
-        for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            exif.get_ifd(ifd)  # read now: later the file is closed
+        _read_below(exif)
         return exif
     except READ_ERRORS:
         return None
+
+
+def _read_below(exif: Image.Exif) -> None:
+    """Read the directories of camera and place now: later the file is closed. A broken one costs no other."""
+    for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        with suppress(*READ_ERRORS):
+            exif.get_ifd(ifd)
 
 
 def _xmp(opened: Image.Image, raw: bytes) -> tuple[bytes, ...]:
@@ -96,10 +121,13 @@ def _iptc(opened: Image.Image, raw: dict[str, bytes]) -> bytes:
 def _tiff_iptc(opened: TiffImagePlugin.TiffImageFile) -> bytes:
     try:
         # Photoshop calls these bytes numbers of 32 bits, of which get() returns the first: PIL.IptcImagePlugin knows
-        raw = opened.tag_v2._tagdata  # noqa: SLF001
-        return raw.get(_TIFF_IPTC) or iptc.in_resources(raw.get(_TIFF_RESOURCES, b""))
+        return _iptc_of(opened.tag_v2._tagdata)  # noqa: SLF001
     except READ_ERRORS:
         return b""
+
+
+def _iptc_of(raw: Mapping[int, bytes]) -> bytes:
+    return raw.get(_TIFF_IPTC) or iptc.in_resources(raw.get(_TIFF_RESOURCES, b""))
 
 
 def _raw_profiles(opened: Image.Image) -> Iterator[tuple[str, bytes]]:

@@ -4,7 +4,6 @@ import importlib
 import io
 import struct
 import warnings
-from collections.abc import Iterator
 from types import ModuleType
 
 import numpy as np
@@ -15,7 +14,7 @@ from bgzero_daemon.core.formats import HEAD_BYTES, HEIC, RAW, Kind, has_raw_suff
 from bgzero_daemon.core.recipe import Depth
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.photo import blocks, colour, deep, heif, oddtiff, raw
-from bgzero_daemon.photo.picture import U32, UPRIGHT, WORD, Photo, is_quarter_turn
+from bgzero_daemon.photo.picture import U32, UPRIGHT, WORD, Photo, is_quarter_turn, usable_dpi
 from bgzero_daemon.photo.png import as_one_pixel, pixels_only
 from bgzero_daemon.photo.refusals import check_size, damaged
 
@@ -34,7 +33,6 @@ Image.MAX_IMAGE_PIXELS = None
 PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 
 _STRIP_PIXELS = 1 << 18
-_DPI_LEAST, _DPI_MOST = 30, 2400
 
 # What Pillow's decoders raise for bytes they cannot make sense of.
 _DECODER_ERRORS = (
@@ -64,24 +62,33 @@ def decode(content: bytes, *, max_pixels: int, name: str = "", depth: Depth = De
     everything that is not a whole photo of an allowed format within `max_pixels` (width times height).
     """
     word = _kind(content, name)
-    if word == RAW:
-        return raw.develop(content, max_pixels=max_pixels, is_deep=depth is not Depth.EIGHT)
-    if word == HEIC:
-        photo = heif.read(content, max_pixels=max_pixels, is_deep=depth is not Depth.EIGHT)
-        return deep.in_depth(photo, depth, is_deep=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and TIFF tags; the pixels decide
-        is_deep = deep.is_deep(content)
-        try:
-            return deep.in_depth(_decode_without_bombs(content, max_pixels, depth), depth, is_deep=is_deep)
-        except UnidentifiedImageError:
-            word, hint = sniff(content[:HEAD_BYTES])[1], _("Copy it again from where it came from.")
-            if is_deep and not deep.is_installed():
-                hint = _("It has more than 8 bits: install {extra}, which may read it.").format(extra=deep.EXTRA)
-            sentence = _("This is not a picture that can be read ({word}).").format(word=word)
-            raise PhotoRefused(sentence, hint=hint) from None
-        except _DECODER_ERRORS as error:
-            raise damaged(error) from None
+        if word == RAW:
+            photo = raw.develop(content, max_pixels=max_pixels, is_deep=depth is not Depth.EIGHT)
+        elif word == HEIC:
+            photo = heif.read(content, max_pixels=max_pixels, is_deep=depth is not Depth.EIGHT)
+            photo = deep.in_depth(photo, depth, is_deep=False)
+        else:
+            photo = _decode_common(content, max_pixels, depth)
+    if blocks.has_credentials(content):
+        return photo.with_note(_("without its Content Credentials, which hold for the untouched file only"))
+    return photo
+
+
+def _decode_common(content: bytes, max_pixels: int, depth: Depth) -> Photo:
+    """Decode what needs no extra."""
+    is_deep = deep.is_deep(content)
+    try:
+        return deep.in_depth(_decode_without_bombs(content, max_pixels, depth), depth, is_deep=is_deep)
+    except UnidentifiedImageError:
+        word, hint = sniff(content[:HEAD_BYTES])[1], _("Copy it again from where it came from.")
+        if is_deep and not deep.is_installed():
+            hint = _("It has more than 8 bits: install {extra}, which may read it.").format(extra=deep.EXTRA)
+        sentence = _("This is not a picture that can be read ({word}).").format(word=word)
+        raise PhotoRefused(sentence, hint=hint) from None
+    except _DECODER_ERRORS as error:
+        raise damaged(error) from None
 
 
 def _kind(content: bytes, name: str) -> str:
@@ -98,7 +105,7 @@ def _kind(content: bytes, name: str) -> str:
             hint=_("Get the photo again from where it came from, or give this file another name."),
             code=Code.WRONG_CONTENT,
         )
-    if has_raw_suffix(name) and kind is Kind.PHOTO and word != "TIFF":
+    if has_raw_suffix(name) and kind in (Kind.PHOTO, Kind.EXTRA) and word not in ("TIFF", RAW):
         raise PhotoRefused(
             _("This is a {word} picture that is called like a RAW photo.").format(word=word),
             hint=_("Give it the ending of what it is."),
@@ -133,10 +140,7 @@ def _decode(content: bytes, max_pixels: int, depth: Depth) -> Photo:
         check_size(*opened.size, max_pixels)
         frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
         read = deep.read(content, opened.info.get("icc_profile") or b"", max_pixels) if is_deep else None
-        told: Image.Image = opened
-        if read and opened.format == "PNG":  # Pillow would decode it to find out what stands behind its pixels
-            told = Image.open(io.BytesIO(as_one_pixel(content)), formats=("PNG",))
-            told.load()
+        told = _whole_header(opened, content) if read and opened.format == "PNG" else opened
         turn = _orientation(told)
         words, has_alpha, icc = read or _pixels(opened, content)
         dpi, said = _dpi(told), blocks.find(told)
@@ -150,15 +154,21 @@ def _decode(content: bytes, max_pixels: int, depth: Depth) -> Photo:
         exif=said.exif,
         xmp=said.xmp,
         iptc=said.iptc,
-        note=", ".join(_notes(content, frames)),
+        note=_("first of {count} pictures").format(count=frames) if frames > 1 else "",
     )
 
 
-def _notes(content: bytes, frames: int) -> Iterator[str]:
-    if frames > 1:
-        yield _("first of {count} pictures").format(count=frames)
-    if blocks.has_credentials(content):
-        yield _("without its Content Credentials, which hold for the untouched file only")
+def _whole_header(opened: Image.Image, content: bytes) -> Image.Image:
+    """Open a PNG for all that it says, in front of its pixels and behind them; if that is broken, for what it said.
+
+    Pillow would decode it to find out what stands behind.
+    """
+    try:
+        told = Image.open(io.BytesIO(as_one_pixel(content)), formats=("PNG",))
+        told.load()
+    except _DECODER_ERRORS:
+        return opened
+    return told
 
 
 def _pixels(opened: Image.Image, content: bytes) -> tuple[U32, bool, bytes]:
@@ -236,6 +246,4 @@ def _dpi(opened: Image.Image) -> tuple[float, float] | None:
         across, down = (float(value) for value in opened.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    # 1 is what Pillow says of a file that has numbers without a unit
-    usable = all(_DPI_LEAST <= value <= _DPI_MOST for value in (across, down))
-    return (across, down) if usable else None
+    return usable_dpi(across, down)  # 1 is what Pillow says of a file that has numbers without a unit

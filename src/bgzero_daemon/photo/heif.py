@@ -2,7 +2,7 @@
 
 import io
 import struct
-from contextlib import suppress
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -13,13 +13,15 @@ from bgzero_daemon.core.errors import Code, PhotoRefused
 from bgzero_daemon.core.extras import EXTRAS
 from bgzero_daemon.core.formats import HEIC
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.photo import colour, spaces
-from bgzero_daemon.photo.picture import U8, U16, Photo, packed
+from bgzero_daemon.photo import blocks, colour, spaces
+from bgzero_daemon.photo.picture import SIXTEEN, U8, U16, Photo, Words, packed
 from bgzero_daemon.photo.refusals import check_size, damaged
 
 _PQ, _HLG = 16, 18  # H.273, table 3
 _NCLX = b"colrnclx"
 _HEAD_BYTES = 1 << 16  # in which properties stand, before any pixels
+_EXIF_HEAD = b"Exif\0\0"
+_SAMPLES_AT_ONCE = 1 << 18
 
 
 def _libheif() -> ModuleType:
@@ -44,11 +46,15 @@ def read(content: bytes, *, max_pixels: int, is_deep: bool) -> Photo:
         check_size(width, height, max_pixels)
         icc = _profile(main.info)
         samples, icc = _samples(main, icc)
-    except (ValueError, EOFError, SyntaxError, RuntimeError, OSError, IndexError) as error:
+        said = _said(main.info)
+    except blocks.READ_ERRORS as error:
         raise damaged(error) from None
     note = _("the main one of {count} pictures").format(count=len(opened)) if len(opened) > 1 else ""
     has_alpha = samples.shape[2] in (2, 4)
-    return Photo(packed(samples), has_alpha=has_alpha, icc=icc, exif=_exif(main.info.get("exif")), note=note)
+    words = packed(samples)
+    if samples.dtype.itemsize > 1:
+        _widen(words, main.info.get("bit_depth", 16))
+    return Photo(words, has_alpha=has_alpha, icc=icc, exif=said.exif, xmp=said.xmp, iptc=said.iptc, note=note)
 
 
 def _profile(info: dict[str, Any]) -> bytes:
@@ -85,25 +91,33 @@ def _samples(main: Any, icc: bytes) -> tuple[U8 | U16, bytes]:  # noqa: ANN401 -
     width, height = main.size
     flat: U8 | U16 = np.frombuffer(main.data, np.uint16) if depth else np.frombuffer(main.data, np.uint8)
     samples = flat.reshape(height, -1)[:, : width * len(mode)].reshape(height, width, len(mode))
-    return (_straight(samples) if mode.endswith("a") else samples), colour.fitting(icc)
+    return (_straight(samples, int(main.info.get("bit_depth", 16))) if mode.endswith("a") else samples), colour.fitting(
+        icc
+    )
 
 
-def _straight(samples: U8 | U16) -> U8 | U16:
+def _straight(samples: U8 | U16, bits: int) -> U8 | U16:
+    """Take opacity out of colours. Of 16 bits only the upper `bits` are used."""
     made = samples.copy()
-    peak = np.iinfo(samples.dtype).max
+    peak = 255 if samples.dtype.itemsize == 1 else ((1 << bits) - 1) << (16 - bits)
     for row in made:
         opacity = np.maximum(row[..., -1:], 1).astype(np.float32) / peak
         row[..., :-1] = np.minimum(row[..., :-1] / opacity, peak).round()
     return made
 
 
-def _exif(block: bytes | None) -> Image.Exif | None:
-    """Read the EXIF; its orientation says nothing (ISO/IEC 23008-12, A.2.1): the file's own turns are done."""
-    exif = Image.Exif()
-    with suppress(Exception):  # whatever is odd about it, the pixels are fine
-        exif.load(block or b"")
-        exif.get_ifd(ExifTags.IFD.Exif)
-        exif.get_ifd(ExifTags.IFD.GPSInfo)
-        exif.pop(ExifTags.Base.Orientation, None)
-        return exif
-    return None
+def _widen(words: Words, bits: int) -> None:
+    """Make white and full opacity the peak, in place: of samples that have fewer than 16 bits the lowest are zero."""
+    levels = words.reshape(-1).view(SIXTEEN.sample)
+    for first in range(0, levels.size, _SAMPLES_AT_ONCE) if bits < SIXTEEN.depth else ():
+        some = levels[first : first + _SAMPLES_AT_ONCE]
+        some |= some >> np.uint16(bits)
+
+
+def _said(info: dict[str, Any]) -> blocks.Blocks:
+    """Read what it says; EXIF's orientation says nothing (ISO/IEC 23008-12, A.2.1): the file's own turns are done."""
+    found = blocks.of_tiff(bytes(info.get("exif") or b"").removeprefix(_EXIF_HEAD))
+    if found.exif is not None:
+        found.exif.pop(ExifTags.Base.Orientation, None)
+    packet = info.get("xmp")
+    return replace(found, xmp=(bytes(packet),)) if packet else found

@@ -53,6 +53,7 @@ SIXTEEN = Layout(16, np.dtype("<u2"), DEEP_WORD)
 UPRIGHT = 1
 _QUARTER_TURNS = (5, 6, 7, 8)
 _PIXELS_AT_ONCE = 1 << 16
+_DPI_LEAST, _DPI_MOST = 30, 2400
 
 
 def turned(pixels: NDArray[np.generic], turn: int) -> NDArray[np.generic]:
@@ -144,6 +145,11 @@ class Photo:
     def height_px(self) -> int:
         """Rows, upright."""
         return int(self.words.shape[0])
+
+
+def usable_dpi(across: float, down: float) -> tuple[float, float] | None:
+    """Return a resolution in pixels per inch, None for one that no photo has: 1 is what says nothing."""
+    return (across, down) if all(_DPI_LEAST <= value <= _DPI_MOST for value in (across, down)) else None
 
 
 def packed(samples: U8 | U16) -> Words:

@@ -5,7 +5,7 @@ developed pixels. Nothing here is Pillow's: it opens a RAW as a TIFF and hands o
 """
 
 import io
-from contextlib import suppress
+from typing import Any
 
 from PIL import ExifTags, Image
 
@@ -13,11 +13,13 @@ from bgzero_daemon.core.errors import PhotoRefused
 from bgzero_daemon.core.extras import EXTRAS
 from bgzero_daemon.core.formats import RAW
 from bgzero_daemon.core.texts import _
-from bgzero_daemon.photo import spaces
+from bgzero_daemon.photo import blocks, spaces
 from bgzero_daemon.photo.picture import U8, U16, Photo, packed
 from bgzero_daemon.photo.refusals import check_size, damaged
 
 _DNG_VERSION = 50706
+_TIFF_HEADS = {b"IIU\0": b"II*\0", b"IIRO": b"II*\0", b"IIRS": b"II*\0", b"MMOR": b"MM\0*"}
+"""Of Panasonic's and Olympus's TIFFs, which begin with marks of their own: what others begin with."""
 _SRGB_CURVE = (2.4, 12.92)  # LibRaw's own default is BT.709's, which is darker
 
 
@@ -26,13 +28,15 @@ def develop(content: bytes, *, max_pixels: int, is_deep: bool) -> Photo:
 
     Raises PhotoSkipped where the extra is not there, PhotoRefused for what LibRaw cannot develop, MemoryError.
     """
-    rawpy, exif = EXTRAS[RAW].load(), _exif(content)
+    rawpy, said = EXTRAS[RAW].load(), _said(content)
     try:
         with rawpy.imread(io.BytesIO(content)) as opened:
             check_size(opened.sizes.width, opened.sizes.height, max_pixels)
+            if said.exif is None:
+                said = _said_by_preview(opened)
             rgb: U8 | U16 = opened.postprocess(
                 use_camera_wb=True, no_auto_bright=True, gamma=_SRGB_CURVE, output_color=rawpy.ColorSpace.sRGB,
-                output_bps=16 if is_deep else 8, adjust_maximum_thr=_trust(exif),
+                output_bps=16 if is_deep else 8, adjust_maximum_thr=_trust(said.exif),
             )  # fmt: skip
     except rawpy.LibRawFileUnsupportedError:
         raise PhotoRefused(
@@ -43,7 +47,11 @@ def develop(content: bytes, *, max_pixels: int, is_deep: bool) -> Photo:
         raise MemoryError from None
     except rawpy.LibRawError as error:
         raise damaged(error.args[0] if error.args else error) from None
-    return Photo(packed(rgb), icc=spaces.profile(spaces.SRGB), exif=exif)
+    except blocks.READ_ERRORS as error:
+        raise damaged(error) from None
+    if said.exif is not None:
+        said.exif.pop(ExifTags.Base.Orientation, None)  # it is turned already
+    return Photo(packed(rgb), icc=spaces.profile(spaces.SRGB), exif=said.exif, xmp=said.xmp, iptc=said.iptc)
 
 
 def _trust(exif: Image.Exif | None) -> float:
@@ -55,14 +63,16 @@ def _trust(exif: Image.Exif | None) -> float:
     return 0.0 if exif is not None and _DNG_VERSION in exif else 0.75
 
 
-def _exif(content: bytes) -> Image.Exif | None:
-    """Read the first directory of a RAW that is a TIFF, which most are; none of its pixels."""
-    exif = Image.Exif()
-    with suppress(Exception):  # Pillow's reader meets directories that nobody made for it
-        exif.load(content)
-        exif.get_ifd(ExifTags.IFD.Exif)
-        exif.get_ifd(ExifTags.IFD.GPSInfo)
-        exif.pop(ExifTags.Base.Orientation, None)  # it is turned already
-        exif.fp.close()  # it would hold all of the content
-        return exif
-    return None
+def _said(content: bytes) -> blocks.Blocks:
+    """Read the first directory of a RAW that is a TIFF, which most are."""
+    head = _TIFF_HEADS.get(content[:4])
+    return blocks.of_tiff(head + content[4:] if head else content)
+
+
+def _said_by_preview(opened: Any) -> blocks.Blocks:  # noqa: ANN401 - a package without types
+    """Read what the embedded JPEG says, or LibRaw of one that says nothing; none of its pixels."""
+    try:
+        with Image.open(io.BytesIO(opened.extract_thumb().data), formats=("JPEG",)) as preview:
+            return blocks.find(preview)
+    except Exception:  # noqa: BLE001 - there may be none, or none that is a JPEG
+        return blocks.Blocks()
