@@ -13,6 +13,7 @@ import pytest
 
 from bgzero_daemon.core.crash import VARIABLE
 from tests.cards.card import card, raw, stamp, times_of_reading, tree_hash
+from tests.extras import without
 from tests.home import Daemon, Home, photo, until
 
 
@@ -155,6 +156,46 @@ def test_only_photos_are_taken_and_no_link_is_followed(home: Home, tmp_path: Pat
     os.mkfifo(folder / "pipe.jpg")
     bring(home, source)
     assert names(home.inbox) == ["IMG_0001.JPG"]
+
+
+def test_folder_for_photos_that_is_a_link_leads_nowhere(home: Home, tmp_path: Path) -> None:
+    """A stick whose DCIM points into the home folder brings none of its photos."""
+    photo(tmp_path / "home" / "secret.jpg")
+    (source := tmp_path / "card").mkdir()
+    (source / "DCIM").symlink_to(tmp_path / "home")
+    assert counts(bring(home, source)) == (0, 0, 0, 0)
+
+
+def test_times_that_are_all_an_hour_later_make_nothing_new(home: Home, tmp_path: Path) -> None:
+    """FAT in winter: what was imported in summer is known, unread; what is new, and what is at another time, is not."""
+    source = card(tmp_path / "card", 4)
+    bring(home, source)
+    folder = source / "DCIM" / "100CANON"
+    for number in (1, 2, 3, 4):
+        file = folder / f"IMG_000{number}.JPG"
+        seconds = file.stat().st_mtime + (-3600 if number < 4 else -3700)
+        os.utime(file, (seconds, seconds))
+        if number < 4:
+            file.write_bytes(bytes(file.stat().st_size))  # whoever reads it finds something new
+            os.utime(file, (seconds, seconds))
+    photo(folder / "IMG_0005.JPG", (80, 40), 5)
+    assert counts(bring(home, source)) == (2, 3, 1, 1)
+    assert names(home.inbox) == [f"IMG_000{number}.JPG" for number in (1, 2, 3, 4, 5)]
+
+
+def test_photo_of_another_card_in_the_same_place_is_not_taken_for_the_one_that_was_counted(
+    home: Home, tmp_path: Path
+) -> None:
+    """It has the path, and is another: left for the next import, which counts anew."""
+    source = card(tmp_path / "card", 2)
+    with home.started("import", source, "--to", home.inbox, **{VARIABLE: "import-copied:1:STOP"}) as run:
+        wait_until_stopped(run)
+        photo(source / "DCIM" / "100CANON" / "IMG_0002.JPG", (99, 40), 7)
+        run.process.send_signal(signal.SIGCONT)
+        assert run.process.wait(60) == 4
+        assert "IMG_0002.JPG: it has changed since the photos were counted" in run.log
+    assert names(home.inbox) == ["IMG_0001.JPG"]
+    assert counts(bring(home, source)) == (1, 1, 1, 0)
 
 
 def test_names_of_any_bytes_come_through(home: Home, tmp_path: Path) -> None:
@@ -304,9 +345,14 @@ def test_mistakes_are_told_in_a_sentence(home: Home, tmp_path: Path) -> None:
         ((source, "--to", tmp_path / "nothing"), 1, b"is not there"),
         ((home.inbox, "--to", home.inbox), 2, b"lie in each other"),
         ((tmp_path, "--to", home.inbox), 2, b"lie in each other"),
+        ((source, "--to", source / "MISC"), 2, b"lie in each other"),
+        ((source, "--to", home.inbox, "--since", ""), 2, b"is no moment"),
+        ((source, "--to", home.inbox, "--since", "9999-12-31T23:59:59"), 0, b""),
+        ((source, "--to", home.inbox, "--since", "0001-01-01", "--dry-run"), None, b""),
     ):
         done = home.bgzero("import", *arguments)
-        assert (done.returncode, said in done.stderr, b"Traceback" in done.stderr) == (code, True, False), done.stderr
+        assert code in (done.returncode, None)
+        assert (said in done.stderr, b"Traceback" in done.stderr) == (True, False), done.stderr
     assert names(home.inbox) == []
 
 
@@ -325,6 +371,18 @@ def test_inbox_is_the_configured_one(home: Home, tmp_path: Path) -> None:
     config.write_text(folder.format(home.inbox, home.outbox) + folder.format(home.root / "in2", home.outbox))
     done = home.bgzero("import", source, "--again")
     assert (done.returncode, b"Name one with --to" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("pair", "suffixes"), [("both", ["CR3", "JPG"]), ("raw", ["CR3", "JPG"]), ("jpeg", ["JPG"])])
+def test_inbox_gets_what_it_is_to_cut(home: Home, tmp_path: Path, pair: str, suffixes: list[str]) -> None:
+    """By the configuration; the JPEG too where RAW is wanted and nobody here can read it."""
+    home.env |= without(home.root / "hidden", "rawpy", python_path=home.env.get("PYTHONPATH", ""))
+    source = card(tmp_path / "card", 1, pairs=True)
+    config = home.root / "config" / "bgzero" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(f'[watch]\npair = "{pair}"\n')
+    assert home.bgzero("import", source).returncode == 0
+    assert names(home.root / "home" / "Pictures" / "Inbox") == [f"IMG_0001.{suffix}" for suffix in suffixes]
 
 
 def test_progress_is_a_line_for_each_quarter_where_nobody_looks(home: Home, tmp_path: Path) -> None:

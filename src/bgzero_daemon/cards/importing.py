@@ -25,6 +25,7 @@ from bgzero_daemon.cards.copying import (
     trouble,
 )
 from bgzero_daemon.cards.memory import Memory, Named
+from bgzero_daemon.cards.seen import Seen
 from bgzero_daemon.cards.source import Card, Found
 from bgzero_daemon.core import crash
 from bgzero_daemon.core.durable import fsync_folder
@@ -112,13 +113,13 @@ def plan(
     """
     photos, unreadable = card.photos()
     chosen = set(wanted((found.path for found in photos), pair))
-    known = set() if is_again else memory.of_card(card.identity)
+    known = Seen(() if is_again else memory.of_card(card.identity), photos)
     new: list[Found] = []
     seen = older = 0
     for found in sorted(photos, key=lambda found: (found.moment, found.path)):
         if found.path not in chosen:
             continue
-        if (found.path, found.size_bytes, found.moment) in known:
+        if found in known:
             seen += 1
         elif since is not None and found.mtime_ns / 1e9 < since:
             older += 1
@@ -138,8 +139,9 @@ class Importer:
             for named in memory.named(inbox):
                 self._settle(named)
             for left in [*leftovers(inbox)]:
-                if is_of(left, memory.mark) or time.time() - left.stat().st_mtime > _OLD_SECONDS:
-                    sweep(left)
+                with contextlib.suppress(FileNotFoundError):  # another account's import has ended just now
+                    if is_of(left, memory.mark) or time.time() - left.lstat().st_mtime > _OLD_SECONDS:
+                        sweep(left)
             for name in os.listdir(inbox):
                 self._stems.setdefault(stem_of(name), set()).add(name)
         except OSError as error:

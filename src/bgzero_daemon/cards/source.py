@@ -1,6 +1,7 @@
 """A card or folder with photos, opened for reading alone: not even the times of its last reading change."""
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -46,9 +47,7 @@ class Card:
                 raise CardError(_("{place} is not a folder.").format(place=display(place)))
             mount = mount_of(named)
             self.root = mount.point if mount else "/"
-            self.top = next(
-                (top for name in ("DCIM", "dcim") if os.path.isdir(top := os.path.join(named, name))), named
-            )
+            self.named, self.top = named, photo_folder(named) or named
             self.identity = _identity(self.root)
             self._mark = _mark(self.top)
         except FileNotFoundError:
@@ -94,12 +93,24 @@ class Card:
 
     @contextlib.contextmanager
     def opened(self, found: Found) -> Iterator[int]:
-        """Open a photo for reading. Raises OSError."""
+        """Open a photo for reading. Raises OSError, also where another one is there by now, as of another card."""
         descriptor = _open(self.place(found), os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
+            now = os.fstat(descriptor)
+            if (now.st_size, now.st_mtime_ns) != (found.size_bytes, found.mtime_ns) or not stat.S_ISREG(now.st_mode):
+                raise OSError(errno.ESTALE, _("it has changed since the photos were counted"))
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def photo_folder(place: str) -> str | None:
+    """Return the folder DCIM of a card; None where there is none. A link is none: it could lead anywhere."""
+    for name in ("DCIM", "dcim"):
+        with contextlib.suppress(OSError):
+            if stat.S_ISDIR(os.lstat(top := os.path.join(place, name)).st_mode):
+                return top
+    return None
 
 
 def _open(path: str, flags: int) -> int:

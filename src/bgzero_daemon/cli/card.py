@@ -15,6 +15,7 @@ from bgzero_daemon.cli.interrupts import end_on_sigterm
 from bgzero_daemon.cli.progress import progress
 from bgzero_daemon.cli.steer import print_json, seconds_of
 from bgzero_daemon.core.errors import Exit, InboxError, UsageError
+from bgzero_daemon.core.extras import to_bring
 from bgzero_daemon.core.names import display, to_wire
 from bgzero_daemon.core.shots import Pair
 from bgzero_daemon.core.texts import _
@@ -25,10 +26,9 @@ def bring(arguments: argparse.Namespace) -> int:
     end_on_sigterm()  # what is half done is undone
     umask = os.umask(0o077)
     os.umask(umask)
-    inbox = _inbox(arguments)
+    inbox, pair = _inbox(arguments)
     card = Card(arguments.source)
     _check_apart(card, inbox)
-    pair = Pair(arguments.pair) if arguments.pair else Pair.JPEG
     with memory(_say_waiting) as remembered:
         for note in remembered.notes:
             print(note, file=sys.stderr)
@@ -64,8 +64,9 @@ def _summed(on_bytes: Callable[[int, int | None], None], size_bytes: int) -> Cal
     return add
 
 
-def _inbox(arguments: argparse.Namespace) -> Path:
-    """Return the folder to import into, which is there. Raises BgzeroError."""
+def _inbox(arguments: argparse.Namespace) -> tuple[Path, Pair]:
+    """Return the folder to import into, which is there, and which files of a shot. Raises BgzeroError."""
+    pair = Pair(arguments.pair) if arguments.pair else Pair.JPEG
     if arguments.to:
         inbox = arguments.to
     else:
@@ -81,6 +82,8 @@ def _inbox(arguments: argparse.Namespace) -> Path:
         if not inboxes:
             raise UsageError(_("There is no inbox."), hint=_("Name one with --to."))
         (inbox,) = inboxes
+        if not arguments.pair:
+            pair = to_bring(loaded.config.folder[0].pair or loaded.config.watch.pair)
         if loaded.has_default_folders:
             try:
                 inbox.mkdir(parents=True, exist_ok=True)
@@ -90,28 +93,28 @@ def _inbox(arguments: argparse.Namespace) -> Path:
                 ) from error
     if not os.path.isdir(inbox):
         raise InboxError(_("The inbox {folder} is not there.").format(folder=display(inbox)))
-    return Path(os.path.realpath(inbox))
+    return Path(os.path.realpath(inbox)), pair
 
 
 def _check_apart(card: Card, inbox: Path) -> None:
-    top = Path(card.top)
-    if inbox == top or inbox.is_relative_to(top) or top.is_relative_to(inbox):
+    top = Path(card.named)
+    if inbox.is_relative_to(top) or Path(card.top).is_relative_to(inbox):
         raise UsageError(
             _("{source} and the inbox {folder} lie in each other.").format(source=display(top), folder=display(inbox)),
             hint=_("Name a card or a folder outside the inbox."),
         )
 
 
-def _since(text: str, remembered: Memory, card: Card) -> float | None:
+def _since(text: str | None, remembered: Memory, card: Card) -> float | None:
     """Read a moment: a date, with a time too, a span that ends now, or the last import. Raises UsageError."""
-    if not text:
+    if text is None:
         return None
     if text == "last":
         newest = remembered.newest(card.identity)
         return None if newest is None else newest + 2.0  # moments are told by two seconds
     try:
         return datetime.fromisoformat(text).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):  # or a year that clocks do not have
         pass
     try:
         return time.time() - seconds_of(text)

@@ -17,10 +17,10 @@ def add_import(verbs: Verbs, common: Parser, configured: Parser) -> None:
     bring.add_argument("--to", type=Path, metavar="DIR", help=_("inbox to bring them to; without, the configured one"))
     bring.add_argument(
         "--pair", choices=[pair.value for pair in Pair],
-        help=_("which files of a shot that has a RAW and a JPEG are copied"),
+        help=_("which files of a shot that has a RAW and a JPEG are copied; unset: what the inbox is to cut"),
     )  # fmt: skip
     bring.add_argument(
-        "--since", metavar="TIME", default="",
+        "--since", metavar="TIME",
         help=_("only photos from then on: 2026-11-24, 1d for the last day, last for those after the last import"),
     )  # fmt: skip
     bring.add_argument("--dry-run", action="store_true", help=_("count only"))

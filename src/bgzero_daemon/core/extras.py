@@ -14,6 +14,7 @@ from types import ModuleType
 from bgzero_daemon.core.errors import Code, PhotoSkipped
 from bgzero_daemon.core.formats import HEIC, RAW
 from bgzero_daemon.core.packages import pip
+from bgzero_daemon.core.shots import Pair
 from bgzero_daemon.core.texts import _
 
 _PROGRAM = "bgzero-daemon"
@@ -95,3 +96,11 @@ def lacking(word: str) -> PhotoSkipped:
         hint=_("To have them cut: {command}").format(command=extra.command),
         code=Code.LATER_KIND,
     )
+
+
+def to_bring(pair: Pair) -> Pair:
+    """Return which files of a shot an inbox needs in which `pair` says what is cut.
+
+    The developed ones, too, where RAW files are wanted and cannot be read: then they are cut.
+    """
+    return Pair.BOTH if pair is Pair.RAW and not EXTRAS[RAW].is_there else pair
