@@ -108,6 +108,31 @@ def test_last_day_alone_can_be_had_and_a_failure_has_a_sentence(home: Home, tmp_
         (home.root / "away").rename(home.inbox)
 
 
+def test_card_that_waits_for_an_answer_comes_when_nobody_is_asked_any_more(home: Home, tmp_path: Path) -> None:
+    """And the disk on which the inbox is, photos or not, is no card."""
+    need_namespace()
+    disk = card(tmp_path / "disk")
+    (disk / "Inbox").mkdir()
+    config = home.root / "config" / "bgzero" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[watch]\ncards = "ask"\n')
+    begin = command(home)
+    begin[-1] = (
+        begin[-1]
+        .replace("; exec", f"; mount --bind {disk} '{OTHER}'; exec")
+        .replace(str(home.inbox), f"'{OTHER}/Inbox'")
+    )
+    with home.started_by(begin) as daemon:
+        until(lambda: "Drop photos" in daemon.log, lambda: daemon.log)
+        put_in(daemon, card(tmp_path / "card"))
+        wait_for(home, daemon, lambda found: found == [("EOS_DIGITAL", "new", 3)])
+        config.write_text('[watch]\ncards = "auto"\n')
+        assert home.bgzero("reload").returncode == 0
+        wait_for(home, daemon, lambda found: found == [("EOS_DIGITAL", "imported", 0)])
+        assert "3 photos were imported" in daemon.log
+        assert "The card NO NAME" not in daemon.log
+
+
 @pytest.mark.parametrize("first", ["auto", "off"])
 def test_cards_are_imported_by_themselves_or_not_looked_at(home: Home, tmp_path: Path, first: str) -> None:
     """What has no DCIM is no card. A changed configuration holds at once, for a card that is in already, too."""

@@ -33,7 +33,7 @@ def mounts(table: Path = TABLE) -> list[tuple[bytes, Mount]]:
     That is all but its options: the kernel gives a number to the next mount as soon as it is free. Raises OSError.
     """
     found = []
-    for line in table.read_bytes().splitlines():
+    for line in filter(None, table.read_bytes().split(b"\n")):  # a name may have a \r: only \n is always escaped
         fields, _dash, rest = line.partition(b" - ")
         columns, kinds = fields.split(b" ")[:5], rest.split(b" ")[:2]
         point = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), columns[4])

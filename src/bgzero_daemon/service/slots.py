@@ -12,16 +12,19 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bgzero_daemon.cards.source import photo_folder
 from bgzero_daemon.core.errors import BgzeroError
-from bgzero_daemon.core.mounts import TABLE, mounts
+from bgzero_daemon.core.extras import to_bring
+from bgzero_daemon.core.mounts import TABLE, Mount, mounts
 from bgzero_daemon.core.names import display, from_wire, to_wire
+from bgzero_daemon.core.shots import Pair
 from bgzero_daemon.core.texts import _, n_
-from bgzero_daemon.settings.schema import Config
+from bgzero_daemon.settings.schema import Config, Folder
 from bgzero_daemon.wire.snapshot import Card
 
 log = logging.getLogger(__name__)
@@ -41,6 +44,15 @@ class _Slot:
     lock: threading.Lock = field(default_factory=threading.Lock)  # one process at a time reads it
 
 
+def places(table: Iterable[tuple[bytes, Mount]]) -> dict[bytes, str]:
+    """Return where cards may be, of all mounts. What a look would mount or ask another machine for is left out."""
+    return {
+        mark: mount.point
+        for mark, mount in table
+        if mount.point.startswith(_ROOTS) and not mount.is_remote and mount.kind != "autofs"
+    }
+
+
 class Slots:
     """`on_change` is called from any thread when `told` has become another."""
 
@@ -49,7 +61,8 @@ class Slots:
         self._lock = threading.Lock()
         self._slots: dict[bytes, _Slot] = {}
         self._mode = "off"
-        self._options: tuple[str, ...] = ()
+        self._folder: Folder | None = None
+        self._pair = Pair.JPEG
         self._ear, self._mouth = os.pipe()
         os.set_blocking(self._ear, False)
         os.set_blocking(self._mouth, False)
@@ -64,7 +77,8 @@ class Slots:
 
     def follow(self, config: Config) -> None:
         """Go by this configuration from now on; photos go into its first inbox."""
-        self._options = ("--to", str(config.folder[0].inbox))
+        self._folder = config.folder[0]
+        self._pair = config.folder[0].pair or config.watch.pair
         self._mode = config.watch.cards
         self._nudge()
 
@@ -80,11 +94,10 @@ class Slots:
             slot = next((slot for slot in self._slots.values() if slot.point == path and slot.card), None)
         if slot is None or slot.card is None:
             raise BgzeroError(_("No card with new photos is mounted at {path}.").format(path=display(path)))
-        if slot.card.state != "importing":
-            if wanted in _ANSWERS:
-                self._begin(slot, self._import, _ANSWERS[wanted])
-            else:
-                self._tell(slot, replace(slot.card, state="declined"))
+        if wanted in _ANSWERS:
+            self._bring(slot, _ANSWERS[wanted], of=("new", "declined", "imported", "failed"))
+        elif slot.card.state != "importing":
+            self._tell(slot, replace(slot.card, state="declined"))
         return {"state": slot.card.state}
 
     def close(self) -> None:
@@ -108,9 +121,13 @@ class Slots:
     def _live(self) -> None:
         with open(TABLE, "rb") as table:
             poll = select.poll()
-            poll.register(table, select.POLLPRI | select.POLLERR)
             poll.register(self._ear, select.POLLIN)
             while not self._is_over:
+                if self._mode == "off":  # nothing wakes us then but a changed configuration
+                    with suppress(KeyError):
+                        poll.unregister(table)
+                else:
+                    poll.register(table, select.POLLPRI | select.POLLERR)
                 try:
                     self._look()
                 except Exception:  # a mistake of ours may cost a card, not all that follow
@@ -121,25 +138,32 @@ class Slots:
 
     def _look(self) -> None:
         """Compare the table with the cards that are known: one that was put in again is another."""
-        found = {
-            mark: mount.point
-            for mark, mount in mounts()
-            if self._mode != "off" and mount.point.startswith(_ROOTS) and not mount.is_remote
-        }
+        mode = self._mode
+        found = {} if mode == "off" else places(mounts())
         with self._lock:
             gone = [slot for mark, slot in self._slots.items() if mark not in found]
             new = {mark: _Slot(point) for mark, point in found.items() if mark not in self._slots}
             self._slots = {mark: slot for mark, slot in self._slots.items() if mark in found} | new
+            slots = [*self._slots.values()]
         if any(slot.card for slot in gone):
             self._on_change()
         for slot in new.values():
             self._begin(slot, self._count)
+        for slot in slots if mode == "auto" else ():  # it was "ask" when they came
+            self._bring(slot)
 
     def _begin(self, slot: _Slot, deed: Callable[..., None], *arguments: str) -> None:
         """Have something done about a card in a thread of its own: nobody waits for a card."""
-        if deed == self._import and slot.card:
-            self._tell(slot, replace(slot.card, state="importing"))
         threading.Thread(target=self._do, args=(slot, deed, *arguments), name="bgzero-card", daemon=True).start()
+
+    def _bring(self, slot: _Slot, since: str = "", *, of: Collection[str] = ("new",)) -> None:
+        """Have a card imported that is in one of these states, by the first who wants it."""
+        with self._lock:
+            if slot.card is None or slot.card.state not in of:
+                return
+            slot.card = replace(slot.card, state="importing")
+        self._on_change()
+        self._begin(slot, self._import, since)
 
     def _do(self, slot: _Slot, deed: Callable[..., None], *arguments: str) -> None:
         try:
@@ -154,8 +178,10 @@ class Slots:
         self._on_change()
 
     def _count(self, slot: _Slot) -> None:
-        if not any(os.path.isdir(os.path.join(slot.point, name)) for name in ("DCIM", "dcim")):
+        if photo_folder(slot.point) is None:
             return
+        if self._folder and Path(os.path.realpath(self._folder.inbox)).is_relative_to(slot.point):
+            return  # the disk with the inbox on it is no card
         told, said, _code = self._ask(slot, "--dry-run")
         name, path = display(os.path.basename(slot.point)), to_wire(slot.point)
         if told is None:
@@ -164,7 +190,7 @@ class Slots:
             self._tell(slot, Card(name, path, "new", new))
             log.info(_("The card %s: %s"), name, n_("{count} new photo", "{count} new photos", new))
             if self._mode == "auto":
-                self._begin(slot, self._import, "")
+                self._bring(slot)
 
     def _import(self, slot: _Slot, since: str = "") -> None:
         card = slot.card
@@ -183,6 +209,7 @@ class Slots:
 
     def _ask(self, slot: _Slot, *options: str) -> tuple[dict[str, object] | None, str, int]:
         """Run `bgzero import`. Returns what it told, what it said of troubles, and its exit status."""
+        assert self._folder  # nothing is looked at before there is a configuration
         command = [
             sys.executable,
             "-P",
@@ -190,7 +217,10 @@ class Slots:
             "bgzero_daemon",
             "import",
             slot.point,
-            *self._options,
+            "--to",
+            str(self._folder.inbox),
+            "--pair",
+            to_bring(self._pair),
             "--json",
             *options,
         ]
@@ -198,6 +228,8 @@ class Slots:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path("/")
         )
         slot.process = process
+        if self._is_over:  # whoever ends processes may have come too early for this one
+            process.terminate()
         out, err = process.communicate()
         slot.process = None
         lines = [line for line in err.decode(errors="replace").splitlines() if " % " not in line]
