@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.extras import without
 from tests.fault.oracle import tag_of
-from tests.home import Home, until
+from tests.home import Home, photo, until
 from tests.photo.dng import dng
 
 _HEIC_HEAD = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
@@ -64,6 +64,23 @@ def test_photos_that_were_skipped_are_cut_once_the_extra_is_there(home: Home, is
         (hidden / "installed").touch()
         assert b"3 cut" in home.once().stderr
         assert home.visible() == wanted
+
+
+def test_raw_whose_jpeg_was_cut_meanwhile_stays_covered_once_the_extra_is_there(home: Home) -> None:
+    """Skipped for want of the extra, then its JPEG came and was cut: one cut-out of the shot."""
+    pytest.importorskip("rawpy", reason="RAW: the extra [raw] is not installed")
+    (home.inbox / "a.dng").write_bytes(dng(scene()))
+    home.env |= without(hidden := home.root / "hidden", "rawpy", python_path=home.env.get("PYTHONPATH", ""))
+    home.env |= {"BGZERO_WATCH__PAIR_WAIT": "0"}
+    with home.daemon() as daemon:
+        until(lambda: "a.dng: skipped" in daemon.log, lambda: daemon.log)
+        photo(home.inbox / "a.jpg")
+        daemon.wait_for("a.png")
+        (hidden / "installed").touch()
+        (home.inbox / "d.dng").write_bytes(dng(scene()))
+        daemon.wait_for("d.png")
+        until(lambda: "a.dng: covered by a.jpg" in daemon.log, lambda: daemon.log)
+    assert home.visible() == ["a.png", "d.png"]
 
 
 def test_raw_is_cut_at_the_size_of_its_sensor_inside_the_closed_sandbox(home: Home) -> None:

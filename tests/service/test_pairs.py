@@ -344,6 +344,19 @@ def test_somebodys_wish_is_not_covered(house: House) -> None:
     assert [rel for _when, rel in house.cut] == [JPEG, RAW]
 
 
+def test_what_comes_and_goes_before_the_gate_leaves_no_trace(house: House) -> None:
+    """Programs that write and rename: after a year of them nothing has grown."""
+    for number in range(50_000):
+        house.pairs.note_change(PhotoKey(0, f"{number}.jpg"), 0.0)
+    assert len(house.pairs._coming) <= 20_001
+    house.arrive(RAW)
+    house.arrive(JPEG, writing=5)
+    for number in range(20_000):
+        house.pairs.note_change(PhotoKey(0, f"{number}.jpg"), 0.0)
+    house.pass_time(100)
+    assert house.told() == {JPEG: "done", RAW: JPEG}, "what is at the gate is kept in mind"
+
+
 def test_what_is_no_photo_never_waits(house: House) -> None:
     """A text is looked at by the worker's side at once."""
     house.arrive("trip/IMG_1.txt")

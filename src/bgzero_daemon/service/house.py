@@ -149,8 +149,9 @@ class House:
         self.reopen_for_extras()
 
     def reopen_for_extras(self) -> int:
-        """Forget photos that were skipped for want of an extra that is there now: they arrive anew, and others of their
-        shots may cover them. Returns how many.
+        """Have photos arrive anew that were skipped for want of an extra that is there now. Returns how many.
+
+        Anew, as another file of their shot may have been cut meanwhile, and covers them.
         """
         former, found = self.ledger.note("extras"), " ".join(extras.installed())
         if former == found:

@@ -58,6 +58,7 @@ class Pairs:
     _order: int = 0
     _active: dict[str, float] = field(default_factory=dict)  # folders in which something waits, and their last change
     _coming: dict[Shot, dict[PhotoKey, bool]] = field(default_factory=dict)  # True: behind the gate already
+    _most_coming: int = _MOST_WAITING
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __len__(self) -> int:
@@ -78,6 +79,18 @@ class Pairs:
         if self.pairing.pair is not Pair.BOTH and is_photo(key.rel) and self.pairing.is_preferred(key.rel):
             with self._lock:
                 self._coming.setdefault(shot_of(key.rel), {})[key] = is_behind
+                if len(self._coming) > self._most_coming:
+                    self._sweep()
+
+    def _sweep(self) -> None:
+        """Forget what went away before the gate; nobody asked after it."""
+        for shot, mates in [*self._coming.items()]:
+            kept = {mate: is_behind for mate, is_behind in mates.items() if is_behind or self.is_at_gate(mate)}
+            if kept:
+                self._coming[shot] = kept
+            else:
+                del self._coming[shot]
+        self._most_coming = max(_MOST_WAITING, 2 * len(self._coming))
 
     def note_through(self, key: PhotoKey) -> bool:
         """A file was written down. From any thread. Returns whether somebody may have waited for that."""
