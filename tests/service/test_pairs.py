@@ -350,7 +350,7 @@ def test_what_comes_and_goes_before_the_gate_leaves_no_trace(house: House) -> No
         house.pairs.note_change(PhotoKey(0, f"{number}.jpg"), 0.0)
     assert len(house.pairs._coming) <= 20_001
     house.arrive(RAW)
-    house.arrive(JPEG, writing=5)
+    house.arrive(JPEG, writing=50)
     for number in range(20_000):
         house.pairs.note_change(PhotoKey(0, f"{number}.jpg"), 0.0)
     house.pass_time(100)
