@@ -131,6 +131,11 @@ def test_card_that_waits_for_an_answer_comes_when_nobody_is_asked_any_more(home:
         wait_for(home, daemon, lambda found: found == [("EOS_DIGITAL", "imported", 0)])
         assert "3 photos were imported" in daemon.log
         assert "The card NO NAME" not in daemon.log
+        take_out(daemon)
+        wait_for(home, daemon, lambda found: not found)
+        (tmp_path / "card" / "DCIM" / "100CANON").rename(tmp_path / "card" / "DCIM" / "101CANON")
+        put_in(daemon, tmp_path / "card")  # nothing is left to ask about where all of it was here already
+        wait_for(home, daemon, lambda found: found == [("EOS_DIGITAL", "imported", 0)])
 
 
 @pytest.mark.parametrize("first", ["auto", "off"])

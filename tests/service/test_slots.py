@@ -1,15 +1,20 @@
 """Where cards may be, and what is left alone: parts of the daemon's watch over cards, without a daemon."""
 
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
+
+import pytest
 
 from bgzero_daemon.core.mounts import mount_of, mounts
 from bgzero_daemon.service.slots import Slots, _Slot, places
 from bgzero_daemon.settings.schema import Config, Folder
 from tests.cards.card import card
 from tests.fault.space import need_namespace
+from tests.home import until
 
 _TABLE = rb"""22 1 8:2 / / rw,relatime shared:1 - ext4 /dev/sda2 rw
 40 22 0:41 / /media/me/lazy rw shared:2 - autofs systemd-1 rw,fd=52,direct
@@ -68,12 +73,26 @@ def test_watch_that_is_off_is_not_woken_by_mounts(tmp_path: Path) -> None:
     assert done.stdout.split() == [b"2", b"True"], done.stderr
 
 
-def test_import_that_begins_as_the_daemon_ends_is_ended(tmp_path: Path) -> None:
-    """Whoever ends them may have looked a moment before."""
+@pytest.mark.parametrize("is_late", [False, True])
+def test_no_import_outlives_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_late: bool) -> None:
+    """Not of a card that is out again, nor one that begins when whoever ends them has looked already."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     (inbox := tmp_path / "in").mkdir()
+    (tmp_path / "bgzero").mkdir(mode=0o700)
     slots = Slots(lambda: None)
     slots.follow(Config(folder=(Folder(inbox=inbox, outbox=tmp_path / "out"),)))
-    slots.close()
-    _told, _said, code = slots._ask(_Slot(str(card(tmp_path / "card"))))
-    assert code
+    codes: list[int] = []
+    slot = _Slot(str(card(tmp_path / "card")))
+    ask = threading.Thread(target=lambda: codes.append(slots._ask(slot)[2]), daemon=True)
+    with open(tmp_path / "bgzero" / "imports.lock", "wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # another import, that takes long
+        if is_late:
+            slots.close()
+        ask.start()
+        if not is_late:
+            until(lambda: slots._processes, "the import did not begin")
+            slots.close()
+        ask.join(60)
+        assert not ask.is_alive()
+    assert codes[0]
     assert os.listdir(inbox) == []

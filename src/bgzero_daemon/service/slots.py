@@ -40,7 +40,6 @@ class _Slot:
 
     point: str
     card: Card | None = None
-    process: "subprocess.Popen[bytes] | None" = None
     lock: threading.Lock = field(default_factory=threading.Lock)  # one process at a time reads it
 
 
@@ -60,6 +59,7 @@ class Slots:
         self._on_change = on_change
         self._lock = threading.Lock()
         self._slots: dict[bytes, _Slot] = {}
+        self._processes: set[subprocess.Popen[bytes]] = set()  # of cards that are out again, too
         self._mode = "off"
         self._folder: Folder | None = None
         self._pair = Pair.JPEG
@@ -105,7 +105,7 @@ class Slots:
         self._is_over = True
         self._nudge()
         with self._lock:
-            processes = [slot.process for slot in self._slots.values() if slot.process]
+            processes = [*self._processes]
         for process in processes:
             process.terminate()
         for process in processes:
@@ -198,13 +198,14 @@ class Slots:
         told, said, code = self._ask(slot, *(["--since", since] if since else []))
         if self._is_over:
             return
-        count = int(str(told["imported"])) if told else 0
+        count, known = (int(str(told[word])) if told else 0 for word in ("imported", "known"))
+        card = replace(card, new=max(0, card.new - count - known))  # what came from another card is new no more
         if code or told is None:
             self._tell(slot, replace(card, state="failed", sentence=said))
             log.warning(_("The card %s: %s"), card.name, said)
             return
         sentence = n_("{count} photo was imported.", "{count} photos were imported.", count)
-        self._tell(slot, replace(card, state="imported", new=max(0, card.new - count), sentence=sentence))
+        self._tell(slot, replace(card, state="imported", sentence=sentence))
         log.info(_("The card %s: %s"), card.name, sentence)
 
     def _ask(self, slot: _Slot, *options: str) -> tuple[dict[str, object] | None, str, int]:
@@ -227,11 +228,13 @@ class Slots:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path("/")
         )
-        slot.process = process
+        with self._lock:
+            self._processes.add(process)
         if self._is_over:  # whoever ends processes may have come too early for this one
             process.terminate()
         out, err = process.communicate()
-        slot.process = None
+        with self._lock:
+            self._processes.discard(process)
         lines = [line for line in err.decode(errors="replace").splitlines() if " % " not in line]
         said = " ".join(lines[-3:]).removeprefix("bgzero: ")
         try:
