@@ -127,7 +127,9 @@ def _entries(folder: str) -> Iterator[tuple[str, os.stat_result]]:
     try:
         with os.scandir(descriptor) as entries:
             for entry in entries:
-                if not entry.name.startswith("."):
+                if entry.name.startswith("."):
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # gone since the folder was read: the others are there
                     yield entry.name, entry.stat(follow_symlinks=False)
     finally:
         os.close(descriptor)
