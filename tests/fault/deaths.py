@@ -20,14 +20,19 @@ from bgzero_daemon.service.review import Review
 from tests.service.test_scheduler import Bench, cut
 
 STEPS = ("name-chosen", "linked", "unlinked", "folder-flushed", "published", "taken-back", "done-written")
-# What a cut-out does when its photo is cut again; a second try, and one that nobody asks for after the death; a look.
+# What a cut-out does when its photo is cut again; a second try, and one that nobody asks for after the death; a look;
+# another template, one that is another again after the death, and one that changes no byte of the cut-out.
 LIVES = {
     "leaves": STEPS,
     "enters": STEPS,
     "second": STEPS,
     "let-be": STEPS,
     "accepted": ("accept-written", "accept-moved", "accept-done"),
+    "moves": STEPS,
+    "moves-on": STEPS,
+    "moves-as-it-is": STEPS,
 }
+MOVES = ("moves", "moves-on", "moves-as-it-is")
 CASES = [(life, point) for life, points in LIVES.items() for point in points]
 
 
@@ -36,10 +41,11 @@ def judged(word: Confidence) -> Callable[[Task], Staged]:
     return lambda task: cut(task, word, task.recipe.model)
 
 
-def bench_of(root: Path, life: str) -> Bench:
-    """Return the bench of a life, which doubtful cut-outs are held back on; its originals move, but for `enters`."""
-    recipe = Recipe("m", check=OnCheck.REVIEW, second="s" if life in ("second", "let-be") else "")
-    return Bench(root, recipe=recipe, policy="keep" if life == "enters" else "move")
+def bench_of(root: Path, life: str, template: str = "") -> Bench:
+    """Return the bench of a life, which doubtful cut-outs are held back on; originals that are to be cut again stay."""
+    second = "s" if life in ("second", "let-be") else ""
+    recipe = Recipe("m", check=OnCheck.REVIEW, second=second, template=template)
+    return Bench(root, recipe=recipe, policy="keep" if life in ("enters", *MOVES) else "move")
 
 
 def ask_again(bench: Bench, name: str, model: str = "x") -> None:
@@ -54,13 +60,17 @@ def die(root: Path, life: str, point: str) -> None:
     """Live until this point."""
     bench = bench_of(root, life)
     bench.add("a.jpg")
-    bench.turn(judged(Confidence.FINE if life == "enters" else Confidence.CHECK))
+    bench.turn(judged(Confidence.FINE if life in ("enters", *MOVES) else Confidence.CHECK))
+    if life in MOVES:
+        bench.scheduler.close()
+        bench.ledger.close()
+        bench = bench_of(root, life, "new/{stem}")
     os.environ[VARIABLE] = point
     if life == "accepted":
         Review(bench.place).accept("a.jpg")
         return
-    if life in ("leaves", "enters"):
-        ask_again(bench, "a.jpg")
+    if life in ("leaves", "enters", *MOVES):
+        ask_again(bench, "a.jpg", "" if life == "moves-as-it-is" else "x")
     bench.turn(judged(Confidence.CHECK if life == "enters" else Confidence.FINE))
 
 

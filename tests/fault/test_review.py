@@ -60,7 +60,7 @@ def goes_on(bench: Bench, word: Confidence) -> str:
         bench.ledger.close()
 
 
-@pytest.mark.parametrize(("life", "point"), [case for case in deaths.CASES if case[0] != "let-be"])
+@pytest.mark.parametrize(("life", "point"), [case for case in deaths.CASES if case[0] not in ("let-be", *deaths.MOVES)])
 def test_whatever_a_death_comes_after_there_is_one_cut_out_in_the_end(left: Path, life: str, point: str) -> None:
     """Cut again out of the review folder, or into it, by a second model, or accepted: whole, in its place, once."""
     bench = deaths.bench_of(left / f"{life}-{point}", life)
@@ -69,6 +69,16 @@ def test_whatever_a_death_comes_after_there_is_one_cut_out_in_the_end(left: Path
     assert visible(bench) == (["Review/a.png"] if life == "enters" else ["a.png"])
     is_kept = life == "enters"
     assert (bench.inbox / "a.jpg").exists() == is_kept
+
+
+@pytest.mark.parametrize(("life", "point"), [case for case in deaths.CASES if case[0] in deaths.MOVES])
+def test_cut_out_that_a_template_moves_is_in_one_place_after_a_death(left: Path, life: str, point: str) -> None:
+    """The former one goes, also where both are the same, or the template is another one by now."""
+    folder = "third" if life == "moves-on" and point != "done-written" else "new"
+    template = "third/{stem}" if life == "moves-on" else "new/{stem}"
+    bench = deaths.bench_of(left / f"{life}-{point}", life, template)
+    assert goes_on(bench, Confidence.FINE) == Confidence.FINE
+    assert visible(bench) == [f"{folder}/a.png"]
 
 
 @pytest.mark.parametrize("point", deaths.LIVES["let-be"])

@@ -21,8 +21,8 @@ U64 = st.integers(0, 2**64 - 1)
 I63 = st.integers(-(2**62), 2**62)
 NAMES = st.binary(min_size=1, max_size=40).filter(lambda raw: b"\0" not in raw).map(os.fsdecode)
 MARK = Fingerprint(1, 2, 3, 4, 5)
-WITHOUT_SHOTS = "DROP INDEX photo_shot;" + "".join(
-    f"ALTER TABLE photo DROP COLUMN {name};" for name in ("shot", "covered_by")
+WITHOUT_VERSION_5 = "DROP INDEX photo_shot; DROP INDEX photo_former;" + "".join(
+    f"ALTER TABLE photo DROP COLUMN {name};" for name in ("shot", "covered_by", "home", "former", "former_home")
 )
 
 
@@ -191,7 +191,7 @@ def test_ledger_without_doubts_gets_them_and_keeps_its_decisions(tmp_path: Path)
     old.executescript(
         "DROP INDEX photo_confidence; ALTER TABLE photo DROP COLUMN confidence; ALTER TABLE photo DROP COLUMN doubt;"
         "ALTER TABLE photo DROP COLUMN wanted_edges;"
-        f"{WITHOUT_SHOTS} PRAGMA user_version = 3;"
+        f"{WITHOUT_VERSION_5} PRAGMA user_version = 3;"
     )
     old.close()
     ledger = Ledger(file, ["/in"])
@@ -254,7 +254,7 @@ def test_ledger_without_shots_learns_them_from_its_paths(tmp_path: Path) -> None
         ledger.put("/in", rel, decided_now(Record(MARK, JobState.WAITING), JobState.DONE))
     ledger.close()
     old = sqlite3.connect(file, isolation_level=None)
-    old.executescript(f"{WITHOUT_SHOTS} PRAGMA user_version = 4;")
+    old.executescript(f"{WITHOUT_VERSION_5} PRAGMA user_version = 4;")
     old.close()
     ledger = Ledger(file, ["/in"])
     assert [rel for rel, _record in ledger.shot_mates("/in", "a/IMG_1.CR3")] == ["a/IMG_1.JPG", "a/img_1.cr3"]

@@ -17,7 +17,8 @@ FILE = paths.shipped("config", "config.toml")
 TEXT = FILE.read_text(encoding="utf-8")
 # "#key = value" and "#[[folder]]" are what a user uncomments; prose has a space behind the #.
 UNCOMMENTED = re.sub(r"^#(?=[a-z_]+ = |\[\[)", "", TEXT, flags=re.MULTILINE)
-EXAMPLES = {"inbox", "outbox", "model", "metadata", "png", "edges", "depth", "no_subject", "check", "pair", "done"}
+KEYS = ("model", "metadata", "png", "edges", "depth", "no_subject", "check", "template", "pair")
+EXAMPLES = {"inbox", "outbox", "done", *KEYS}
 TABLES = {name: field.default for name, field in Config.model_fields.items() if name not in ("folder", "version")}
 
 
@@ -58,6 +59,7 @@ def test_folder_example_shows_defaults_and_existing_names() -> None:
     assert folder["depth"] == Config().output.depth
     assert folder["no_subject"] == Config().output.no_subject
     assert folder["check"] == Config().output.check
+    assert folder["template"] == Config().output.template
     assert folder["pair"] == Config().watch.pair
     assert all(folder[key].startswith("~/") for key in ("inbox", "outbox", "done"))
 

@@ -116,6 +116,7 @@ class Task:
 class Staged:
     """A task's result: a finished PNG in the staged file, or nothing where it was dropped.
 
+    `taken` (ISO 8601, the camera's time) and `camera` are what the photo says of itself, "" where it says nothing.
     `seconds` maps each step to its wall time, `cpu_seconds` to what the whole worker used meanwhile.
     """
 
@@ -130,5 +131,7 @@ class Staged:
     note: str = ""
     confidence: Confidence = Confidence.UNKNOWN
     doubt: Doubt = Doubt.NONE
+    taken: str = ""
+    camera: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
     cpu_seconds: Mapping[str, float] = field(default_factory=dict)

@@ -77,8 +77,8 @@ def from_wire(text: str) -> str:
     return os.fsdecode(unquote_to_bytes(text))
 
 
-def cutout_names(source_name: str, suffix: str = ".png") -> list[str]:
-    """Return the output names of a photo in the order in which they are tried.
+def cutout_names(source_name: str, suffix: str = ".png", *, stem: str = "") -> list[str]:
+    """Return the output names of a photo in the order in which they are tried. `stem` is its name's own, if not given.
 
     `a.jpg` gives `a.png`, then `a.jpg.png`, then one with eight hex digits of the name's SHA-256. A
     name that would be longer than a file system takes is shortened and carries the digits too.
@@ -87,7 +87,7 @@ def cutout_names(source_name: str, suffix: str = ".png") -> list[str]:
 
     raw = os.fsencode(source_name)
     digits = hashlib.sha256(raw).hexdigest()[:8]
-    stem = os.path.splitext(source_name)[0]
+    stem = stem or os.path.splitext(source_name)[0]
     wanted = [f"{stem}{suffix}", f"{source_name}{suffix}", f"{source_name}-{digits}{suffix}"]
     fitting = [_fit(name, f"-{digits}{suffix}") for name in wanted]
     return list(dict.fromkeys(fitting))

@@ -67,7 +67,8 @@ class Recipe:
     """The settings of one cut. `model` names a card, or is the path of a weight file.
 
     `no_subject` and `check` say what becomes of a doubtful result; they change none of its bytes. `second` is the model
-    by which one that wants a look is cut once more, "" for none.
+    by which one that wants a look is cut once more, "" for none. `template` says where cut-outs go below the outbox
+    (`core.template`), "" mirrors the inbox.
     """
 
     model: str
@@ -79,3 +80,4 @@ class Recipe:
     no_subject: NoSubject = NoSubject.SKIP
     check: OnCheck = OnCheck.PUBLISH
     second: str = ""
+    template: str = ""

@@ -104,8 +104,8 @@ def build(exif: Image.Exif | None, size: tuple[int, int], *, with_private: bool)
     if exif is None:
         return Block()
     base = _chosen(exif, BASE)
-    camera = _chosen(_directory_of(exif, _EXIF), {**CAMERA, **SERIALS} if with_private else CAMERA)
-    place = _chosen(_directory_of(exif, _GPS), PLACE) if with_private else {}
+    camera = _chosen(directory_of(exif, _EXIF), {**CAMERA, **SERIALS} if with_private else CAMERA)
+    place = _chosen(directory_of(exif, _GPS), PLACE) if with_private else {}
     if not base and not camera and not place:
         return Block()
     tags = frozenset([*base, *camera, *place])
@@ -120,18 +120,20 @@ def build(exif: Image.Exif | None, size: tuple[int, int], *, with_private: bool)
 
 def rating(exif: Image.Exif | None) -> str:
     """Return the stars that cameras and Windows write into EXIF, "" without."""
-    value = _read(exif, _Base.Rating) if exif is not None else None
+    value = read(exif, _Base.Rating) if exif is not None else None
     return str(value) if isinstance(value, int) else ""
 
 
-def _directory_of(exif: Image.Exif, ifd: int) -> Mapping[int, object]:
+def directory_of(exif: Image.Exif, ifd: int) -> Mapping[int, object]:
+    """Return one of its directories, {} for one that makes no sense."""
     try:
         return exif.get_ifd(ifd)
     except READ_ERRORS:
         return {}
 
 
-def _read(values: Mapping[int, object] | Image.Exif, tag: int) -> object:
+def read(values: Mapping[int, object] | Image.Exif, tag: int) -> object:
+    """Return what is said under a tag, None for what makes no sense."""
     try:
         return values.get(tag)
     except READ_ERRORS:
@@ -142,7 +144,7 @@ def _chosen(values: Mapping[int, object] | Image.Exif, rules: _Rules) -> _Values
     """Return what there is of these tags, as far as it is what it should be."""
     found: _Values = {}
     for tag, rule in rules.items():
-        value = _read(values, tag)
+        value = read(values, tag)
         if tag == _Base.ISOSpeedRatings:
             value = _speed(value, found)
         try:

@@ -26,6 +26,8 @@ def staged(frame: work.Done, sha256: str, model: str) -> Staged:
         note=frame.note,
         confidence=frame.confidence,
         doubt=frame.doubt,
+        taken=frame.taken,
+        camera=frame.camera,
         seconds=frame.seconds,
         cpu_seconds=frame.cpu_seconds,
     )

@@ -23,7 +23,8 @@ VERSION = 5
 
 # Version 1 held decisions only. What waits, a name that was chosen, an original on its way and
 # everything for retries came with version 2, a model for single photos with version 3, what is thought of a
-# cut-out, and edges for single photos, with version 4, which files are one shot with version 5.
+# cut-out, and edges for single photos, with version 4, which files are one shot, and where a template put a cut-out,
+# with version 5.
 _STEPS = {
     1: """
 CREATE TABLE photo (
@@ -89,6 +90,10 @@ ALTER TABLE photo ADD COLUMN covered_by BLOB NOT NULL DEFAULT x'';
 ALTER TABLE photo ADD COLUMN shot BLOB NOT NULL DEFAULT x'';
 UPDATE photo SET shot = shot_key(rel);
 CREATE INDEX photo_shot ON photo (inbox, shot);
+ALTER TABLE photo ADD COLUMN home BLOB NOT NULL DEFAULT x'';
+ALTER TABLE photo ADD COLUMN former BLOB NOT NULL DEFAULT x'';
+ALTER TABLE photo ADD COLUMN former_home BLOB NOT NULL DEFAULT x'';
+CREATE INDEX photo_former ON photo (former) WHERE former != x'';
 """,
 }
 _SEALED = ", ".join(SEALED)

@@ -30,7 +30,7 @@ _PATIENCE_SECONDS = 30.0  # for photos that are being opened or published: a dea
 _WORKFORCE_TABLES = ("model", "worker", "limits")
 _SECOND = "model.second_model"  # no worker needs to know it before a photo wants it
 _CARDS = "watch.cards"
-_RECIPE_KEYS = (".model", ".metadata", ".png", ".edges", ".depth", ".no_subject", ".check")
+_RECIPE_KEYS = (".model", ".metadata", ".png", ".edges", ".depth", ".no_subject", ".check", ".template")
 _AT_START_ONLY = ("log.to", "log.format")  # where the log goes is settled before anything is said
 
 

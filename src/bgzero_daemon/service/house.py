@@ -12,6 +12,7 @@ from bgzero_daemon.core.errors import Code, LedgerError, LedgerTooNew
 from bgzero_daemon.core.mounts import mount_of
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.recipe import NoSubject, Recipe
+from bgzero_daemon.core.template import MIRRORED
 from bgzero_daemon.core.texts import _
 from bgzero_daemon.service.breaker import Breaker
 from bgzero_daemon.service.errand import Errands
@@ -185,11 +186,12 @@ class House:
 
 def _recipe(folder: Folder, config: Config, second: str) -> Recipe:
     output, model = config.output, folder.model or config.model.name
+    template = folder.template or output.template
     return Recipe(
         model, folder.metadata or output.metadata, png=folder.png or output.png,
         edges=folder.edges or output.edges, depth=folder.depth or output.depth,
         no_subject=folder.no_subject or output.no_subject, check=folder.check or output.check,
-        second=second if second != model else "",
+        second=second if second != model else "", template="" if template == MIRRORED else template,
     )  # fmt: skip
 
 

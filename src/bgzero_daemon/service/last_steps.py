@@ -17,12 +17,13 @@ from bgzero_daemon.core.job import NEVER_SEEN, Fingerprint, Job, JobState, Stage
 from bgzero_daemon.core.names import cutout_names, display
 from bgzero_daemon.core.recipe import OnCheck
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service import former as formers
 from bgzero_daemon.service.doubts import LATER, is_overtaken, is_second_try, second_for
 from bgzero_daemon.service.originals import TRASHED
 from bgzero_daemon.service.place import Held, Place
-from bgzero_daemon.service.published import confidence_of, is_whole, model_of, sha256_of, tag_of
+from bgzero_daemon.service.published import is_whole, sha256_of, tag_of
 from bgzero_daemon.service.record import Record, decided_now
-from bgzero_daemon.service.rooms import home_of, is_in_review, paths_in, review_of
+from bgzero_daemon.service.rooms import chosen, home_of, is_in_review, review_of
 from bgzero_daemon.service.sight import hash_of
 
 log = logging.getLogger(__name__)
@@ -73,17 +74,20 @@ class LastSteps:
         if staged.dropped:
             return self._recognise(job, known, staged)
         if known.original:  # the one that was here has moved on: this is another photo under its name
-            known = replace(known, output="", output_sha256="", original="")
+            known = replace(known.back_at("", ""), output_sha256="", original="")
         is_second = is_second_try(job, known) and known.sha256 == staged.source_sha256
         if is_second and staged.confidence is Confidence.NO_SUBJECT:
-            self._leave(job.key.rel, self._as_it_lies(job.key.rel, known))  # the first one saw more
+            self._leave(job.key.rel, formers.as_it_lies(self._place, job.key.rel, known))  # the first one saw more
             return Ending.SAME
         self._outbox.seal(held.file, staged)
-        output = self._publish(held, staged, known)
+        home, candidates = self._candidates(job, staged, known)
+        if known.former and known.output not in candidates:  # somebody died here, and it goes to a third place now
+            known = formers.settled(self._place, job.key.rel, known)
+        output = self._publish(held, staged, known, home, candidates)
         crash.point("published")
-        self._take_back(job.key.rel, known, output)
+        formers.take_back(self._place, job.key.rel, known, output)
         before, known = known, replace(
-            known, sha256=staged.source_sha256, output=output, output_sha256=staged.sha256, model=staged.model,
+            known.back_at(output, home), sha256=staged.source_sha256, output_sha256=staged.sha256, model=staged.model,
             code="", sentence=staged.note, hint="", strikes=0,
             confidence=staged.confidence.value, doubt=staged.doubt.value,
         )  # fmt: skip
@@ -98,14 +102,21 @@ class LastSteps:
         self._leave(job.key.rel, known)
         return Ending.BETTER if is_second else Ending.DONE
 
-    def _publish(self, held: Held, staged: Staged, known: Record) -> str:
-        rel = held.job.key.rel
-        is_held_back = staged.confidence is Confidence.CHECK and held.job.recipe.check is OnCheck.REVIEW
-        folder = (review_of if is_held_back else home_of)(self._outbox.root, rel)
-        candidates = paths_in(folder, rel, staged.source_sha256)
-        if known.output and os.path.dirname(known.output) == os.path.dirname(candidates[0]):
+    def _candidates(self, job: Job, staged: Staged, known: Record) -> tuple[str, list[str]]:
+        """Return what `Record.home` becomes, and the paths that the cut-out may have, the best one first."""
+        rel = job.key.rel
+        home, names = chosen(job, staged, known)
+        is_held_back = staged.confidence is Confidence.CHECK and job.recipe.check is OnCheck.REVIEW
+        folder = (review_of if is_held_back else home_of)(self._outbox.root, replace(known, home=home).room(rel))
+        candidates = [str(folder / name) for name in names]
+        is_mirrored = not (job.recipe.template or known.home) and os.path.dirname(known.output) == str(folder)
+        if known.output in candidates or is_mirrored:
             candidates = list(dict.fromkeys([known.output, *candidates]))
-        while output := self._ledger.choose(self._place.name, rel, candidates, intended=staged.sha256):
+        return home, candidates
+
+    def _publish(self, held: Held, staged: Staged, known: Record, home: str, candidates: list[str]) -> str:
+        rel, folder = held.job.key.rel, os.path.dirname(candidates[0])
+        while output := self._ledger.choose(self._place.name, rel, candidates, intended=staged.sha256, home=home):
             crash.point("name-chosen")
             may_replace = self._is_ours(Path(output), known, staged)
             if self._outbox.publish(held.file, os.path.relpath(output, self._outbox.root), may_replace=may_replace):
@@ -118,44 +129,9 @@ class LastSteps:
             hint=_("Move {folder} away, or choose another outbox.").format(folder=display(folder)),
         )
 
-    def _take_back(self, rel: str, known: Record, output: str) -> None:
-        """Remove a former cut-out that is as we left it, where the new one went into the review folder, or out of it.
-
-        It is looked for under each of its names, since somebody may have died here. Raises OutputError.
-        """
-        root = self._outbox.root
-        other = (home_of if is_in_review(root, rel, output) else review_of)(root, rel)
-        for former in self.lying_in(other, rel, known):
-            self._outbox.remove(os.path.relpath(former, root))
-            crash.point("taken-back")
-
-    def lying_in(self, folder: Path, rel: str, known: Record) -> list[str]:
-        """Return the paths in a folder under which a photo's former cut-out lies as it was written."""
-        return [
-            path
-            for path in paths_in(folder, rel, known.sha256)
-            if is_whole(Path(path), known.output_sha256) and not self._ledger.is_anothers(self._place.name, rel, path)
-        ]
-
-    def _as_it_lies(self, rel: str, known: Record) -> Record:
-        """Return a row with one cut-out, where a death came between the one that it is about and another one.
-
-        That other one goes, unless it is the only one. Raises OutputError.
-        """
-        root = self._outbox.root
-        if not known.output_sha256 or is_whole(Path(known.output), known.output_sha256):
-            return known
-        former = [*self.lying_in(home_of(root, rel), rel, known), *self.lying_in(review_of(root, rel), rel, known)]
-        is_out = is_whole(Path(known.output), known.intended_sha256)
-        if former and is_out:
-            self._outbox.remove(os.path.relpath(known.output, root))
-        elif is_out:
-            known = _by_its_tag(replace(known, output_sha256=known.intended_sha256))
-        return replace(known, output=former[0]) if former else known
-
     def _is_ours(self, output: Path, known: Record, staged: Staged) -> bool:
         """Say whether what has this name may be replaced: our own cut-out of this photo, as we left it."""
-        if known.output == str(output) and known.output_sha256:
+        if str(output) in (known.output, known.former) and known.output_sha256:
             ours = (known.output_sha256, known.intended_sha256)  # the latter where somebody died in between
             found = sha256_of(output)
             return bool(found) and found in ours
@@ -175,14 +151,14 @@ class LastSteps:
             self._follow(job, former)
         elif known.decided:
             known = self._with_output(replace(known, fingerprint=job.fingerprint, front=0, tries=0))
-            known = self._as_it_lies(job.key.rel, known)
+            known = formers.as_it_lies(self._place, job.key.rel, known)
             if known.decided == JobState.DONE and known.output and self._place.originals.policy != "keep":
                 self._leave(job.key.rel, known)
             else:
                 self._ledger.put(self._place.name, job.key.rel, replace(known, state=JobState(known.decided)))
         else:
             log.info(_("%s: its cut-out was finished before and is kept."), display(job.key.rel))
-            self._leave(job.key.rel, _by_its_tag(replace(known, sha256=staged.source_sha256, sentence="")))
+            self._leave(job.key.rel, formers.by_its_tag(replace(known, sha256=staged.source_sha256, sentence="")))
         return Ending.SAME
 
     def _with_output(self, known: Record) -> Record:
@@ -196,9 +172,11 @@ class LastSteps:
     def _follow(self, job: Job, former: Record) -> None:
         """A photo was renamed: its row goes with it, and its cut-out, as long as that is as we left it."""
         rel, output = job.key.rel, former.output
-        if output and former.output_sha256 and is_whole(Path(output), former.output_sha256):
+        is_mirrored = not former.home  # what a template has chosen stays
+        if output and is_mirrored and former.output_sha256 and is_whole(Path(output), former.output_sha256):
             root = self._outbox.root
-            folder = (review_of if is_in_review(root, job.former_rel, output) else home_of)(root, rel)
+            was_held = is_in_review(root, former.room(job.former_rel), output)
+            folder = (review_of if was_held else home_of)(root, os.path.dirname(rel))
             for candidate in cutout_names(os.path.basename(rel)):
                 wanted = str(folder / candidate)
                 if wanted == output:
@@ -226,7 +204,9 @@ class LastSteps:
 
         An original is kept as long as somebody is to look at what was made of it.
         """
-        is_over = self._place.originals.policy == "keep" or is_in_review(self._outbox.root, rel, record.output)
+        is_over = self._place.originals.policy == "keep" or is_in_review(
+            self._outbox.root, record.room(rel), record.output
+        )
         return decided_now(record, JobState.DONE if is_over else JobState.PUBLISHED)
 
     def _leave(self, rel: str, record: Record) -> None:
@@ -288,10 +268,3 @@ class LastSteps:
         except OSError:
             pass
         return TRASHED if self._place.originals.policy == "trash" else ""
-
-
-def _by_its_tag(known: Record) -> Record:
-    """Return a row with what its cut-out says of itself."""
-    tag = tag_of(Path(known.output))
-    confidence, doubt = confidence_of(tag)
-    return replace(known, model=model_of(tag), confidence=confidence, doubt=doubt)

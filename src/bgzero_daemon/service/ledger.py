@@ -190,25 +190,31 @@ class Ledger:
         )
         return [(path_of(row[0]), record_of(row[1:])) for row in rows]
 
-    def choose(self, inbox: str, rel: str, candidates: Sequence[str], *, intended: str = "") -> str | None:
+    def choose(
+        self, inbox: str, rel: str, candidates: Sequence[str], *, intended: str = "", home: str | None = None
+    ) -> str | None:
         """Give a photo the first of these output paths that no other photo has, and write that down before use.
 
-        `intended` is the hash of what is about to be published there. None where all are taken. The former cut-out's
-        hash stays, so that it is known again whatever comes in between.
+        `intended` is the hash of what is about to be published there, `home` what `Record.home` becomes; None: as it
+        is. None where all are taken. The former cut-out's hash and path stay, so that it is known again whatever comes
+        in between.
         """
         with self._lock:
             for output in candidates:
                 if self.is_anothers(inbox, rel, output):
                     continue
                 known = self.get(inbox, rel)
-                if known and (known.output, known.intended_sha256) != (output, intended):
-                    self.put(inbox, rel, replace(known, output=output, intended_sha256=intended))
+                if known:
+                    named = known.with_name(output, intended, known.home if home is None else home)
+                    if named != known:
+                        self.put(inbox, rel, named)
                 return output
         return None
 
     def owners(self, output: str) -> list[Address]:
-        """Return the photos that have this output path."""
-        rows = self.rows("SELECT inbox, rel FROM photo WHERE output = ?", (os.fsencode(output),))
+        """Return the photos that have this output path, or had it for a cut-out whose successor is on its way."""
+        select, path = "SELECT inbox, rel FROM photo WHERE", os.fsencode(output)
+        rows = self.rows(f"{select} output = ?1 UNION {select} former != x'' AND former = ?1", (path,))
         return [Address(path_of(row[0]), path_of(row[1])) for row in rows]
 
     def is_anothers(self, inbox: str, rel: str, output: str) -> bool:

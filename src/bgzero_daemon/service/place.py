@@ -103,7 +103,8 @@ class Place:
                 raise PhotoChanged
             crash.point("opened")
             job = self._with_what_is_known(job)
-            file = self.outbox.stage(os.path.dirname(job.key.rel))
+            # where a template puts it is known when the worker has read the photo
+            file = self.outbox.stage("" if job.recipe.template else os.path.dirname(job.key.rel))
             on_trouble.pop_all()
         return Held(job, source, file, is_alone, now)
 

@@ -5,6 +5,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Self
 
 from bgzero_daemon.core.errors import Code
 from bgzero_daemon.core.job import Fingerprint, JobState
@@ -27,7 +28,10 @@ class Record:
     `decided_at` is Unix time in seconds, for people only. `wanted` names the model that somebody asked for when the
     photo was to be cut again, "" for that of its folder, and `wanted_edges` the level of edges (`core.recipe`).
     `confidence` and `doubt` are what is thought of its cut-out (`core.confidence`). `covered_by` is the path below the
-    inbox of the file that is cut in this one's place, as both are one shot.
+    inbox of the file that is cut in this one's place, as both are one shot. `home` is the folder below the outbox that
+    a template gave its cut-out ("." for the outbox itself), "" where it is mirrored. `former` is the path of the
+    cut-out that `output_sha256` is about, and `former_home` its home, from when its successor's name was written down
+    until that one is published; else "".
     """
 
     fingerprint: Fingerprint
@@ -54,6 +58,30 @@ class Record:
     doubt: str = ""
     wanted_edges: str = ""
     covered_by: str = ""
+    home: str = ""
+    former: str = ""
+    former_home: str = ""
+
+    def room(self, rel: str) -> str:
+        """Return the folder below the outbox for the cut-out of this photo at `rel` below its inbox."""
+        return self.home or os.path.dirname(rel)
+
+    def former_room(self, rel: str) -> str:
+        """Return that folder as it was for the former one."""
+        return self.former_home or os.path.dirname(rel)
+
+    def with_name(self, output: str, intended: str, home: str) -> Self:
+        """Return it with a name under which something of the hash `intended` is about to be published."""
+        former, former_home = self.former, self.former_home
+        if self.output_sha256 and not former:
+            former, former_home = self.output, self.home
+        if output == former:
+            former, former_home = "", ""
+        return replace(self, output=output, intended_sha256=intended, home=home, former=former, former_home=former_home)
+
+    def back_at(self, output: str, home: str) -> Self:
+        """Return it with the one cut-out that there is, under this name."""
+        return replace(self, output=output, home=home, former="", former_home="")
 
     def is_about(self, fingerprint: Fingerprint) -> bool:
         """Say whether a file with this fingerprint needs no second look.
@@ -68,7 +96,7 @@ class Record:
 
 _FIELDS = [field.name for field in fields(Record) if field.name != "fingerprint"]
 COLUMNS = ", ".join((*_MARK, *_FIELDS))
-_PATHS = {"output", "original", "covered_by"}
+_PATHS = {"output", "original", "covered_by", "home", "former", "former_home"}
 # What a seal covers: a bit that flips in one of these would make a wrong decision.
 SEALED = ("inbox", "rel", *_MARK, "sha256", "output", "output_sha256", "original")
 

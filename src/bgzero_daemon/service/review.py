@@ -19,6 +19,7 @@ from bgzero_daemon.core.errors import BgzeroError, NameTaken
 from bgzero_daemon.core.job import JobState
 from bgzero_daemon.core.names import display
 from bgzero_daemon.core.texts import _
+from bgzero_daemon.service import former as formers
 from bgzero_daemon.service.last_steps import LastSteps
 from bgzero_daemon.service.place import Place
 from bgzero_daemon.service.published import is_whole, tag_of
@@ -58,7 +59,7 @@ class Review:
         if known is None or known.confidence != Confidence.ACCEPTED or not self._outbox.is_there:
             return
         target = known.output
-        if is_in_review(self._outbox.root, rel, known.output):
+        if is_in_review(self._outbox.root, known.room(rel), known.output):
             target = self._at_home(rel, known) if _is_gone(known.output) else self._moved(rel, known)
             if not (target or self._outbox.is_there):
                 return  # it went away this very moment
@@ -79,9 +80,12 @@ class Review:
         if not (_is_gone(known.output) and was_there and self._outbox.is_there):
             return  # an unmounted outbox says nothing about what is in it
         root = self._outbox.root
-        is_held_back = is_in_review(root, rel, known.output)
-        if not is_held_back and (found := LastSteps(self._place).lying_in(review_of(root, rel), rel, known)):
-            self._note(rel, known, replace(known, output=found[0]))  # another try, which was to go on, died and failed
+        is_held_back = is_in_review(root, known.room(rel), known.output)
+        if first := formers.written_down(self._place, rel, known):  # another try, which was to go on, died and failed
+            self._note(rel, known, known.back_at(first, known.former_home))
+            return
+        if not is_held_back and (found := formers.lying_in(self._place, review_of(root, known.room(rel)), rel, known)):
+            self._note(rel, known, replace(known, output=found[0]))
             return
         at_home = self._at_home(rel, known) if is_held_back else ""
         log.info(_("%s was taken away by hand; it is not asked about any more."), display(known.output))
@@ -89,7 +93,7 @@ class Review:
 
     def _names(self, rel: str, record: Record) -> Iterator[str]:
         """Yield the paths that a photo's cut-out may have outside the review folder."""
-        for path in paths_in(home_of(self._outbox.root, rel), rel, record.sha256):
+        for path in paths_in(home_of(self._outbox.root, record.room(rel)), rel, record):
             if not self._ledger.is_anothers(self._place.name, rel, path):
                 yield path
 
@@ -104,7 +108,9 @@ class Review:
             _("Every name for the cut-out of {photo} belongs to somebody else and is left as it is.").format(
                 photo=display(rel)
             ),
-            hint=_("Move {folder} away, or choose another outbox.").format(folder=display(home_of(root, rel))),
+            hint=_("Move {folder} away, or choose another outbox.").format(
+                folder=display(home_of(root, known.room(rel)))
+            ),
         )
 
     def _at_home(self, rel: str, known: Record) -> str:
@@ -129,7 +135,7 @@ class Review:
             now = self._ledger.get(self._place.name, rel)
             if now is None or (now.output, now.confidence) != (known.output, known.confidence):
                 return  # cut again meanwhile
-            was_held = is_in_review(self._outbox.root, rel, now.output) and now.state is JobState.DONE
+            was_held = is_in_review(self._outbox.root, now.room(rel), now.output) and now.state is JobState.DONE
             seen = replace(now, output=output or now.output, confidence=Confidence.SEEN.value)
             if was_held and output and self._place.originals.policy != "keep":
                 seen = replace(seen, state=JobState.PUBLISHED)

@@ -51,6 +51,20 @@ def open_below(root: str | Path, rel: str) -> int:
         os.close(place)
 
 
+def hash_below(root: str | Path, rel: str) -> str:
+    """Return the SHA-256 of a file below a folder as hex digits, "" where it cannot be read."""
+    try:
+        descriptor = open_below(root, rel)
+    except (OSError, ValueError):  # a NUL in a name that somebody else wrote
+        return ""
+    try:
+        return hash_of(descriptor)
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+
+
 def look(
     root: str | Path, rel: str, fingerprint: Callable[[os.stat_result], Fingerprint] = Fingerprint.of
 ) -> Sight | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,6 +23,7 @@ from pydantic import (
 from bgzero_daemon.core.providers import read_order
 from bgzero_daemon.core.recipe import Depth, Edges, Metadata, NoSubject, OnCheck, Png
 from bgzero_daemon.core.shots import Pair
+from bgzero_daemon.core.template import MIRRORED, check
 from bgzero_daemon.core.texts import _
 
 
@@ -60,6 +62,7 @@ NoSubjectPolicy = Annotated[
 CheckPolicy = Annotated[
     OnCheck, Field(description="a cut-out that wants a look: publish it, or put it into Review below the outbox")
 ]
+Template = Annotated[str, AfterValidator(check)]
 PairPolicy = Annotated[
     Pair, Field(description="which file of a shot is cut where a camera writes RAW and JPEG: one of them, or both")
 ]
@@ -127,6 +130,9 @@ class Folder(Table):
     )
     check: CheckPolicy | None = Field(
         default=None, description="where this folder's doubtful cut-outs go; unset: that of [output]"
+    )
+    template: Template | None = Field(
+        default=None, description="where this folder's cut-outs go below the outbox; unset: that of [output]"
     )
     pair: PairPolicy | None = Field(
         default=None, description="which file of a shot is cut in this folder; unset: that of [watch]"
@@ -237,6 +243,9 @@ class Output(Table):
     depth: OutputDepth = Depth.AUTO
     no_subject: NoSubjectPolicy = NoSubject.SKIP
     check: CheckPolicy = OnCheck.PUBLISH
+    template: Template = Field(
+        default=MIRRORED, description="folders and name of a cut-out below the outbox, without its suffix"
+    )
     keep_free: float = Field(
         default=1.0, ge=0, le=100000, description="space to leave free where the cut-outs go, in GB (10^9 bytes)"
     )

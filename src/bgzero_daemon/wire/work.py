@@ -151,7 +151,7 @@ class Done(_Frame):
 
     `seconds` maps each step to its wall time, `cpu_seconds` to what the whole worker used meanwhile; `deflate` is the
     part of `encode` that compressing took. `confidence` and `doubt` are what is thought of the cut-out; a worker has no
-    word for what somebody has looked at.
+    word for what somebody has looked at. `taken` (ISO 8601, the camera's time) and `camera` are what the photo says.
     """
 
     kind: Literal["done"] = "done"
@@ -164,6 +164,8 @@ class Done(_Frame):
     note: Line = ""
     confidence: Judged = Confidence.UNKNOWN
     doubt: Doubt = Doubt.NONE
+    taken: Annotated[str, Field(max_length=19)] = ""
+    camera: Line = ""
     seconds: dict[Name, Seconds]
     cpu_seconds: dict[Name, Seconds] = {}
 

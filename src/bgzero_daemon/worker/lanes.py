@@ -93,6 +93,8 @@ class Lanes:
             note=finished.note,
             confidence=finished.judgement.confidence,
             doubt=finished.judgement.doubt,
+            taken=finished.taken,
+            camera=finished.camera,
             seconds=dict(finished.seconds),
             cpu_seconds=dict(finished.cpu_seconds),
         )

@@ -19,6 +19,7 @@ from bgzero_daemon.photo.encode import encode
 from bgzero_daemon.photo.foreground import drawing
 from bgzero_daemon.photo.matte import F32, to_mask
 from bgzero_daemon.photo.metadata import chosen
+from bgzero_daemon.photo.moment import camera_of, taken_of
 from bgzero_daemon.photo.passes import Passes, joined, mirrored
 from bgzero_daemon.photo.picture import Photo
 from bgzero_daemon.photo.tensor import to_tensor
@@ -52,6 +53,8 @@ class Finished:
     seconds: Mapping[str, float]
     cpu_seconds: Mapping[str, float]
     passes: Passes
+    taken: str
+    camera: str
 
 
 class Pipeline:
@@ -94,7 +97,10 @@ class Pipeline:
         ):
             output.write(piece)
         clock.lap("encode")
-        return Finished(photo.width_px, photo.height_px, provider, photo.note, judgement, clock.wall, clock.cpu, passes)
+        return Finished(
+            photo.width_px, photo.height_px, provider, photo.note, judgement, clock.wall, clock.cpu, passes,
+            taken_of(photo.exif), camera_of(photo.exif),
+        )  # fmt: skip
 
     def _look(self, tensor: F32, photo: Photo, order: Cut, clock: "_Clock") -> tuple[F32, Judgement, Passes, str]:
         """Return the mask, how sure it is, what two looks agree on where there were two, and the provider that ran.
