@@ -281,12 +281,16 @@ class Workshop:
     def finish(self, seconds: float, wait: Callable[[float], None], is_hurried: Callable[[], bool]) -> None:
         """Finish the photos in work; those that take longer, and all once it `is_hurried`, are put back."""
         deadline = time.monotonic() + seconds
+        self._collect()  # first: the wake that told of it may be the one that ended the last turn
         while self.scheduler.in_work and not is_hurried() and (left := deadline - time.monotonic()) > 0:
             wait(left)
-            try:
-                self.scheduler.collect(time.monotonic())
-            except BgzeroError as error:  # the ledger's disk is full: the rows still wait, the next start goes on
-                log.error("%s", error)  # noqa: TRY400 - a sentence for a person
+            self._collect()
+
+    def _collect(self) -> None:
+        try:
+            self.scheduler.collect(time.monotonic())
+        except BgzeroError as error:  # the ledger's disk is full: the rows still wait, the next start goes on
+            log.error("%s", error)  # noqa: TRY400 - a sentence for a person
 
     def stop_watching(self) -> None:
         """Let nothing more in."""
