@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -188,10 +189,20 @@ def test_folders_of_every_shape_are_followed(home: Home) -> None:
         assert len(daemon.outputs()) == 33
 
 
+@contextlib.contextmanager
+def inode_kept(folder: Path) -> Iterator[None]:
+    """Let no other folder get the inode of one that is removed: the daemon's lock is on that."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
 @pytest.mark.fault("F23")
 def test_inbox_that_is_deleted_is_watched_again_when_it_is_back(home: Home) -> None:
     """Never an empty folder: a sentence while it is gone, and everything as before when it is made again."""
-    with home.daemon(**NEVER) as daemon:
+    with home.daemon(**NEVER) as daemon, inode_kept(home.inbox):
         shutil.rmtree(home.inbox)
         until(lambda: "is not there" in daemon.log, "the sentence")
         home.inbox.mkdir()
@@ -203,7 +214,7 @@ def test_inbox_that_is_deleted_is_watched_again_when_it_is_back(home: Home) -> N
 @pytest.mark.fault("F23")
 def test_inbox_that_is_replaced_between_two_looks_is_noticed(home: Home) -> None:
     """Deleted and recreated at once: another folder under the same path."""
-    with home.daemon(**NEVER) as daemon:
+    with home.daemon(**NEVER) as daemon, inode_kept(home.inbox):
         home.inbox.rmdir()
         home.inbox.mkdir()
         photo(home.inbox / "a.jpg")

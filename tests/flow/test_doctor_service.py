@@ -236,7 +236,7 @@ def test_trouble_of_the_running_daemon_is_passed_on(patient: Patient) -> None:
     inbox = patient.home.root / "watched"
     inbox.mkdir()
     with answering(patient, "--inbox", inbox, "--outbox", patient.home.outbox) as daemon:
-        inbox.rmdir()
+        inbox.rename(patient.home.root / "gone")  # not removed: its inode, which is locked, could be another test's
         until(lambda: "is not there" in daemon.log, lambda: daemon.log)
         (said,) = patient.look("daemon")["daemon"]
         assert said["verdict"] == WRONG
