@@ -1,7 +1,6 @@
 """Where the photo ends in files of cameras and phones, which put other things behind it."""
 
 import io
-import os
 import random
 import struct
 import tracemalloc
@@ -22,21 +21,6 @@ from tests.photo.dng import dng
 PICTURE = Image.fromarray(skimage.data.astronaut()).resize((150, 100))  # type: ignore[no-untyped-call]
 MP4 = struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 0, b"mp42") + struct.pack(">I4s", 4008, b"mdat") + bytes(4000)
 WHOLE = Structure("", 150, 100)
-
-
-@pytest.fixture
-def seen(tmp_path: Path) -> Callable[[bytes], Structure]:
-    """Examine bytes as a file."""
-
-    def look(content: bytes) -> Structure:
-        (tmp_path / "file").write_bytes(content)
-        descriptor = os.open(tmp_path / "file", os.O_RDONLY)
-        try:
-            return examine(descriptor)
-        finally:
-            os.close(descriptor)
-
-    return look
 
 
 def jpeg(*, turn: int = 6) -> bytes:

@@ -42,21 +42,6 @@ def saved(kind: str) -> bytes:
     return out.getvalue()
 
 
-@pytest.fixture
-def seen(tmp_path: Path) -> Callable[[bytes], Structure]:
-    """Examine bytes as a file."""
-
-    def look(content: bytes) -> Structure:
-        (tmp_path / "file").write_bytes(content)
-        descriptor = os.open(tmp_path / "file", os.O_RDONLY)
-        try:
-            return examine(descriptor)
-        finally:
-            os.close(descriptor)
-
-    return look
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_whole_file_misses_nothing_and_tells_its_size(kind: str, seen: Callable[[bytes], Structure]) -> None:
     """Width and height come from the header, without a pixel."""
